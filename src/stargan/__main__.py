@@ -1,0 +1,7 @@
+"""`python -m stargan`."""
+
+import sys
+
+from stargan.cli import main
+
+sys.exit(main())

@@ -1,0 +1,312 @@
+"""Settings: the options of training, the recipes, and what a model file says about itself."""
+
+import dataclasses
+import json
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal, get_args
+
+from stargan.domains import Domains, suggest
+from stargan.errors import ConfigError, ModelError
+
+Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
+Targets = Literal["permuted", "balanced"]
+Precision = Literal["auto", "fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda"]
+
+
+@dataclass(frozen=True)
+class Config:
+    """Everything that decides a training run.
+
+    Attributes:
+        data: Folder or table of labelled pictures; say it again for joint training on several.
+        attributes: Which labels to learn; all of them if none are named.
+        exclusive: Attributes that exclude each other, as A,B,C; say it again for another group.
+        recipe: Which recipe the other settings started from.
+        image_size: Size of the pictures, N or WIDTHxHEIGHT; multiples of 4.
+        crop: Pixels of a picture's shorter side that are kept, centred; default: all that fits.
+        width: Channels of the first layer, of G and of D.
+        blocks: Residual blocks of G.
+        d_layers: Stride-2 layers of D; the image size must be divisible by 2 to their number.
+        batch_size: Pictures an update.
+        steps: How many updates of D.
+        critic_updates: Updates of D for one of G.
+        objective: Adversarial loss.
+        lambda_cls: Weight of the classification loss.
+        lambda_rec: Weight of the reconstruction loss.
+        lambda_gp: Weight of the gradient penalty, where the objective has one.
+        targets: Target labels: the batch's own, permuted, or drawn evenly over all domains.
+        lr: Learning rate of Adam, of G and of D.
+        beta1: Adam's first decay rate.
+        beta2: Adam's second decay rate.
+        decay_from: Share of the steps after which the learning rate falls linearly.
+        final_lr: Share of the learning rate that is left at the end.
+        ema: Decay of the running mean of G's weights, which is what a model file holds.
+        flip: Whether half of the pictures are mirrored.
+        seed: Seed of everything random.
+        device: Where to compute.
+        precision: Number format of the forward passes; auto is bf16 on a GPU that has it, else fp32.
+        log_every: Steps between two lines of stats.jsonl.
+        sample_every: Steps between two sample grids with a look at the validation part.
+        checkpoint_every: Steps between two checkpoints.
+        keep_checkpoints: How many checkpoints stay on disk.
+        workers: Threads that prepare batches.
+        max_bad: How many unreadable pictures are left out before training refuses the data.
+    """
+
+    data: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    exclusive: tuple[str, ...] = ()
+    recipe: str = "default"
+    image_size: tuple[int, int] = (128, 128)
+    crop: int | None = None
+    width: int = 64
+    blocks: int = 6
+    d_layers: int = 6
+    batch_size: int = 16
+    steps: int = 200_000
+    critic_updates: int = 5
+    objective: Objective = "wgan-gp"
+    lambda_cls: float = 1.0
+    lambda_rec: float = 10.0
+    lambda_gp: float = 10.0
+    targets: Targets = "permuted"
+    lr: float = 1e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    decay_from: float = 0.5
+    final_lr: float = 0.0
+    ema: float = 0.999
+    flip: bool = True
+    seed: int = 0
+    device: Device = "auto"
+    precision: Precision = "auto"
+    log_every: int = 50
+    sample_every: int = 1000
+    checkpoint_every: int = 1000
+    keep_checkpoints: int = 3
+    workers: int = 2
+    max_bad: int = 10
+
+    def __post_init__(self) -> None:
+        for name, low in _AT_LEAST.items():
+            self._check(name, getattr(self, name) >= low, f"at least {low}")
+        for name in ("decay_from", "final_lr", "beta1", "beta2", "ema"):
+            self._check(name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
+        self._check("lr", self.lr > 0, "above 0")
+        for name, kinds in _CHOICES.items():
+            self._check(name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
+        self._check("crop", self.crop is None or self.crop >= 1, "at least 1")
+        self._check_sizes()
+        for group in self.exclusive:
+            self._check("exclusive", group.count(",") >= 1, "two or more names, joined by commas")
+
+    def _check_sizes(self) -> None:
+        multiple = 2**self.d_layers
+        for side in self.image_size:
+            self._check("image_size", side >= 4 and side % 4 == 0, "a multiple of 4 (G halves it twice)")
+            self._check(
+                "image_size",
+                side % multiple == 0,
+                f"divisible by {multiple}, since D halves it {self.d_layers} times (or set fewer --d-layers)",
+            )
+
+    def _check(self, name: str, holds: bool, allowed: str) -> None:
+        if not holds:
+            value = getattr(self, name)
+            if name == "image_size":
+                value = f"{value[0]}x{value[1]}"
+            raise ConfigError(f"--{name.replace('_', '-')} {value}: must be {allowed}")
+
+    def to_json(self) -> dict[str, Any]:
+        """As a plain dict, for config.json and for a model file."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Config":
+        """The inverse of `to_json`, checked.
+
+        Raises:
+            ConfigError: A field is unknown, of the wrong type or out of range.
+        """
+        if not isinstance(data, dict):
+            raise ConfigError(f"a configuration is a JSON object, not {type(data).__name__}")
+        known = {f.name: getattr(cls(), f.name) for f in dataclasses.fields(cls)}
+        values: dict[str, Any] = {}
+        for name, value in data.items():
+            if name not in known:
+                raise ConfigError(f"unknown setting {name!r}{suggest(name, list(known))}")
+            values[name] = _like(name, value, known[name])
+        return cls(**values)
+
+    def learning_rate(self, step: int) -> float:
+        """The learning rate of one step: constant, then linear to `final_lr`."""
+        start = self.decay_from * self.steps
+        if step < start or self.steps <= start:
+            return self.lr
+        share = min((step - start) / (self.steps - start), 1.0)
+        return self.lr * (1 - share * (1 - self.final_lr))
+
+
+_AT_LEAST = {
+    "width": 1, "blocks": 0, "d_layers": 1, "batch_size": 1, "steps": 1, "critic_updates": 1,
+    "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0, "seed": 0, "log_every": 1, "sample_every": 1,
+    "checkpoint_every": 1, "keep_checkpoints": 1, "workers": 1, "max_bad": 0,
+}  # fmt: skip
+_CHOICES = {
+    "objective": get_args(Objective),
+    "targets": get_args(Targets),
+    "precision": get_args(Precision),
+    "device": get_args(Device),
+}
+
+
+def _like(name: str, value: Any, default: Any) -> Any:
+    """Checks that a value from JSON has the type of the field's default."""
+    right: bool
+    if isinstance(default, tuple):
+        kind: type = int if name == "image_size" else str
+        right = isinstance(value, list | tuple) and all(isinstance(item, kind) for item in value)
+        right = right and (name != "image_size" or len(value) == 2)
+        value = tuple(value) if right else value
+    elif default is None:
+        right = value is None or (isinstance(value, int) and not isinstance(value, bool))
+    elif isinstance(default, bool | str):
+        right = isinstance(value, type(default))
+    else:
+        right = isinstance(value, int | float if isinstance(default, float) else int)
+        right = right and not isinstance(value, bool)
+    if not right:
+        raise ConfigError(f"setting {name}: {value!r} is not of the right type")
+    return value
+
+
+def parse_size(text: str) -> tuple[int, int]:
+    """Reads `128` or `160x128` (width x height).
+
+    Raises:
+        ConfigError: It is neither.
+    """
+    found = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
+    if not found:
+        raise ConfigError(f"--image-size {text}: must be N or WIDTHxHEIGHT, for example 128 or 160x128")
+    return int(found[1]), int(found[2] or found[1])
+
+
+CELEBA_ATTRIBUTES = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
+
+RECIPES: dict[str, Config] = {
+    "default": Config(),
+    # Paper, section 5.1 and table 4/5: 128 px, batch 16, 10 epochs at 1e-4 and 10 more linearly to 0. The 200,599
+    # training pictures of CelebA make 12,537 batches an epoch: 20 epochs are 250,740 updates of D.
+    "celeba": Config(
+        recipe="celeba",
+        attributes=CELEBA_ATTRIBUTES,
+        exclusive=("Black_Hair,Blond_Hair,Brown_Hair",),
+        crop=178,
+        steps=250_740,
+    ),
+    # Paper, section 5.1: 100 epochs and 100 more with decay over the 4,824 pictures of RaFD: 200 x 301 batches.
+    "rafd": Config(recipe="rafd", steps=60_200),
+    # Paper, section 3.2: CelebA and RaFD take turns; the longer schedule of the two for each of them.
+    "joint": Config(recipe="joint", steps=501_480),
+    # `stargan demo`: what a CPU of two cores learns in some three minutes.
+    "demo": Config(
+        recipe="demo",
+        image_size=(64, 64),
+        width=16,
+        blocks=3,
+        d_layers=5,
+        steps=1500,
+        critic_updates=2,
+        lr=5e-4,
+        ema=0.99,
+        targets="balanced",
+        sample_every=500,
+        checkpoint_every=500,
+    ),
+}
+
+
+def recipe(name: str) -> Config:
+    """The settings of a named recipe.
+
+    Raises:
+        ConfigError: There is none of that name.
+    """
+    if name not in RECIPES:
+        raise ConfigError(f"--recipe {name}: unknown{suggest(name, list(RECIPES))}")
+    return RECIPES[name]
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says about itself; the same JSON in `.onnx` and `.safetensors`.
+
+    Attributes:
+        domains: What it can be asked for.
+        image_size: (width, height) it works at, in pixels.
+        crop: As `Config.crop`.
+        width: Channels of the first layer.
+        blocks: Residual blocks of G.
+        d_layers: Stride-2 layers of D.
+        typical: How often each class is on in the training data, (C,), in [0, 1].
+        labeller: Whether the file can tell the labels of a picture by itself.
+        recipe: The recipe it was trained with.
+        steps: Updates of D that it had.
+        data: One object a data set: name, kind, number of training pictures.
+        quality: Measured figures by name, on pictures not trained on.
+        licence: Licence of the training data, in words; empty where nobody said.
+    """
+
+    domains: Domains
+    image_size: tuple[int, int]
+    crop: int | None = None
+    width: int = 64
+    blocks: int = 6
+    d_layers: int = 6
+    typical: tuple[float, ...] = ()
+    labeller: bool = False
+    recipe: str = ""
+    steps: int = 0
+    data: tuple[dict[str, Any], ...] = ()
+    quality: dict[str, float] = field(default_factory=dict)
+    licence: str = ""
+
+    def dumps(self) -> str:
+        """As JSON text."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        plain["domains"] = self.domains.to_json()
+        return json.dumps({"format": FORMAT, **plain}, ensure_ascii=False)
+
+    @classmethod
+    def loads(cls, text: str) -> "ModelInfo":
+        """The inverse of `dumps`, checked.
+
+        Raises:
+            ModelError: The text is not what `dumps` writes.
+        """
+        try:
+            plain = json.loads(text)
+            if plain.pop("format") != FORMAT:
+                raise ModelError(f"not of the format {FORMAT}; written by a newer version of stargan?")
+            plain["domains"] = Domains.from_json(plain["domains"])
+            info = cls(**{**plain, **{name: tuple(plain[name]) for name in ("image_size", "typical", "data")}})
+            info._check()
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            raise ModelError(f"its description cannot be read ({error!r})") from error
+        return info
+
+    def _check(self) -> None:
+        for name in ("width", "blocks", "d_layers", "steps"):
+            if not isinstance(getattr(self, name), int) or not 0 <= getattr(self, name) < 2**31:
+                raise ModelError(f"its {name} is {getattr(self, name)!r}, not a count")
+        sides = self.image_size
+        if len(sides) != 2 or not all(isinstance(s, int) and 0 < s <= 8192 and s % 4 == 0 for s in sides):
+            raise ModelError(f"its image size is {sides!r}, not two multiples of 4")
+        if len(self.typical) not in (0, self.domains.num_classes):
+            raise ModelError(f"it has {len(self.typical)} label frequencies for {self.domains.num_classes} classes")
+
+
+FORMAT = "stargan-model-1"

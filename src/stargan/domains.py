@@ -1,0 +1,424 @@
+"""Domains: what a model can be asked for, and where each label sits in the vector.
+
+A *class* is one attribute or one value of an exclusive group; a data set shows some classes. The classes of all
+data sets stand side by side in one vector of *values*, shape (C,), which is also what a discriminator or a
+labeller classifies. A generator takes *labels*, shape (L,): the values of one data set, zeros for the
+classes of the others, and, when there are several data sets, the paper's mask vector behind them, one-hot over
+the data sets (section 3.2, `c~ = [c1, ..., cn, m]`). No other module knows this layout.
+"""
+
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from stargan.errors import DomainError
+
+Words = Sequence[str] | Mapping[str, int]
+"""A request: `["Blond_Hair", "Male=0"]`, `["+Blond_Hair", "-Male"]` or `{"Blond_Hair": 1, "Male": 0}`."""
+
+
+@dataclass(frozen=True)
+class Group:
+    """One binary attribute, or several classes of which at most one is on.
+
+    Attributes:
+        names: The classes, in label order. One name is a binary attribute.
+        categorical: Exactly one class is on in every picture (an expression, a season): classified by softmax.
+            Otherwise each class is classified on its own (CelebA's hair colours, of which a picture may show none).
+        name: What the group is called, for requests like `season=winter`; may be empty.
+    """
+
+    names: tuple[str, ...]
+    categorical: bool = False
+    name: str = ""
+
+    def __post_init__(self) -> None:
+        if not self.names:
+            raise DomainError("a group of labels needs at least one name")
+        for name in self.names:
+            check_name(name)
+        if self.categorical and len(self.names) < 2:
+            raise DomainError(f"{self.names[0]}: a one-of-n group needs at least two values")
+
+
+@dataclass(frozen=True)
+class LabelSet:
+    """The labels that one data set knows: its name and its groups in label order."""
+
+    name: str
+    groups: tuple[Group, ...]
+
+    def __post_init__(self) -> None:
+        seen: set[str] = set()
+        for name in self.names:
+            if _key(name) in seen:
+                raise DomainError(f"{self.name}: {name} is named twice; each label needs a name of its own")
+            seen.add(_key(name))
+        if not seen:
+            raise DomainError(f"{self.name}: no labels; at least one attribute or two domains are needed")
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The classes of this set, in label order."""
+        return tuple(name for group in self.groups for name in group.names)
+
+
+@dataclass(frozen=True)
+class Head:
+    """Neighbouring classes that share one classification loss: columns `start:stop` of the values."""
+
+    start: int
+    stop: int
+    categorical: bool
+
+    @property
+    def columns(self) -> slice:
+        """The columns as a slice."""
+        return slice(self.start, self.stop)
+
+
+@dataclass(frozen=True)
+class Domains:
+    """Everything a model can be asked for; see the module's docstring for the layout it owns."""
+
+    sets: tuple[LabelSet, ...]
+
+    def __post_init__(self) -> None:
+        if not self.sets:
+            raise DomainError("a model needs at least one set of labels")
+        if len({label_set.name for label_set in self.sets}) < len(self.sets):
+            raise DomainError("two data sets have the same name; give their folders different names")
+
+    # ---------------------------------------------------------------- layout
+
+    @cached_property
+    def names(self) -> tuple[str, ...]:
+        """The C classes in order; a name that two data sets share is written `set/name`."""
+        plain = [name for label_set in self.sets for name in label_set.names]
+        keys = [_key(name) for name in plain]
+        owners = [label_set.name for label_set in self.sets for _ in label_set.names]
+        return tuple(
+            f"{owner}/{name}" if keys.count(key) > 1 else name
+            for owner, name, key in zip(owners, plain, keys, strict=True)
+        )
+
+    @property
+    def num_classes(self) -> int:
+        """C: how many classes there are, over all data sets."""
+        return len(self.names)
+
+    @property
+    def num_labels(self) -> int:
+        """L: the length of the generator's label vector, the mask included."""
+        return self.num_classes + (len(self.sets) if len(self.sets) > 1 else 0)
+
+    def block(self, dataset: int) -> slice:
+        """The columns of the values that belong to one data set."""
+        start = sum(len(label_set.names) for label_set in self.sets[:dataset])
+        return slice(start, start + len(self.sets[dataset].names))
+
+    def groups(self) -> Iterator[tuple[int, int, Group]]:
+        """Yields (data set, first column, group) in order."""
+        start = 0
+        for dataset, label_set in enumerate(self.sets):
+            for group in label_set.groups:
+                yield dataset, start, group
+                start += len(group.names)
+
+    def heads(self, dataset: int) -> tuple[Head, ...]:
+        """How the classes of one data set are classified; binary neighbours are joined to one head."""
+        heads: list[Head] = []
+        for owner, start, group in self.groups():
+            stop = start + len(group.names)
+            if owner != dataset:
+                continue
+            if heads and not heads[-1].categorical and not group.categorical:
+                heads[-1] = Head(heads[-1].start, stop, False)
+            else:
+                heads.append(Head(start, stop, group.categorical))
+        return tuple(heads)
+
+    # ---------------------------------------------------------------- labels
+
+    def labels(self, values: np.ndarray, dataset: int | np.ndarray) -> np.ndarray:
+        """The generator's labels: the values of one data set, the rest zero, the mask behind them.
+
+        Args:
+            values: (N, C), numbers in [0, 1]; columns of other data sets are ignored.
+            dataset: Which data set speaks: one index, or (N,) indices.
+
+        Returns:
+            (N, L) float32.
+        """
+        datasets = np.broadcast_to(np.asarray(dataset), (len(values),))
+        labels = np.zeros((len(values), self.num_labels), np.float32)
+        for index in range(len(self.sets)):
+            rows = np.flatnonzero(datasets == index)
+            block = self.block(index)
+            labels[rows, block] = values[rows, block]
+            if len(self.sets) > 1:
+                labels[rows, self.num_classes + index] = 1
+        return labels
+
+    def place(self, known: np.ndarray, dataset: int) -> np.ndarray:
+        """Puts the labels of one data set, (N, K), where they belong: (N, C) float32, zero elsewhere."""
+        values = np.zeros((len(known), self.num_classes), np.float32)
+        values[:, self.block(dataset)] = known
+        return values
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Turns a classifier's (N, C) logits into probabilities: softmax in one-of-n groups, else sigmoid."""
+        out = np.empty(logits.shape, np.float32)
+        for _, start, group in self.groups():
+            columns = slice(start, start + len(group.names))
+            part = logits[:, columns].astype(np.float64)
+            if group.categorical:
+                part = np.exp(part - part.max(axis=1, keepdims=True))
+                out[:, columns] = part / part.sum(axis=1, keepdims=True)
+            else:
+                out[:, columns] = 1 / (1 + np.exp(-np.clip(part, -60, 60)))
+        return out
+
+    def decide(self, probabilities: np.ndarray) -> np.ndarray:
+        """The likeliest values, (N, C) float32 of 0 and 1, that respect every exclusive group."""
+        values = (probabilities > 0.5).astype(np.float32)
+        for _, start, group in self.groups():
+            if len(group.names) == 1:
+                continue
+            columns = slice(start, start + len(group.names))
+            best = np.eye(len(group.names), dtype=np.float32)[probabilities[:, columns].argmax(axis=1)]
+            values[:, columns] = best if group.categorical else best * values[:, columns]
+        return values
+
+    def agree(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
+        """Where two (N, C) arrays of 0 and 1 say the same, group by group: (N, number of groups) bool."""
+        same = np.asarray(first) == np.asarray(second)
+        parts = [same[:, start : start + len(group.names)].all(axis=1) for _, start, group in self.groups()]
+        return np.stack(parts, axis=1)
+
+    def random_values(self, rng: np.random.Generator, count: int) -> np.ndarray:
+        """Draws (count, C) float32 values: each attribute with chance one half, each group one value."""
+        values = np.zeros((count, self.num_classes), np.float32)
+        for _, start, group in self.groups():
+            if len(group.names) == 1:
+                values[:, start] = rng.integers(0, 2, count)
+            else:
+                values[np.arange(count), start + rng.integers(0, len(group.names), count)] = 1
+        return values
+
+    # ---------------------------------------------------------------- words
+
+    def parse(self, words: Words) -> dict[int, int]:
+        """Turns words into {class index: 0 or 1}; case, spaces and hyphens within a name do not matter.
+
+        Args:
+            words: `Blond_Hair`, `+Blond_Hair` and `Blond_Hair=1` turn on, `-Male` and `Male=0` turn off,
+                `season=winter` picks a group's value, `celeba/Smiling` names the data set where two share a name.
+
+        Raises:
+            DomainError: A word is unknown (the nearest known one is suggested), or two words contradict.
+        """
+        items = list(words.items()) if isinstance(words, Mapping) else [_split(word) for word in words]
+        if not items:
+            raise DomainError(f"nothing was asked for; say one or more of {', '.join(self.names)}")
+        request: dict[int, int] = {}
+        for word, value in items:
+            index, state = self._find(word, value)
+            if request.setdefault(index, state) != state:
+                raise DomainError(f"{self.names[index]} is asked to be both on and off; say one of them")
+        self._check_groups(request)
+        return request
+
+    def target(self, values: np.ndarray, words: Words) -> np.ndarray:
+        """The labels that ask for `words` and keep everything else of a picture.
+
+        Args:
+            values: (C,) what the picture shows now, 0 or 1.
+            words: What is asked for, see `parse`.
+
+        Returns:
+            (L,) float32.
+
+        Raises:
+            DomainError: As `parse`, and for words that belong to different data sets.
+        """
+        wanted, dataset = self.apply(values, words)
+        return self.labels(wanted[None], dataset)[0]
+
+    def apply(self, values: np.ndarray, words: Words) -> tuple[np.ndarray, int]:
+        """The (C,) values of a picture after `words`, and the data set that `words` belong to."""
+        request = self.parse(words)
+        wanted = np.array(values, np.float32)
+        owners = set()
+        for dataset, start, group in self.groups():
+            columns = range(start, start + len(group.names))
+            asked = {index: request[index] for index in columns if index in request}
+            if not asked:
+                continue
+            owners.add(dataset)
+            if 1 in asked.values():
+                wanted[start : start + len(group.names)] = 0
+            for index, state in asked.items():
+                wanted[index] = state
+            if group.categorical and 1 not in asked.values():
+                self._turn_off(wanted, columns, asked)
+        if len(owners) > 1:
+            told = ", ".join(self.names[index] for index in sorted(request))
+            raise DomainError(f"{told}: these come from different data sets; ask for those of one at a time")
+        return wanted, owners.pop()
+
+    def every(self, values: np.ndarray) -> list[tuple[str, np.ndarray]]:
+        """All domains of a picture: each attribute flipped, each group value set, all else kept.
+
+        Args:
+            values: (C,) what the picture shows now.
+
+        Returns:
+            Pairs of a word that `parse` understands and the labels, (L,) float32.
+        """
+        words = []
+        for _, start, group in self.groups():
+            if len(group.names) == 1:
+                words.append(self.names[start] + ("=0" if values[start] > 0.5 else ""))
+            else:
+                words.extend(self.names[start : start + len(group.names)])
+        return [(word, self.target(values, [word])) for word in words]
+
+    def changes(self, values: np.ndarray, dataset: int | None = None) -> list[tuple[str, np.ndarray, int]]:
+        """The single changes of `every` that change something, as (word, (C,) values afterwards, data set).
+
+        Args:
+            values: (C,) what the picture shows now.
+            dataset: Only the changes that this data set's labels allow.
+        """
+        found = []
+        for word, _ in self.every(values):
+            wanted, owner = self.apply(values, [word])
+            if (dataset is None or owner == dataset) and not np.array_equal(wanted, values):
+                found.append((word, wanted, owner))
+        return found
+
+    def _find(self, word: str, value: int | str) -> tuple[int, int]:
+        """The class and state that one word means."""
+        for dataset, start, group in self.groups():
+            names = (group.name, f"{self.sets[dataset].name}/{group.name}") if group.name else ()
+            if isinstance(value, str) and _key(word) in map(_key, names):
+                for offset, name in enumerate(group.names):
+                    if _key(name) == _key(value):
+                        return start + offset, 1
+                raise DomainError(f"{word}={value}: {group.name} is one of {', '.join(group.names)}")
+        index = self._index(word)
+        if value not in (0, 1, "0", "1"):
+            raise DomainError(f"{word}={value}: a label is 1 (on) or 0 (off)")
+        return index, int(value)
+
+    def _index(self, word: str) -> int:
+        keys = [_key(name) for name in self.names]
+        if _key(word) in keys:
+            return keys.index(_key(word))
+        qualified = [_key(f"{s.name}/{name}") for s in self.sets for name in s.names]
+        if _key(word) in qualified:
+            return qualified.index(_key(word))
+        shared = [name for name in self.names if _key(name).endswith("/" + _key(word))]
+        if shared:
+            raise DomainError(f"{word} stands in several data sets; say one of {', '.join(shared)}")
+        groups = [group.name for _, _, group in self.groups() if group.name]
+        if _key(word) in map(_key, groups):
+            raise DomainError(f"{word} is a group; say which value, for example {word}={self._first(word)}")
+        raise DomainError(f"unknown domain {word!r}{suggest(word, [*self.names, *groups])}")
+
+    def _first(self, group_name: str) -> str:
+        return next(group.names[0] for _, _, group in self.groups() if _key(group.name) == _key(group_name))
+
+    def _check_groups(self, request: Mapping[int, int]) -> None:
+        for _, start, group in self.groups():
+            columns = range(start, start + len(group.names))
+            told = [self.names[index] for index in columns if request.get(index) == 1]
+            if len(told) > 1:
+                raise DomainError(f"{' and '.join(told)} exclude each other; ask for one of them")
+            if group.categorical and all(request.get(index) == 0 for index in columns):
+                raise DomainError(f"one of {', '.join(group.names)} must stay on")
+
+    def _turn_off(self, wanted: np.ndarray, columns: range, asked: Mapping[int, int]) -> None:
+        """Fills a one-of-n group of which values were only turned off; just one may be left."""
+        if any(wanted[index] for index in columns):
+            return
+        left = [index for index in columns if index not in asked]
+        if len(left) > 1:
+            off = next(iter(asked))
+            choice = ", ".join(self.names[index] for index in left)
+            raise DomainError(f"{self.names[off]}=0 leaves it open what comes instead; say one of {choice}")
+        wanted[left[0]] = 1
+
+    # ---------------------------------------------------------------- JSON
+
+    def to_json(self) -> list[dict[str, Any]]:
+        """As plain lists and dicts, for a model file."""
+        return [
+            {
+                "name": label_set.name,
+                "groups": [
+                    {"name": group.name, "names": list(group.names), "categorical": group.categorical}
+                    for group in label_set.groups
+                ],
+            }
+            for label_set in self.sets
+        ]
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Domains":
+        """The inverse of `to_json`, checked.
+
+        Raises:
+            DomainError: `data` does not have that form.
+        """
+        try:
+            return cls(
+                tuple(
+                    LabelSet(
+                        str(item["name"]),
+                        tuple(
+                            Group(tuple(map(str, g["names"])), bool(g["categorical"]), str(g["name"]))
+                            for g in item["groups"]
+                        ),
+                    )
+                    for item in data
+                )
+            )
+        except (KeyError, TypeError) as error:
+            raise DomainError(f"domains are not in the expected form: {error!r}") from error
+
+
+def check_name(name: str) -> None:
+    """Refuses a class name that a request could not say.
+
+    Raises:
+        DomainError: The name is empty, holds `=` `/` or `,`, or begins with `+` or `-`.
+    """
+    if not name.strip() or set("=/,") & set(name) or name[0] in "+-" or not name.isprintable():
+        raise DomainError(f"{name!r} cannot name a domain: no '=', '/', ',' and no '+' or '-' in front")
+
+
+def suggest(word: str, known: Sequence[str]) -> str:
+    """The end of an error line for an unknown word: the nearest known one, or all of them."""
+    near = difflib.get_close_matches(_key(word), [_key(name) for name in known], n=1, cutoff=0.6)
+    if near:
+        match = next(name for name in known if _key(name) == near[0])
+        return f"; did you mean {match}?"
+    return f"; known: {', '.join(known)}"
+
+
+def _key(name: str) -> str:
+    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+
+
+def _split(word: str) -> tuple[str, int | str]:
+    text = word.strip()
+    if text[:1] in ("+", "-"):
+        return text[1:], int(text[0] == "+")
+    name, equals, value = text.partition("=")
+    return (name, value.strip()) if equals else (name, 1)

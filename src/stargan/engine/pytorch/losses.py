@@ -1,0 +1,110 @@
+"""The losses, as pure functions of network outputs. Equation numbers are the paper's (arXiv 1711.09020)."""
+
+from collections.abc import Callable, Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from stargan.config import Objective
+from stargan.domains import Head
+
+# ---------------------------------------------------------------- adversarial
+
+
+def d_adversarial(objective: Objective, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
+    """D's adversarial terms for real and for translated pictures; their sum is minimised.
+
+    Args:
+        objective: `wgan-gp` and `wgan-lp`: -E[D(x)] and E[D(G)] (eq. 8); `gan` and `dragan`: the log-likelihoods
+            of eq. 1; `lsgan`: squared distance to 1 and to 0 (Mao et al. 2017); `hinge`: Lim & Ye 2017.
+        real: (N, 1, h, w) D of real pictures.
+        fake: (N, 1, h, w) D of translated pictures.
+    """
+    if objective in ("wgan-gp", "wgan-lp"):
+        return -real.mean(), fake.mean()
+    if objective == "lsgan":
+        return (real - 1).square().mean(), fake.square().mean()
+    if objective == "hinge":
+        return F.relu(1 - real).mean(), F.relu(1 + fake).mean()
+    return F.softplus(-real).mean(), F.softplus(fake).mean()
+
+
+def g_adversarial(objective: Objective, fake: Tensor) -> Tensor:
+    """G's adversarial term: that D takes its translations for real. `gan`: the non-saturating form."""
+    if objective == "lsgan":
+        return (fake - 1).square().mean()
+    if objective in ("gan", "dragan"):
+        return F.softplus(-fake).mean()
+    return -fake.mean()
+
+
+# ---------------------------------------------------------------- gradient penalties
+
+PENALISED: frozenset[Objective] = frozenset({"wgan-gp", "wgan-lp", "dragan"})
+"""The objectives that have a penalty."""
+
+
+def between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
+    """Points on the lines between real and translated pictures; alpha (N, 1, 1, 1) in [0, 1] is real's share."""
+    return alpha * real + (1 - alpha) * fake
+
+
+def around(real: Tensor, alpha: Tensor, noise: Tensor) -> Tensor:
+    """DRAGAN's points around real pictures (Kodali et al. 2017), kept in [-1, 1].
+
+    Args:
+        real: (N, 3, H, W).
+        alpha: (N, 1, 1, 1), uniform in [-1, 1]: two-sided, as its authors corrected theirs.
+        noise: (N, 3, H, W), uniform in [0, 1]; scaled by half the batch's standard deviation.
+    """
+    spread = 0.5 * real.std(correction=0)
+    return (real + alpha * spread * noise).clamp(-1, 1)
+
+
+def gradient_penalty(
+    critic: Callable[[Tensor], Tensor], points: Tensor, *, one_sided: bool = False, create_graph: bool = True
+) -> Tensor:
+    """E[(|grad D(x^)| - 1)^2] (eq. 8, without its factor); one-sided, WGAN-LP: only norms above 1 count.
+
+    The norm's own gradient is taken as zero where the norm is zero, so the penalty is finite everywhere.
+
+    Args:
+        critic: Pictures (N, 3, H, W) to D's realness (N, 1, h, w), summed over patches as the official code does.
+        points: (N, 3, H, W) where the gradient is taken.
+        one_sided: Petzka et al. 2018.
+        create_graph: Whether the penalty is to be differentiated.
+    """
+    points = points.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=create_graph)
+    excess = torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1
+    if one_sided:
+        excess = excess.clamp(min=0)
+    return excess.square().mean()
+
+
+# ---------------------------------------------------------------- classification and reconstruction
+
+
+def classification(logits: Tensor, values: Tensor, heads: Sequence[Head]) -> Tensor:
+    """-log D_cls(c|x) (eqs. 5 and 6), over the known part of the classes only.
+
+    Args:
+        logits: (N, C).
+        values: (N, at least C); columns beyond C (a mask) are ignored.
+        heads: The known part. Binary classes: cross-entropy summed over classes, averaged over the batch, as the
+            official code does; one-of-n: softmax cross-entropy, averaged over the batch.
+    """
+    total = logits.new_zeros(())
+    for head in heads:
+        part, truth = logits[:, head.columns], values[:, head.columns]
+        if head.categorical:
+            total = total + F.cross_entropy(part, truth.argmax(1))
+        else:
+            total = total + F.binary_cross_entropy_with_logits(part, truth, reduction="sum") / len(part)
+    return total
+
+
+def reconstruction(images: Tensor, back: Tensor) -> Tensor:
+    """E[|x - G(G(x, c), c')|_1] (eq. 7): mean absolute difference over all pixels."""
+    return (images - back).abs().mean()

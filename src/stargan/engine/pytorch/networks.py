@@ -1,0 +1,189 @@
+"""The networks: Generator and Discriminator of the paper (tables 4 and 5), and a small labeller beside them."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stargan.config import Config, ModelInfo
+from stargan.domains import Domains
+from stargan.errors import ModelError
+from stargan.modelfile import under
+
+
+def norm(channels: int) -> nn.InstanceNorm2d:
+    """Instance normalisation with scale and shift, of the instance's own statistics, always."""
+    return nn.InstanceNorm2d(channels, affine=True)
+
+
+class ResidualBlock(nn.Module):
+    """x + IN(conv(ReLU(IN(conv(x))))): both convolutions 3x3, no activation after the sum."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            norm(channels),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
+            norm(channels),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(N, channels, H, W) to the same."""
+        return x + self.layers(x)
+
+
+class Generator(nn.Module):
+    """G of table 4. Any size whose sides are multiples of 4.
+
+    Padding is with zeros throughout: reflection padding followed by instance normalisation would erase labels,
+    which enter as constant planes.
+
+    Args:
+        num_labels: L, the length of the label vector.
+        width: Channels of the first layer.
+        blocks: Residual blocks.
+    """
+
+    def __init__(self, num_labels: int, width: int = 64, blocks: int = 6) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [
+            nn.Conv2d(3 + num_labels, width, 7, 1, 3, bias=False),
+            norm(width),
+            nn.ReLU(inplace=True),
+        ]
+        for channels in (width, 2 * width):
+            layers += [
+                nn.Conv2d(channels, 2 * channels, 4, 2, 1, bias=False),
+                norm(2 * channels),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
+        for channels in (4 * width, 2 * width):
+            layers += [
+                nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1, bias=False),
+                norm(channels // 2),
+                nn.ReLU(inplace=True),
+            ]
+        layers += [nn.Conv2d(width, 3, 7, 1, 3, bias=False), nn.Tanh()]
+        self.layers = nn.Sequential(*layers)
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        """Translates.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1].
+            labels: (N, L) target labels.
+
+        Returns:
+            (N, 3, H, W) in [-1, 1].
+        """
+        planes = labels[:, :, None, None].expand(-1, -1, images.shape[2], images.shape[3])
+        return self.layers(torch.cat([images, planes], 1))
+
+
+def strided(widths: list[int]) -> nn.Sequential:
+    """Convolutions 4x4 of stride 2 with bias, each followed by LeakyReLU 0.01."""
+    layers: list[nn.Module] = []
+    for before, after in zip([3, *widths], widths, strict=False):
+        layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.01, inplace=True)]
+    return nn.Sequential(*layers)
+
+
+class Discriminator(nn.Module):
+    """D of table 5, for one image size, which its last kernel covers whole.
+
+    Args:
+        num_classes: C, how many classes it tells.
+        image_size: (width, height), divisible by 2 to the power of `layers`.
+        width: Channels of the first layer; each further layer doubles them.
+        layers: Stride-2 layers.
+    """
+
+    def __init__(self, num_classes: int, image_size: tuple[int, int], width: int = 64, layers: int = 6) -> None:
+        super().__init__()
+        widths = [width * 2**i for i in range(layers)]
+        left = (image_size[1] >> layers, image_size[0] >> layers)
+        self.layers = strided(widths)
+        self.src = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
+        self.cls = nn.Conv2d(widths[-1], num_classes, left, bias=False)
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        """Judges (N, 3, H, W): realness by patch, (N, 1, h, w), and logits of the classes, (N, C)."""
+        features = self.layers(images)
+        return self.src(features), self.cls(features).flatten(1)
+
+
+class Labeller(nn.Module):
+    """Tells the labels of a picture; not in the paper.
+
+    G needs to know what a picture shows in order to keep it, and nobody knows the labels of one's own photo. It sees
+    real pictures only and G never sees its judgement, so it also serves as an independent check of translations.
+
+    Args:
+        num_classes: C.
+        layers: Stride-2 layers.
+    """
+
+    def __init__(self, num_classes: int, layers: int = 6) -> None:
+        super().__init__()
+        widths = [min(32 * 2**i, 128) for i in range(layers)]
+        self.layers = strided(widths)
+        self.cls = nn.Linear(widths[-1], num_classes)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Logits, (N, C), of (N, 3, H, W)."""
+        return self.cls(self.layers(images).mean((2, 3)))
+
+
+NAMES = ("generator", "discriminator", "labeller")
+"""The networks by the names they have in model files."""
+
+
+def build(name: str, domains: Domains, sizes: Config | ModelInfo) -> nn.Module:
+    """One of `NAMES`, with fresh weights; `sizes` has the image size, width, blocks and layers."""
+    if name == "generator":
+        return Generator(domains.num_labels, sizes.width, sizes.blocks)
+    if name == "discriminator":
+        return Discriminator(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers)
+    return Labeller(domains.num_classes, sizes.d_layers)
+
+
+def restore(name: str, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> nn.Module:
+    """One of `NAMES` with the weights of a model file, for inference.
+
+    Raises:
+        ModelError: As `from_arrays`.
+    """
+    network = build(name, info.domains, info)
+    from_arrays(network, under(arrays, name), name)
+    return network.eval().requires_grad_(False)
+
+
+def to_arrays(network: nn.Module) -> dict[str, np.ndarray]:
+    """The weights by name, copied to numpy."""
+    return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
+
+
+def from_arrays(network: nn.Module, arrays: Mapping[str, np.ndarray], what: str) -> None:
+    """Loads weights by name.
+
+    Args:
+        network: Where to.
+        arrays: What `to_arrays` gave.
+        what: Names the network in errors.
+
+    Raises:
+        ModelError: An array is missing, left over or of the wrong shape; the line names it.
+    """
+    own = network.state_dict()
+    for name in sorted(own.keys() | arrays.keys()):
+        if name not in arrays:
+            raise ModelError(f"{what}/{name} is missing")
+        if name not in own:
+            raise ModelError(f"{what}/{name} does not belong there")
+        if arrays[name].shape != tuple(own[name].shape):
+            raise ModelError(f"{what}/{name} has shape {arrays[name].shape}, not {tuple(own[name].shape)}")
+    network.load_state_dict({name: torch.from_numpy(np.array(arrays[name])) for name in own})

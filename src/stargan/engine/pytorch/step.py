@@ -1,0 +1,300 @@
+"""One update of D, one update of G."""
+
+import contextlib
+import copy
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from stargan.config import Config
+from stargan.domains import Domains
+from stargan.engine.pytorch import losses, networks
+from stargan.errors import CheckpointError, ConfigError, ModelError
+from stargan.images import scale
+from stargan.modelfile import under
+
+LABELLER_LR = 1e-3  # plain supervised learning of a small network; falls with the schedule of the others
+GENERATE_BATCH = 32  # bounds the memory of `generate`
+
+
+class PytorchEngine:
+    """`stargan.engine.Engine` on PyTorch.
+
+    Args:
+        config: Network sizes, losses, optimizer, device and seed.
+        domains: The label layout.
+
+    Raises:
+        ConfigError: The device or the precision is not to be had.
+    """
+
+    def __init__(self, config: Config, domains: Domains) -> None:
+        self.config = config
+        self.domains = domains
+        self.device = _device(config)
+        self.bf16 = _bf16(config, self.device)
+        self.heads = [domains.heads(index) for index in range(len(domains.sets))]
+        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
+            torch.manual_seed(config.seed)
+            self.networks = {name: networks.build(name, domains, config).to(self.device) for name in networks.NAMES}
+        self.generator = self.networks["generator"]
+        self.discriminator = self.networks["discriminator"]
+        self.labeller = self.networks["labeller"]
+        self.mean_generator = copy.deepcopy(self.generator).requires_grad_(False)
+        self.optimizers = {
+            name: torch.optim.Adam(network.parameters(), config.lr, (config.beta1, config.beta2), fused=True)
+            for name, network in self.networks.items()
+        }
+        self.random = torch.Generator(self.device)
+        self.g_updates = 0
+        self.terms: dict[str, Tensor] = {}
+        self.num_parameters = {
+            name: sum(p.numel() for p in network.parameters()) for name, network in self.networks.items()
+        }
+
+    # ---------------------------------------------------------------- updates
+
+    def d_step(
+        self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
+    ) -> None:
+        """One update of D; see `Engine.d_step`."""
+        self.random.manual_seed(_mix(self.config.seed, step))
+        self.update_d(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
+
+    def update_d(
+        self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, lr: float, alpha: Tensor | None = None
+    ) -> None:
+        """`d_step` on tensors.
+
+        Args:
+            real: (N, 3, H, W) in [-1, 1].
+            values: (N, L) what the pictures show.
+            wanted: (N, L) what they are translated to.
+            dataset: Which data set they are from.
+            lr: The learning rate.
+            alpha: (N, 1, 1, 1) in [0, 1] fixes the penalty's draw.
+        """
+        with torch.no_grad(), self._autocast():
+            fake = self.generator(real, wanted).float()
+        terms = self.d_terms(real, fake, values, dataset, alpha)
+        total = (
+            terms["d_real"]
+            + terms["d_fake"]
+            + self.config.lambda_cls * terms["d_cls"]
+            + self.config.lambda_gp * terms.get("d_gp", 0)
+        )
+        self._update("discriminator", total, lr)
+        self._record(terms, d_total=total)
+
+    def d_terms(
+        self,
+        real: Tensor,
+        fake: Tensor,
+        values: Tensor,
+        dataset: int,
+        alpha: Tensor | None = None,
+        noise: Tensor | None = None,
+    ) -> dict[str, Tensor]:
+        """The unweighted terms of D's loss (eq. 8 and eq. 5).
+
+        Args:
+            real: (N, 3, H, W) in [-1, 1].
+            fake: (N, 3, H, W) their translations, which pass no gradient on.
+            values: (N, L) what the pictures show.
+            dataset: Which data set they are from.
+            alpha: (N, 1, 1, 1) in [0, 1] fixes the penalty's draw; DRAGAN stretches it to [-1, 1].
+            noise: (N, 3, H, W) in [0, 1] fixes DRAGAN's other draw.
+        """
+        with self._autocast():
+            # Real and translated pictures go through D together: D has no batch statistics.
+            src, cls = self.discriminator(torch.cat([real, fake]))
+        src_real, src_fake = src.float().chunk(2)
+        d_real, d_fake = losses.d_adversarial(self.config.objective, src_real, src_fake)
+        d_cls = losses.classification(cls[: len(real)].float(), values, self.heads[dataset])
+        terms = {"d_real": d_real, "d_fake": d_fake, "d_cls": d_cls}
+        if self.config.objective in losses.PENALISED:
+            # In float32 whatever the precision: a gradient of gradients overflows or drowns in fewer bits.
+            terms["d_gp"] = losses.gradient_penalty(
+                lambda points: self.discriminator(points)[0],
+                self._penalty_points(real, fake, alpha, noise),
+                one_sided=self.config.objective == "wgan-lp",
+            )
+        return terms
+
+    def g_step(
+        self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
+    ) -> None:
+        """One update of G, its running mean and the labeller; see `Engine.g_step`."""
+        self.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
+
+    def update_g(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, lr: float) -> None:
+        """`g_step` on tensors; the arguments are those of `update_d`."""
+        self.discriminator.requires_grad_(False)  # D only passes gradients on here; its own are not computed
+        terms = self.g_terms(real, values, wanted, dataset)
+        total = terms["g_fake"] + self.config.lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
+        self._update("generator", total, lr)
+        self.discriminator.requires_grad_(True)
+        self._update_mean()
+
+        with self._autocast():
+            logits = self.labeller(real)
+        label_loss = losses.classification(logits.float(), values, self.heads[dataset])
+        self._update("labeller", label_loss, LABELLER_LR * lr / self.config.lr)
+        self._record(terms, g_total=total, labeller=label_loss)
+
+    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int) -> dict[str, Tensor]:
+        """The unweighted terms of G's loss (eqs. 8, 6 and 7)."""
+        with self._autocast():
+            fake = self.generator(real, wanted)
+            src, cls = self.discriminator(fake)
+            back = self.generator(fake, values)
+        return {
+            "g_fake": losses.g_adversarial(self.config.objective, src.float()),
+            "g_cls": losses.classification(cls.float(), wanted, self.heads[dataset]),
+            "g_rec": losses.reconstruction(real, back.float()),
+        }
+
+    def losses(self) -> dict[str, float]:
+        """The terms of the last updates; see `Engine.losses`."""
+        if not self.terms:
+            return {}
+        stacked = torch.stack(list(self.terms.values()))  # one transfer, not one a term
+        return dict(zip(self.terms, stacked.tolist(), strict=True))
+
+    def _update(self, name: str, total: Tensor, lr: float) -> None:
+        optimizer = self.optimizers[name]
+        optimizer.param_groups[0]["lr"] = lr
+        optimizer.zero_grad(set_to_none=True)
+        total.backward()
+        optimizer.step()
+
+    @torch.no_grad()
+    def _update_mean(self) -> None:
+        # Early on the mean follows quickly, so that short trainings are not held back by the first weights.
+        decay = min(self.config.ema, (1 + self.g_updates) / (10 + self.g_updates))
+        means: list[Tensor] = list(self.mean_generator.parameters())
+        weights: list[Tensor] = list(self.generator.parameters())
+        torch._foreach_lerp_(means, weights, 1 - decay)
+        self.g_updates += 1
+
+    def _record(self, terms: Mapping[str, Tensor], **more: Tensor) -> None:
+        self.terms.update({name: term.detach() for name, term in {**terms, **more}.items()})
+
+    def _penalty_points(
+        self, real: Tensor, fake: Tensor, alpha: Tensor | None, noise: Tensor | None
+    ) -> Tensor:
+        if alpha is None:
+            alpha = torch.rand((len(real), 1, 1, 1), generator=self.random, device=self.device)
+        if self.config.objective != "dragan":
+            return losses.between(real, fake, alpha)
+        if noise is None:
+            noise = torch.rand(real.shape, generator=self.random, device=self.device)
+        return losses.around(real, 2 * alpha - 1, noise)
+
+    # ---------------------------------------------------------------- inference
+
+    @torch.no_grad()
+    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Translates with the running mean of G's weights; see `Engine.generate`."""
+        return self._chunks(self.mean_generator, images, labels)
+
+    @torch.no_grad()
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        """The labeller's logits; see `Engine.classify`."""
+        return self._chunks(self.labeller, images)
+
+    def _chunks(self, network: nn.Module, *arrays: np.ndarray) -> np.ndarray:
+        parts = []
+        for start in range(0, len(arrays[0]), GENERATE_BATCH):
+            part = [self._tensor(array[start : start + GENERATE_BATCH]) for array in arrays]
+            parts.append(network(*part).cpu().numpy())
+        return np.concatenate(parts)
+
+    # ---------------------------------------------------------------- state
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Everything an exact continuation needs; see `Engine.state`."""
+        arrays = {"training/g_updates": np.array(self.g_updates, np.int64)}
+        for name, network in self._stored().items():
+            arrays |= {f"{name}/{key}": array for key, array in networks.to_arrays(network).items()}
+        for name, optimizer in self.optimizers.items():
+            for key, parameter in self.networks[name].named_parameters():
+                for slot, value in optimizer.state.get(parameter, {}).items():
+                    arrays[f"training/adam/{name}/{key}/{slot}"] = value.detach().cpu().numpy().copy()
+        return arrays
+
+    def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """The inverse of `state`; see `Engine.load_state`."""
+        try:
+            self.g_updates = int(arrays["training/g_updates"])
+            for name, network in self._stored().items():
+                networks.from_arrays(network, under(arrays, name), name)
+        except (ModelError, KeyError) as error:
+            raise CheckpointError(str(error)) from error
+        for name in self.optimizers:
+            self._load_adam(name, under(arrays, f"training/adam/{name}"))
+
+    def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Starts from the weights of a model file; see `Engine.load_weights`."""
+        try:
+            for name, network in self.networks.items():
+                networks.from_arrays(network, under(arrays, name), name)
+            networks.from_arrays(self.mean_generator, under(arrays, "generator"), "generator")
+        except ModelError as error:
+            raise CheckpointError(str(error)) from error
+
+    def _stored(self) -> dict[str, nn.Module]:
+        """The networks by their place in a file: `generator` there is the running mean."""
+        return {
+            "generator": self.mean_generator,
+            "discriminator": self.discriminator,
+            "labeller": self.labeller,
+            "training/generator": self.generator,
+        }
+
+    def _load_adam(self, name: str, arrays: Mapping[str, np.ndarray]) -> None:
+        parameters = dict(self.networks[name].named_parameters())
+        state: dict[Any, dict[str, Tensor]] = {}
+        for key, array in arrays.items():
+            owner, _, slot = key.rpartition("/")
+            if owner not in parameters or slot not in ("step", "exp_avg", "exp_avg_sq"):
+                raise CheckpointError(f"training/adam/{name}/{key} does not belong there")
+            if slot != "step" and array.shape != tuple(parameters[owner].shape):
+                raise CheckpointError(f"training/adam/{name}/{key} has shape {array.shape}")
+            state.setdefault(parameters[owner], {})[slot] = torch.from_numpy(np.array(array)).to(self.device)
+        if state and (len(state) < len(parameters) or any(len(slots) < 3 for slots in state.values())):
+            raise CheckpointError(f"training/adam/{name} is not complete")
+        self.optimizers[name].state.clear()
+        self.optimizers[name].state.update(state)
+
+    # ---------------------------------------------------------------- arrays
+
+    def _tensor(self, array: np.ndarray) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
+
+    def _images(self, pixels: np.ndarray) -> Tensor:
+        return scale(self._tensor(pixels).permute(0, 3, 1, 2).float()).contiguous()
+
+    def _autocast(self) -> contextlib.AbstractContextManager[Any]:
+        return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+
+
+def _device(config: Config) -> torch.device:
+    if config.device == "cuda" and not torch.cuda.is_available():
+        raise ConfigError("--device cuda: this PyTorch sees no GPU; use --device cpu")
+    use_gpu = config.device == "cuda" or (config.device == "auto" and torch.cuda.is_available())
+    return torch.device("cuda" if use_gpu else "cpu")
+
+
+def _bf16(config: Config, device: torch.device) -> bool:
+    if config.precision == "auto":
+        return device.type == "cuda" and torch.cuda.is_bf16_supported()
+    return config.precision == "bf16"
+
+
+def _mix(seed: int, step: int) -> int:
+    """One well-mixed 64-bit seed for each step, so that a resumed run draws what the first one would have."""
+    return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)

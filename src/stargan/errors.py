@@ -1,0 +1,71 @@
+"""Every error that this package raises on purpose.
+
+    StarganError                 one clear line; the command line prints it and exits with code 2
+    ├── DomainError              words or labels that the domains do not know, or that contradict each other
+    ├── ConfigError              a setting that is out of range, unknown or does not fit the others
+    ├── DataError                a data set that cannot be used as it is
+    │   └── ImageError           one picture that cannot be read
+    ├── ModelError               a model file that is missing, damaged or not ours
+    ├── CheckpointError          a checkpoint or run folder that cannot be gone on with
+    ├── TrainingError            training that cannot go on (a loss became NaN)
+    └── MissingExtraError        an optional part is not installed; the line says the pip command
+
+Library code raises these; only `stargan.cli` turns them into an exit code.
+"""
+
+import importlib
+from types import ModuleType
+
+
+class StarganError(Exception):
+    """Base of all errors raised on purpose; its text is one line that names what would be right."""
+
+
+class DomainError(StarganError):
+    """Words or labels that the domains do not know, or that contradict each other."""
+
+
+class ConfigError(StarganError):
+    """A setting that is out of range, unknown or does not fit the others."""
+
+
+class DataError(StarganError):
+    """A data set that cannot be used as it is."""
+
+
+class ImageError(DataError):
+    """One picture that cannot be read."""
+
+
+class ModelError(StarganError):
+    """A model file that is missing, damaged or not ours."""
+
+
+class CheckpointError(StarganError):
+    """A checkpoint or run folder that cannot be gone on with."""
+
+
+class TrainingError(StarganError):
+    """Training that cannot go on."""
+
+
+class MissingExtraError(StarganError):
+    """An optional part of the package is not installed."""
+
+
+def require(module: str, extra: str, purpose: str) -> ModuleType:
+    """Imports an optional dependency, or says how to install it.
+
+    Args:
+        module: The module to import, for example `"torch"`.
+        extra: The extra of this package that brings it, for example `"train"`.
+        purpose: What it is needed for, in words that follow "is needed to".
+
+    Raises:
+        MissingExtraError: The module is not installed.
+    """
+    try:
+        return importlib.import_module(module)
+    except ModuleNotFoundError as error:
+        missing = error.name or module
+        raise MissingExtraError(f"{missing} is needed to {purpose}: pip install 'stargan[{extra}]'") from error

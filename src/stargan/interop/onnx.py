@@ -1,0 +1,98 @@
+"""ONNX files: they run anywhere without PyTorch."""
+
+import base64
+import contextlib
+import logging
+import warnings
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from stargan import modelfile
+from stargan.config import ModelInfo
+from stargan.errors import ModelError, require
+
+TOLERANCE = 1e-4  # largest difference to PyTorch that an exported file may show
+
+
+def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> float:
+    """Writes G as an ONNX graph: `images` (N, 3, H, W) and `labels` (N, L) to `translated` (N, 3, H, W).
+
+    The labeller, where there is one, is a second small graph, base64 in the metadata `labeller`: it is asked only for
+    pictures whose labels nobody knows, and would otherwise be computed at every translation.
+
+    Args:
+        path: Ends in `.onnx`.
+        info: What the file says about itself.
+        arrays: The weights by name, as in `stargan.modelfile`.
+
+    Returns:
+        The largest difference to PyTorch on random pictures.
+
+    Raises:
+        ModelError: A weight is missing or wrong, or the file's results differ by more than `TOLERANCE`.
+    """
+    require("torch", "train", "write .onnx files")
+    require("onnx", "train", "write .onnx files")
+    require("onnxscript", "train", "write .onnx files")
+    import torch
+
+    from stargan.engine.pytorch import networks
+
+    width, height = info.image_size
+    images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
+    labels = torch.from_numpy(info.domains.labels(np.eye(2, info.domains.num_classes, dtype=np.float32), 0))
+
+    generator = networks.restore("generator", info, arrays)
+    model, difference = _graph(generator, {"images": images, "labels": labels}, "translated")
+    metadata = {"stargan": info.dumps()}
+    if info.labeller:
+        labeller, other = _graph(networks.restore("labeller", info, arrays), {"images": images}, "logits")
+        metadata["labeller"] = base64.b64encode(labeller.SerializeToString()).decode()
+        difference = max(difference, other)
+    if difference > TOLERANCE:
+        raise ModelError(f"{path}: its results differ from PyTorch's by {difference:.1e}; nothing was written")
+    for key, value in metadata.items():
+        model.metadata_props.add(key=key, value=value)
+    modelfile.write_bytes(path, model.SerializeToString())
+    return difference
+
+
+def _graph(network: Any, inputs: Mapping[str, Any], output: str) -> tuple[Any, float]:
+    """Exports one network with a free batch size; also its largest difference to PyTorch."""
+    import onnxruntime
+    import torch
+
+    batch = torch.export.Dim("batch")
+    with _quiet(), torch.no_grad():
+        program = torch.onnx.export(
+            network,
+            tuple(inputs.values()),
+            dynamo=True,
+            verbose=False,
+            input_names=list(inputs),
+            output_names=[output],
+            dynamic_shapes=tuple({0: batch} for _ in inputs),
+        )
+        assert program is not None  # only so without dynamo
+        expected = network(*inputs.values()).numpy()
+    model = program.model_proto
+    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    (found,) = session.run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
+    return model, float(np.abs(found - expected).max())
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[None]:
+    """Silences the exporter's remarks, among them one that torchvision is not installed."""
+    logger = logging.getLogger("torch.onnx")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logger.setLevel(level)

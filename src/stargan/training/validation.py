@@ -1,0 +1,81 @@
+"""A look at the validation part during training: a few figures and a sample grid."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from PIL import Image
+
+from stargan import images
+from stargan.domains import Domains
+from stargan.engine import Engine
+
+PICTURES = 128  # measured at each look; some seconds on a CPU
+ROWS = 6  # of the sample grid
+
+
+@dataclass(frozen=True)
+class Validation:
+    """Pictures that are not trained on, and one change asked of each.
+
+    Attributes:
+        domains: The label layout.
+        pixels: (N, 3, H, W) float32 in [-1, 1].
+        values: (N, C) float32, what they show.
+        datasets: (N,) which data set each is of.
+    """
+
+    domains: Domains
+    pixels: np.ndarray
+    values: np.ndarray
+    datasets: np.ndarray
+
+    def measure(self, engine: Engine) -> dict[str, float]:
+        """Figures by name, in [0, 1] except the last.
+
+        `val/label_error`: mean error of the labeller on the real pictures, over groups.
+        `val/hit`: share of the translations in which the labeller, which G never sees, finds what was asked for.
+        `val/kept`: share of the other groups that it finds unchanged.
+        `val/rec`: mean absolute difference after translating there and back.
+        """
+        known = self._known()
+        wanted, asked = self._changes(known)
+        translated = engine.generate(self.pixels, self.domains.labels(wanted, self.datasets))
+        back = engine.generate(translated, self.domains.labels(self.values, self.datasets))
+        real = self.domains.agree(self._decide(engine, self.pixels), self.values)
+        found = self.domains.agree(self._decide(engine, translated), wanted)
+        others = known & ~asked
+        return {
+            "val/label_error": float(1 - real[known].mean()),
+            "val/hit": float(found[asked].mean()),
+            "val/kept": float(found[others].mean()) if others.any() else 1.0,
+            "val/rec": float(np.abs(back - self.pixels).mean()),
+        }
+
+    def sheet(self, engine: Engine) -> Image.Image:
+        """A grid: each row one picture, then that picture in every domain."""
+        rows = np.linspace(0, len(self.pixels) - 1, min(ROWS, len(self.pixels))).astype(int)
+        cells, titles = [], ["source"]
+        for row in rows:
+            every = self.domains.every(self.values[row])
+            # Sources differ in what a flip turns on or off, so the title names the attribute only.
+            titles = ["source", *(word.removesuffix("=0") for word, _ in every)]
+            labels = np.stack([labels for _, labels in every])
+            repeated = np.repeat(self.pixels[row : row + 1], len(labels), axis=0)
+            cells += [self.pixels[row : row + 1], engine.generate(repeated, labels)]
+        return images.grid(images.to_pixels(np.concatenate(cells)), len(titles), titles=titles)
+
+    def _decide(self, engine: Engine, pixels: np.ndarray) -> np.ndarray:
+        return self.domains.decide(self.domains.probabilities(engine.classify(pixels)))
+
+    def _known(self) -> np.ndarray:
+        """(N, number of groups): which groups each picture's data set has labels for."""
+        owners = np.array([dataset for dataset, _, _ in self.domains.groups()])
+        return owners[None] == self.datasets[:, None]
+
+    def _changes(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """What is asked of each picture: (N, C) values and (N, number of groups) which group changes."""
+        wanted = self.values.copy()
+        for row, (values, dataset) in enumerate(zip(self.values, self.datasets, strict=True)):
+            changes = self.domains.changes(values, int(dataset))
+            wanted[row] = changes[row % len(changes)][1]
+        return wanted, known & ~self.domains.agree(wanted, self.values)

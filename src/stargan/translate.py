@@ -1,0 +1,239 @@
+"""Using a model: `load` and the `Translator` it gives. Needs no PyTorch for `.onnx` files."""
+
+import base64
+import binascii
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from PIL import Image
+
+from stargan import images, modelfile
+from stargan.config import ModelInfo
+from stargan.domains import Domains, Words
+from stargan.errors import DomainError, ImageError, ModelError, require
+
+Picture = str | Path | bytes | Image.Image
+
+
+class Backend(Protocol):
+    """What computes: ONNX Runtime or PyTorch."""
+
+    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """(N, 3, H, W) and (N, L) to (N, 3, H, W); all float32."""
+        ...
+
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        """(N, 3, H, W) to logits (N, C), float32; only where the model has a labeller."""
+        ...
+
+
+class Translator:
+    """A model ready for use.
+
+    Args:
+        info: What the model says about itself.
+        backend: What computes.
+    """
+
+    def __init__(self, info: ModelInfo, backend: Backend) -> None:
+        self.info = info
+        self._backend = backend
+
+    @property
+    def domains(self) -> Domains:
+        """What the model can be asked for."""
+        return self.info.domains
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) of the pictures it gives."""
+        return self.info.image_size
+
+    def translate(self, image: Picture, words: Words, *, known: Words = ()) -> Image.Image:
+        """Translates one picture.
+
+        Args:
+            image: A picture of any size and kind, or its file. It is turned upright, cut to the model's shape around
+                its centre and scaled to the model's size.
+            words: What is asked for, for example `{"Blond_Hair": 1, "Male": 0}` or `["Blond_Hair", "-Male"]`.
+            known: What the picture shows, where you know it; the rest is estimated, see `values`.
+
+        Returns:
+            RGB picture of the model's size.
+
+        Raises:
+            DomainError: `words` or `known` are not understood.
+            ImageError: The picture cannot be read.
+        """
+        self.domains.parse(words)  # before any work
+        prepared = self.prepare([image])
+        labels = self.domains.target(self.values(prepared, known)[0], words)
+        return images.to_pictures(self.generate(prepared, labels[None]))[0]
+
+    def every(self, image: Picture, *, known: Words = ()) -> list[tuple[str, Image.Image]]:
+        """All domains of one picture: (word, picture) for each attribute flipped and each group value set."""
+        prepared = self.prepare([image])
+        wanted = self.domains.every(self.values(prepared, known)[0])
+        labels = np.stack([labels for _, labels in wanted])
+        pictures = images.to_pictures(self.generate(np.repeat(prepared, len(labels), axis=0), labels))
+        return [(word, picture) for (word, _), picture in zip(wanted, pictures, strict=True)]
+
+    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Translates arrays.
+
+        Args:
+            images: (N, 3, H, W) float32 in [-1, 1], RGB; `prepare` makes such.
+            labels: (N, L) float32 target labels; `domains.labels` and `domains.target` make such.
+
+        Returns:
+            (N, 3, H, W) float32 in [-1, 1].
+
+        Raises:
+            ImageError: `images` has the wrong shape.
+            DomainError: `labels` has the wrong shape.
+        """
+        images, labels = np.asarray(images, np.float32), np.asarray(labels, np.float32)
+        self._check_images(images)
+        if labels.shape != (len(images), self.domains.num_labels):
+            raise DomainError(f"labels have shape {labels.shape}; must be ({len(images)}, {self.domains.num_labels})")
+        if not len(images):
+            return images
+        return self._backend.generate(images, labels)
+
+    def values(self, images: np.ndarray, known: Words = ()) -> np.ndarray:
+        """What pictures show: estimated by the model's labeller, else what is typical of its training data.
+
+        Args:
+            images: (N, 3, H, W) float32 in [-1, 1].
+            known: Words that hold for all of them and override the estimate.
+
+        Returns:
+            (N, C) float32 of 0 and 1.
+        """
+        self._check_images(np.asarray(images))
+        if self.info.labeller and len(images):
+            probabilities = self.domains.probabilities(self._backend.classify(np.asarray(images, np.float32)))
+        else:
+            typical = self.info.typical or (0.0,) * self.domains.num_classes
+            probabilities = np.tile(np.array(typical, np.float32), (len(images), 1))
+        values = self.domains.decide(probabilities)
+        return np.stack([self.domains.apply(row, known)[0] for row in values]) if known else values
+
+    def prepare(self, pictures: Sequence[Picture]) -> np.ndarray:
+        """Reads, turns upright, cuts and scales pictures: (N, 3, H, W) float32 in [-1, 1].
+
+        Raises:
+            ImageError: One of them cannot be read.
+        """
+        fitted = [images.fit(images.decode(p), self.info.image_size, self.info.crop) for p in pictures]
+        return images.to_array(fitted)
+
+    def _check_images(self, array: np.ndarray) -> None:
+        width, height = self.info.image_size
+        if array.ndim != 4 or array.shape[1:] != (3, height, width):
+            raise ImageError(f"images have shape {array.shape}; must be (N, 3, {height}, {width})")
+
+
+def load(path: str | Path) -> Translator:
+    """Loads a model.
+
+    Args:
+        path: An `.onnx` file, a `.safetensors` file, or a run folder (its finished model, else its newest checkpoint).
+
+    Raises:
+        ModelError: It is missing, damaged or not a model of ours.
+        MissingExtraError: A `.safetensors` file without PyTorch.
+    """
+    file = modelfile.locate(Path(path), (".onnx", ".safetensors"))
+    if file.suffix == ".onnx":
+        return _load_onnx(file)
+    if file.suffix == ".safetensors":
+        return _load_safetensors(file)
+    raise ModelError(f"{file}: not a model file; must be .onnx, .safetensors or a run folder")
+
+
+# ---------------------------------------------------------------- ONNX Runtime
+
+
+class _OnnxBackend:
+    def __init__(self, session: Any, labeller: bytes | None) -> None:
+        self._generator = session
+        self._labeller_bytes = labeller
+        self._labeller: Any = None
+
+    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return self._generator.run(["translated"], {"images": images, "labels": labels})[0]
+
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        if self._labeller is None:  # made when first asked for
+            self._labeller = _session(self._labeller_bytes)
+        return self._labeller.run(["logits"], {"images": images})[0]
+
+
+def _session(model: bytes | str | None) -> Any:
+    import onnxruntime
+
+    options = onnxruntime.SessionOptions()
+    options.log_severity_level = 3  # its warnings about the machine are not for our users
+    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+
+
+def _load_onnx(path: Path) -> Translator:
+    try:
+        session = _session(str(path))
+        metadata = session.get_modelmeta().custom_metadata_map
+    except Exception as error:  # ONNX Runtime raises its own unrelated classes for damaged files
+        raise ModelError(f"{path}: damaged or not an .onnx file ({str(error).splitlines()[0]})") from error
+    if "stargan" not in metadata:
+        raise ModelError(f"{path}: an .onnx file, but not one that stargan wrote")
+    try:
+        info = ModelInfo.loads(metadata["stargan"])
+        labeller = base64.b64decode(metadata["labeller"], validate=True) if info.labeller else None
+        _check_graph(session, info)
+    except (ModelError, KeyError, binascii.Error) as error:
+        raise ModelError(f"{path}: {error}") from error
+    return Translator(info, _OnnxBackend(session, labeller))
+
+
+def _check_graph(session: Any, info: ModelInfo) -> None:
+    """The description must fit the graph."""
+    width, height = info.image_size
+    shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
+    if shapes != {"images": [3, height, width], "labels": [info.domains.num_labels]}:
+        raise ModelError(f"its description does not fit its graph, whose inputs are {shapes}")
+
+
+# ---------------------------------------------------------------- PyTorch
+
+
+class _TorchBackend:
+    def __init__(self, info: ModelInfo, arrays: modelfile.Arrays) -> None:
+        import torch
+
+        from stargan.engine.pytorch import networks
+
+        self._torch = torch
+        names = ("generator", "labeller") if info.labeller else ("generator",)
+        self._networks = {name: networks.restore(name, info, arrays) for name in names}
+
+    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        return self._run("generator", images, labels)
+
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        return self._run("labeller", images)
+
+    def _run(self, name: str, *arrays: np.ndarray) -> np.ndarray:
+        with self._torch.inference_mode():
+            tensors = [self._torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
+            return self._networks[name](*tensors).numpy()
+
+
+def _load_safetensors(path: Path) -> Translator:
+    require("torch", "train", "use .safetensors files (an .onnx file needs nothing more)")
+    info, arrays, _ = modelfile.read(path)
+    try:
+        return Translator(info, _TorchBackend(info, arrays))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
