@@ -62,26 +62,10 @@ def _parse(options: Any, arguments: list[str], command: str, *, default: Any = N
     """Reads options into a dataclass; a mistake becomes one ConfigError line instead of tyro's box."""
     import tyro
 
-    from stargan.config import parse_size
-
-    registry = tyro.constructors.ConstructorRegistry()
-
-    @registry.primitive_rule
-    def size_rule(info: Any) -> Any:
-        if info.type != tuple[int, int]:
-            return None
-        return tyro.constructors.PrimitiveConstructorSpec(
-            nargs=1,
-            metavar="N|WxH",
-            instance_from_str=lambda words: parse_size(words[0]),
-            is_instance=lambda value: isinstance(value, tuple) and len(value) == 2,
-            str_from_instance=lambda value: ["x".join(map(str, value))],
-        )
-
     said = io.StringIO()
     extra = {} if default is None else {"default": default}
     try:
-        with contextlib.redirect_stderr(said), registry:
+        with contextlib.redirect_stderr(said):
             return tyro.cli(options, args=arguments, prog=f"stargan {command}", **extra)
     except SystemExit as end:
         if not end.code:
@@ -163,7 +147,15 @@ def train(arguments: list[str]) -> int:
     repeatable: dict[str, Any] = {
         name: Annotated[hints[name], tyro.conf.UseAppendAction] for name in ("data", "exclusive")
     }
-    fields: list[Any] = [(f.name, repeatable.get(f.name, hints[f.name]), f) for f in dataclasses.fields(configs.Config)]
+    size = tyro.constructors.PrimitiveConstructorSpec(
+        nargs=1,
+        metavar="N|WxH",
+        instance_from_str=lambda words: configs.parse_size(words[0]),
+        is_instance=lambda value: isinstance(value, tuple),
+        str_from_instance=lambda value: ["x".join(map(str, value))],
+    )
+    special = {**repeatable, "image_size": Annotated[tuple[int, int], size]}
+    fields: list[Any] = [(f.name, special.get(f.name, hints[f.name]), f) for f in dataclasses.fields(configs.Config)]
     paths = {
         "run": "Folder of the run, which a new run makes.",
         "resume": "Run folder to go on with, with its own settings; --steps may be raised.",

@@ -2,6 +2,7 @@
 
 import contextlib
 import copy
+import itertools
 from collections.abc import Mapping
 from typing import Any
 
@@ -17,6 +18,8 @@ from stargan.images import scale
 from stargan.modelfile import under
 
 LABELLER_LR = 1e-3  # plain supervised learning of a small network; falls with the schedule of the others
+G_UPDATES = "training/g_updates"
+ADAM_SLOTS = ("step", "exp_avg", "exp_avg_sq")
 GENERATE_BATCH = 32  # bounds the memory of `generate`
 
 
@@ -183,9 +186,7 @@ class PytorchEngine:
     def _record(self, terms: Mapping[str, Tensor], **more: Tensor) -> None:
         self.terms.update({name: term.detach() for name, term in {**terms, **more}.items()})
 
-    def _penalty_points(
-        self, real: Tensor, fake: Tensor, alpha: Tensor | None, noise: Tensor | None
-    ) -> Tensor:
+    def _penalty_points(self, real: Tensor, fake: Tensor, alpha: Tensor | None, noise: Tensor | None) -> Tensor:
         if alpha is None:
             alpha = torch.rand((len(real), 1, 1, 1), generator=self.random, device=self.device)
         if self.config.objective != "dragan":
@@ -217,7 +218,7 @@ class PytorchEngine:
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything an exact continuation needs; see `Engine.state`."""
-        arrays = {"training/g_updates": np.array(self.g_updates, np.int64)}
+        arrays = {G_UPDATES: np.array(self.g_updates, np.int64)}
         for name, network in self._stored().items():
             arrays |= {f"{name}/{key}": array for key, array in networks.to_arrays(network).items()}
         for name, optimizer in self.optimizers.items():
@@ -228,21 +229,35 @@ class PytorchEngine:
 
     def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         """The inverse of `state`; see `Engine.load_state`."""
-        try:
-            self.g_updates = int(arrays["training/g_updates"])
-            for name, network in self._stored().items():
-                networks.from_arrays(network, under(arrays, name), name)
-        except (ModelError, KeyError) as error:
-            raise CheckpointError(str(error)) from error
+        places = [*self._stored(), *(f"training/adam/{name}" for name in self.optimizers)]
+        for name in arrays:
+            if name != G_UPDATES and not name.startswith(tuple(f"{place}/" for place in places)):
+                raise CheckpointError(f"{name} does not belong there")
+        if G_UPDATES not in arrays or arrays[G_UPDATES].shape != ():
+            raise CheckpointError(f"{G_UPDATES} is missing or not one number")
+        self.g_updates = int(arrays[G_UPDATES])
+        self._load(self._stored(), arrays)
         for name in self.optimizers:
             self._load_adam(name, under(arrays, f"training/adam/{name}"))
 
     def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """Starts from the weights of a model file; see `Engine.load_weights`."""
+        """Starts from the weights of a model file; see `Engine.load_weights`.
+
+        A file without a labeller, as imported ones are, leaves the labeller as it is.
+        """
+        known = {name: network for name, network in self.networks.items() if name != "labeller"}
+        if under(arrays, "labeller"):
+            known["labeller"] = self.labeller
+        self._load(known, arrays)
+        self._load({"generator": self.mean_generator}, arrays)
+        self.g_updates = 0
+        for optimizer in self.optimizers.values():
+            optimizer.state.clear()
+
+    def _load(self, known: Mapping[str, nn.Module], arrays: Mapping[str, np.ndarray]) -> None:
         try:
-            for name, network in self.networks.items():
+            for name, network in known.items():
                 networks.from_arrays(network, under(arrays, name), name)
-            networks.from_arrays(self.mean_generator, under(arrays, "generator"), "generator")
         except ModelError as error:
             raise CheckpointError(str(error)) from error
 
@@ -260,13 +275,16 @@ class PytorchEngine:
         state: dict[Any, dict[str, Tensor]] = {}
         for key, array in arrays.items():
             owner, _, slot = key.rpartition("/")
-            if owner not in parameters or slot not in ("step", "exp_avg", "exp_avg_sq"):
+            if owner not in parameters or slot not in ADAM_SLOTS:
                 raise CheckpointError(f"training/adam/{name}/{key} does not belong there")
-            if slot != "step" and array.shape != tuple(parameters[owner].shape):
-                raise CheckpointError(f"training/adam/{name}/{key} has shape {array.shape}")
-            state.setdefault(parameters[owner], {})[slot] = torch.from_numpy(np.array(array)).to(self.device)
-        if state and (len(state) < len(parameters) or any(len(slots) < 3 for slots in state.values())):
-            raise CheckpointError(f"training/adam/{name} is not complete")
+            shape = () if slot == "step" else tuple(parameters[owner].shape)
+            if array.shape != shape:
+                raise CheckpointError(f"training/adam/{name}/{key} has shape {array.shape}, not {shape}")
+            tensor = torch.from_numpy(np.array(array, np.float32)).to(self.device)
+            state.setdefault(parameters[owner], {})[slot] = tensor
+        for key, slot in itertools.product(parameters, ADAM_SLOTS):
+            if arrays and f"{key}/{slot}" not in arrays:  # a network that was never updated has none at all
+                raise CheckpointError(f"training/adam/{name}/{key}/{slot} is missing")
         self.optimizers[name].state.clear()
         self.optimizers[name].state.update(state)
 

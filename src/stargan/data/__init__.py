@@ -1,0 +1,1 @@
+"""Labelled pictures: found, decoded once, handed out in batches; and drawn ones."""

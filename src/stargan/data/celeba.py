@@ -1,0 +1,107 @@
+"""CelebA's format: `list_attr*.txt` with a count, the names, and `file 1 -1 ...` lines; pictures beside it."""
+
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from stargan.data.columns import Columns
+from stargan.errors import DataError
+
+PATTERN = "list_attr*.txt"
+PARTITION = "list_eval_partition.txt"
+LOOKED_FOR = 10  # listed files that are tried to find the image folder
+
+
+def lists(folder: Path) -> list[Path]:
+    """The attribute lists in a folder."""
+    return sorted(path for path in folder.glob(PATTERN) if path.is_file())
+
+
+def read(path: Path) -> Columns:
+    """Reads a folder in this format, or the list in it.
+
+    Raises:
+        DataError: The list is malformed (file and line are named), or its pictures are not found.
+    """
+    found = [path] if path.is_file() else lists(path)
+    if len(found) > 1:
+        both = " and ".join(file.name for file in found)
+        raise DataError(f"{path}: {both} in one folder; give the one that is meant as --data")
+    file = found[0]
+    names, files, values = _parse(file)
+    root = _image_folder(file.parent, files)
+    partition = file.parent / PARTITION
+    return Columns(
+        path=file,
+        kind="celeba",
+        root=root,
+        files=tuple(files),
+        binary={name: values[:, index] for index, name in enumerate(names)},
+        split=_partition(partition, files) if partition.is_file() else None,
+    )
+
+
+def _parse(file: Path) -> tuple[list[str], list[str], np.ndarray]:
+    lines = _lines(file)
+    if len(lines) < 3 or not lines[0].strip().isdigit():
+        raise DataError(f"{file}: line 1 must be the number of pictures, line 2 the names, then a line a picture")
+    names = lines[1].split()
+    rows = [(number, line.split()) for number, line in enumerate(lines[2:], 3) if line.strip()]
+    if int(lines[0]) != len(rows):
+        raise DataError(f"{file}: line 1 says {lines[0].strip()} pictures, {len(rows)} are listed")
+    if len(set(names)) < len(names):
+        raise DataError(f"{file}: line 2 names {next(n for n in names if names.count(n) > 1)} twice")
+    values = np.empty((len(rows), len(names)), np.uint8)
+    seen: set[str] = set()
+    for row, (number, words) in enumerate(rows):
+        _check_row(file, number, words, names, seen)
+        seen.add(words[0])
+        values[row] = [word == "1" for word in words[1:]]
+    return names, [words[0] for _, words in rows], values
+
+
+def _check_row(file: Path, number: int, words: list[str], names: list[str], seen: set[str]) -> None:
+    if len(words) != len(names) + 1:
+        raise DataError(f"{file}: line {number}: {len(words) - 1} values for {len(names)} names")
+    for name, word in zip(names, words[1:], strict=True):
+        if word not in ("1", "-1"):
+            raise DataError(f"{file}: line {number}: {name} is {word!r}; must be 1 or -1")
+    if words[0] in seen:
+        raise DataError(f"{file}: line {number}: {words[0]} is listed twice")
+    name_path = PurePosixPath(words[0])
+    if name_path.is_absolute() or ".." in name_path.parts:
+        raise DataError(f"{file}: line {number}: {words[0]} lies outside the image folder")
+
+
+def _image_folder(folder: Path, files: list[str]) -> Path:
+    """The folder that holds the listed files: beside the list, or one folder (or two) below."""
+    below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    deeper = [path for parent in below for path in sorted(parent.iterdir()) if path.is_dir()]
+    for candidate in (folder, *below, *deeper):
+        if any((candidate / name).is_file() for name in files[:LOOKED_FOR]):
+            return candidate
+    raise DataError(f"{folder}: none of the listed pictures ({files[0]}, ...) is there or in a folder beside the list")
+
+
+def _partition(file: Path, files: list[str]) -> np.ndarray:
+    known: dict[str, int] = {}
+    for number, line in enumerate(_lines(file), 1):
+        words = line.split()
+        if not words:
+            continue
+        if len(words) != 2 or words[1] not in ("0", "1", "2"):
+            raise DataError(f"{file}: line {number}: must be a file name and 0 (train), 1 (val) or 2 (test)")
+        known[words[0]] = int(words[1])
+    missing = [name for name in files if name not in known]
+    if missing:
+        raise DataError(f"{file}: says nothing of {missing[0]} and {len(missing) - 1} other listed pictures")
+    return np.array([known[name] for name in files], np.uint8)
+
+
+def _lines(file: Path) -> list[str]:
+    try:
+        return file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError as error:
+        raise DataError(f"{file}: not a text file in UTF-8 ({error.reason} at byte {error.start})") from error
+    except OSError as error:
+        raise DataError(f"{file}: cannot be read ({error.strerror})") from error

@@ -1,0 +1,149 @@
+"""Labels as they were read, before it is decided which of them to learn."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from stargan.domains import Group, suggest
+from stargan.errors import DataError
+
+STRAY = 0.05  # share of pictures that may show two labels of an exclusive group (CelebA's hair has such)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """What a reader of one format found.
+
+    Attributes:
+        path: The folder, list or table, for errors.
+        kind: The format.
+        root: What relative file names are relative to.
+        files: The N pictures.
+        binary: (N,) uint8 of 0 and 1 by name: attributes.
+        groups: One-of-n groups: their values' names, and (N,) indices into them, by group name.
+        unusable: Why a column cannot be learned, by name; an error where it is asked for.
+        split: (N,) uint8 index into `SPLITS`, or None where nobody said.
+    """
+
+    path: Path
+    kind: str
+    root: Path
+    files: tuple[str, ...]
+    binary: dict[str, np.ndarray] = field(default_factory=dict)
+    groups: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
+    unusable: dict[str, str] = field(default_factory=dict)
+    split: np.ndarray | None = None
+
+    @property
+    def known(self) -> list[str]:
+        """The names that `--attributes` may say."""
+        return [*self.binary, *self.groups, *self.unusable]
+
+    def knows(self, name: str) -> bool:
+        """Whether `name` is one of them, in any case."""
+        return name.strip().casefold() in (known.casefold() for known in self.known)
+
+
+def listed(name: str, known: Sequence[str], where: object) -> str:
+    """The spelling in `known` of a name in any case.
+
+    Raises:
+        DataError: It is not there; the nearest is suggested.
+    """
+    for candidate in known:
+        if candidate.casefold() == name.strip().casefold():
+            return candidate
+    raise DataError(f"{where}: no attribute {name.strip()!r}{suggest(name, list(known))}")
+
+
+def grouped(
+    columns: Columns, attributes: Sequence[str], exclusive: Sequence[str]
+) -> tuple[tuple[Group, ...], np.ndarray]:
+    """The groups to learn and the labels in their order, (N, K) uint8 of 0 and 1.
+
+    Args:
+        columns: What was read.
+        attributes: Columns to take, in this order; none means all that vary.
+        exclusive: Groups of binary columns, each as `A,B,C`; they stand where their first member would.
+
+    Raises:
+        DataError: A name is unknown or cannot be learned, a label is the same in all pictures, or too many pictures
+            show two labels of an exclusive group.
+    """
+    if not columns.files:
+        raise DataError(f"{columns.path}: no pictures in it")
+    joined = [[listed(name, columns.known, columns.path) for name in group.split(",")] for group in exclusive]
+    chosen = [listed(name, columns.known, columns.path) for name in attributes]
+    if not chosen:
+        chosen = [name for name in columns.binary if _varies(columns.binary[name])]
+        chosen += [name for name, (values, _) in columns.groups.items() if len(values) > 1]
+    chosen = list(dict.fromkeys(chosen))
+    if not chosen:
+        raise DataError(f"{columns.path}: fewer than two domains: {_constants(columns)}")
+
+    groups: list[Group] = []
+    labels: list[np.ndarray] = []
+    for name in chosen:
+        owner = next((members for members in joined if name in members), None)
+        if owner is None:
+            group, part = _single(columns, name)
+        elif name == next(member for member in chosen if member in owner):
+            group, part = _exclusive(columns, owner)
+        else:
+            continue
+        groups.append(group)
+        labels.append(part)
+    return tuple(groups), np.concatenate(labels, axis=1).astype(np.uint8)
+
+
+def _single(columns: Columns, name: str) -> tuple[Group, np.ndarray]:
+    if name in columns.unusable:
+        raise DataError(f"{columns.path}: {name} cannot be learned: {columns.unusable[name]}")
+    if name in columns.groups:
+        values, indices = columns.groups[name]
+        if len(values) < 2:
+            raise DataError(f"{columns.path}: {name} is {values[0]} in all pictures: nothing to translate to")
+        return Group(values, categorical=True, name=name), np.eye(len(values), dtype=np.uint8)[indices]
+    return Group((name,)), _varying(columns, name)[:, None]
+
+
+def _exclusive(columns: Columns, members: Sequence[str]) -> tuple[Group, np.ndarray]:
+    for name in members:
+        if name not in columns.binary:
+            raise DataError(f"{columns.path}: --exclusive joins attributes that are on or off; {name} is not")
+    labels = np.stack([_varying(columns, name) for name in members], axis=1)
+    shown = labels.sum(axis=1)
+    if (shown > 1).mean() > STRAY:
+        row = int(np.flatnonzero(shown > 1)[0])
+        both = [name for name, on in zip(members, labels[row], strict=True) if on]
+        raise DataError(
+            f"{columns.path}: {' and '.join(both)} are said to exclude each other, but {columns.files[row]} and "
+            f"{int((shown > 1).sum()) - 1} other pictures show both"
+        )
+    return Group(tuple(members), categorical=bool((shown == 1).all())), labels
+
+
+def _varying(columns: Columns, name: str) -> np.ndarray:
+    if name in columns.unusable:
+        raise DataError(f"{columns.path}: {name} cannot be learned: {columns.unusable[name]}")
+    values = columns.binary[name]
+    if not _varies(values):
+        raise DataError(
+            f"{columns.path}: {name} is {int(values[0])} in all {len(values)} pictures: nothing to translate to"
+        )
+    return values
+
+
+def _varies(values: np.ndarray) -> bool:
+    return bool(values.min() != values.max())
+
+
+def _constants(columns: Columns) -> str:
+    if len(columns.groups) == 1 and not columns.binary:
+        name, (values, _) = next(iter(columns.groups.items()))
+        return f"{name} is {values[0]} in all {len(columns.files)} pictures"
+    told = [f"{name} is {int(values[0])} in all pictures" for name, values in columns.binary.items()]
+    told += [f"{name}: {why}" for name, why in columns.unusable.items()]
+    return "; ".join(told) or "no labels"

@@ -1,0 +1,66 @@
+"""Small real data and one small trained run, made once a session."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
+TINY = [
+    "--image-size",
+    "16",
+    "--width",
+    "4",
+    "--blocks",
+    "1",
+    "--d-layers",
+    "2",
+    "--batch-size",
+    "4",
+    "--device",
+    "cpu",
+]
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Keeps decoded pictures out of the user's own cache."""
+    folder = tmp_path_factory.mktemp("cache")
+    os.environ["STARGAN_CACHE"] = str(folder)
+    return folder
+
+
+def draw_folders(root: Path, count: int = 20, names: tuple[str, ...] = ("red", "green", "blue")) -> Path:
+    """A folder for each colour, with noisy squares of it."""
+    rng = np.random.default_rng(0)
+    for name in names:
+        (root / name).mkdir(parents=True)
+        for index in range(count):
+            pixels = np.array(COLOURS[name]) + rng.integers(-40, 40, (20, 24, 3))
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"{name}{index:03}.png")
+    return root
+
+
+@pytest.fixture(scope="session")
+def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return draw_folders(tmp_path_factory.mktemp("data") / "colours")
+
+
+def stargan(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in a process of its own."""
+    command = [sys.executable, "-m", "stargan", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+
+@pytest.fixture(scope="session")
+def run(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A finished run of twelve steps."""
+    folder = tmp_path_factory.mktemp("runs") / "tiny"
+    schedule = ["--steps", "12", "--checkpoint-every", "5", "--sample-every", "6", "--log-every", "3"]
+    done = stargan("train", "--data", colours, "--run", folder, *TINY, *schedule)
+    assert done.returncode == 0, done.stderr
+    return folder

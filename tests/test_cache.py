@@ -1,0 +1,261 @@
+"""Pictures are decoded once, whatever their kind, and a cache is whole or not there."""
+
+import io
+import json
+import multiprocessing
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stargan import images
+from stargan.data import cache
+from stargan.data.sources import Source, find
+from stargan.errors import DataError
+
+SIZE = (8, 4)  # width x height
+
+
+def folders(root: Path, count: int = 3) -> Source:
+    for domain, colour in (("a", "red"), ("b", "blue")):
+        (root / domain).mkdir(parents=True)
+        for index in range(count):
+            Image.new("RGB", (16, 8), colour).save(root / domain / f"{index}.png")
+    return find(root)
+
+
+def array_file(folder: Path) -> Path:
+    (file,) = folder.glob("*.npy")
+    return file
+
+
+def left_over(folder: Path) -> list[str]:
+    return sorted(file.name for file in folder.iterdir() if file.suffix not in {".npy", ".json", ".lock"})
+
+
+def state(file: Path) -> tuple[int, int]:
+    return file.stat().st_ino, file.stat().st_mtime_ns
+
+
+def fail_decode(error: BaseException) -> Callable[[object], Image.Image]:
+    def decode(source: object) -> Image.Image:
+        raise error
+
+    return decode
+
+
+def test_rows_are_the_files(tmp_path: Path) -> None:
+    source = folders(tmp_path / "set")
+    told: list[tuple[int, int]] = []
+    pictures = cache.load(source, SIZE, folder=tmp_path / "c", report=lambda *numbers: told.append(numbers))
+    assert pictures.pixels.shape == (6, 4, 8, 3)
+    assert pictures.pixels.dtype == np.uint8
+    assert pictures.bad == {}
+    for row in range(6):
+        assert (pictures.pixels[row] == ((255, 0, 0) if row < 3 else (0, 0, 255))).all()
+    assert told[-1] == (6, 6)
+    assert left_over(tmp_path / "c") == []
+    with pytest.raises(ValueError, match="read-only"):
+        pictures.pixels[0] = 0
+
+
+def test_hit_is_not_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source, folder = folders(tmp_path / "set"), tmp_path / "c"
+    cache.load(source, SIZE, folder=folder)
+    before = state(array_file(folder))
+    monkeypatch.setattr(images, "decode", fail_decode(AssertionError("decoded again")))
+    cache.load(find(tmp_path / "set"), SIZE, folder=folder)
+    assert state(array_file(folder)) == before
+
+
+def test_size_crop_and_changed_pictures_have_their_own(tmp_path: Path) -> None:
+    source, folder = folders(tmp_path / "set"), tmp_path / "c"
+    for size, crop in ((SIZE, None), ((4, 4), None), (SIZE, 3)):
+        cache.load(source, size, crop, folder=folder)
+    assert len(list(folder.glob("*.npy"))) == 3
+    Image.new("RGB", (16, 8), "lime").save(source.path(2))
+    os.utime(source.path(2), ns=(1, 1))
+    assert (cache.load(source, SIZE, folder=folder).pixels[2] == (0, 255, 0)).all()
+
+
+@pytest.mark.parametrize("damage", ["empty", "truncated", "other shape", "text", "no list", "bad list"])
+def test_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
+    source, folder = folders(tmp_path / "set"), tmp_path / "c"
+    expected = np.array(cache.load(source, SIZE, folder=folder).pixels)
+    file = array_file(folder)
+    if damage == "other shape":
+        with file.open("wb") as stream:
+            np.save(stream, np.zeros((6, 8, 4, 3), np.uint8))
+    elif damage.endswith("list"):
+        file.with_suffix(".json").write_text("[1]" if damage == "bad list" else "")
+    else:
+        content = {"empty": b"", "truncated": file.read_bytes()[:-9], "text": b"hello"}[damage]
+        file.unlink()
+        file.write_bytes(content)
+    assert (cache.load(source, SIZE, folder=folder).pixels == expected).all()
+
+
+def test_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("STARGAN_CACHE", str(tmp_path / "own"))
+    assert cache.default_folder() == tmp_path / "own"
+    monkeypatch.delenv("STARGAN_CACHE")
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    assert cache.default_folder() == tmp_path / "stargan"
+    monkeypatch.delenv("XDG_CACHE_HOME")
+    assert cache.default_folder() == Path.home() / ".cache" / "stargan"
+
+
+# ---------------------------------------------------------------- bad and odd pictures
+
+
+def damaged(root: Path) -> Source:
+    """Eight pictures, four of which cannot be read."""
+    source = folders(root, 4)
+    stream = io.BytesIO()
+    Image.effect_noise((64, 64), 90).convert("RGB").save(stream, "JPEG")
+    (root / "a" / "0.png").write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
+    (root / "a" / "1.png").write_text("not a picture")
+    (root / "a" / "2.png").write_bytes(b"")
+    (root / "b" / "0.png").unlink()
+    return source
+
+
+def test_bad_pictures_are_reported_and_zero(tmp_path: Path) -> None:
+    source, folder = damaged(tmp_path / "set"), tmp_path / "c"
+    for _ in ("built", "found"):
+        pictures = cache.load(source, SIZE, folder=folder)
+        assert sorted(pictures.bad) == [0, 1, 2, 4]
+        assert "truncated" in pictures.bad[0]
+        assert "not a picture" in pictures.bad[1]
+        assert pictures.bad[4] == "no such file"
+        assert not pictures.pixels[[0, 1, 2, 4]].any()
+        assert pictures.pixels[[3, 5, 6, 7]].any(axis=(1, 2, 3)).all()
+
+
+def test_too_many_bad_pictures(tmp_path: Path) -> None:
+    source = damaged(tmp_path / "set")
+    with pytest.raises(DataError, match=r"4 of 8 pictures .*--max-bad 3.*a/0.png: .*a/1.png: ") as caught:
+        cache.load(source, SIZE, folder=tmp_path / "c", max_bad=3)
+    assert "\n" not in str(caught.value)
+    assert len(cache.load(source, SIZE, folder=tmp_path / "c", max_bad=4).bad) == 4
+
+
+def test_all_bad_is_always_an_error(tmp_path: Path) -> None:
+    source = folders(tmp_path / "set")
+    shutil.rmtree(tmp_path / "set")
+    with pytest.raises(DataError, match=r"6 of 6 pictures cannot be read: a/0\.png: no such file"):
+        cache.load(source, SIZE, folder=tmp_path / "c", max_bad=100)
+
+
+def odd(name: str) -> tuple[str, bytes]:
+    """A readable picture of an odd kind, red in its middle: file name and content."""
+    red = Image.new("RGB", (16, 8), (255, 0, 0))
+    stream = io.BytesIO()
+    if name == "cmyk":
+        red.convert("CMYK").save(stream, "JPEG")
+        return "x.jpg", stream.getvalue()
+    if name == "16 bit":
+        Image.fromarray(np.full((8, 16), 65535, np.uint16)).save(stream, "PNG")
+    elif name == "palette with transparency":
+        palette = Image.new("P", (16, 8), 0)
+        palette.putpalette([255, 0, 0, 0, 255, 0])
+        palette.putpixel((0, 0), 1)
+        palette.save(stream, "PNG", transparency=1)
+    elif name == "animated":
+        red.save(stream, "GIF", save_all=True, append_images=[Image.new("RGB", (16, 8), "blue")])
+        return "x.gif", stream.getvalue()
+    elif name == "rotated":
+        exif = Image.Exif()
+        exif[0x0112] = 6
+        sideways = Image.new("RGB", (8, 16), (255, 0, 0))
+        sideways.save(stream, "JPEG", exif=exif)
+        return "x.jpg", stream.getvalue()
+    elif name == "one pixel":
+        red.crop((0, 0, 1, 1)).save(stream, "PNG")
+    else:
+        red.save(stream, "PNG")
+        return "x.jpg", stream.getvalue()
+    return "x.png", stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    "name", ["cmyk", "16 bit", "palette with transparency", "animated", "rotated", "one pixel", "png named .jpg"]
+)
+def test_odd_pictures_are_read(tmp_path: Path, name: str) -> None:
+    folders(tmp_path / "set")
+    file, content = odd(name)
+    (tmp_path / "set" / "a" / file).write_bytes(content)
+    source = find(tmp_path / "set")
+    pictures = cache.load(source, SIZE, folder=tmp_path / "c")
+    assert pictures.bad == {}
+    centre = pictures.pixels[source.files.index(f"a/{file}"), 2, 4].astype(int)
+    expected = (255, 255, 255) if name == "16 bit" else (255, 0, 0)
+    assert np.abs(centre - expected).max() < 8
+
+
+# ---------------------------------------------------------------- building
+
+
+def _load(root: str, folder: str, start: object) -> None:
+    """What one of two processes does: wait for the other, then ask for the same cache."""
+    start.wait(30)  # type: ignore[attr-defined]
+    cache.load(find(root), SIZE, folder=Path(folder))
+
+
+def test_two_processes_at_once(tmp_path: Path) -> None:
+    source, folder = folders(tmp_path / "set", 20), tmp_path / "c"
+    spawn = multiprocessing.get_context("spawn")
+    start = spawn.Barrier(2)
+    both = [spawn.Process(target=_load, args=(str(tmp_path / "set"), str(folder), start)) for _ in range(2)]
+    for process in both:
+        process.start()
+    for process in both:
+        process.join(60)
+    assert [process.exitcode for process in both] == [0, 0]
+    assert left_over(folder) == []
+    before = state(array_file(folder))
+    pictures = cache.load(source, SIZE, folder=folder)
+    assert state(array_file(folder)) == before
+    assert (pictures.pixels == cache.load(source, SIZE, folder=tmp_path / "alone").pixels).all()
+
+
+@pytest.mark.parametrize("moment", ["decode", "flush"])
+def test_interrupted_building_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, moment: str) -> None:
+    source, folder = folders(tmp_path / "set"), tmp_path / "c"
+    with monkeypatch.context() as patched:
+        if moment == "decode":
+            patched.setattr(images, "decode", fail_decode(KeyboardInterrupt()))
+        else:
+            patched.setattr(json, "dumps", fail_dumps)
+        with pytest.raises(KeyboardInterrupt):
+            cache.load(source, SIZE, folder=folder)
+    assert [file.suffix for file in folder.iterdir()] in ([], [".lock"])
+    assert cache.load(source, SIZE, folder=folder).pixels.any()
+
+
+_dumps = json.dumps
+
+
+def fail_dumps(value: object) -> str:
+    """Interrupts where the bad pictures are written, which is after the pixels."""
+    if isinstance(value, dict):
+        raise KeyboardInterrupt
+    return _dumps(value)
+
+
+def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = folders(tmp_path / "set")
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
+    with pytest.raises(DataError, match=r"GB are needed for 6 decoded pictures, 0\.0 GB are free; set STARGAN_CACHE"):
+        cache.load(source, SIZE, folder=tmp_path / "c")
+
+
+def test_folder_that_cannot_be(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with pytest.raises(DataError, match="set STARGAN_CACHE"):
+        cache.load(folders(tmp_path / "set"), SIZE, folder=tmp_path / "file" / "c")

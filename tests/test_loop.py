@@ -1,0 +1,233 @@
+"""The training loop: what a run leaves behind, exact resume, stopping, NaN, several data sets."""
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from conftest import TINY, draw_folders, stargan
+from PIL import Image
+
+from stargan import modelfile
+from stargan.config import Config
+from stargan.engine.pytorch.step import PytorchEngine
+from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
+from stargan.training import checkpoint, loop
+
+
+def tiny(data: Path, **changes: object) -> Config:
+    config = Config(
+        data=(str(data),),
+        image_size=(16, 16),
+        width=4,
+        blocks=1,
+        d_layers=2,
+        batch_size=4,
+        steps=20,
+        checkpoint_every=5,
+        sample_every=50,
+        log_every=4,
+        device="cpu",
+    )
+    return replace(config, **changes)  # type: ignore[arg-type]
+
+
+def final(run: Path) -> modelfile.Arrays:
+    return modelfile.read(modelfile.checkpoints(run)[-1], training=True)[1]
+
+
+def assert_same(first: modelfile.Arrays, second: modelfile.Arrays) -> None:
+    assert first.keys() == second.keys()
+    different = [name for name in first if not np.array_equal(first[name], second[name])]
+    assert not different
+
+
+def test_run_folder_holds_everything(run: Path) -> None:
+    lines = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
+    assert [line["step"] for line in lines if "d_total" in line] == [3, 5, 6, 9, 10, 12]
+    assert {"d_real", "d_fake", "d_cls", "d_gp", "g_fake", "g_cls", "g_rec", "lr"} <= lines[-2].keys()
+    assert {"val/label_error", "val/hit", "val/kept", "val/rec"} <= lines[-1].keys()
+    assert json.loads((run / "config.json").read_text())["steps"] == 12
+    assert [path.name for path in modelfile.checkpoints(run)] == [
+        "step-00000005.safetensors",
+        "step-00000010.safetensors",
+        "step-00000012.safetensors",
+    ]
+    for name in ("step-00000006.png", "step-00000012.png"):
+        assert Image.open(run / "samples" / name).width > 4 * 16
+    assert (run / "model.onnx").is_file()
+    assert (run / "model.safetensors").is_file()
+    assert list(run.glob("events.*"))
+    assert not list(run.rglob("*.partial"))
+
+
+def test_resume_is_exact(colours: Path, tmp_path: Path) -> None:
+    loop.train(tiny(colours), tmp_path / "whole", say=lambda line: None)
+    with pytest.raises(KeyboardInterrupt):
+        loop.train(tiny(colours), tmp_path / "cut", say=interrupt_after(tmp_path / "cut", 0))
+    loop.train(tiny(colours, steps=7), tmp_path / "short", say=lambda line: None)
+    # Seven steps of a run of twenty: the checkpoint of step 5 is the last that such a run would have written.
+    modelfile.checkpoints(tmp_path / "short")[-1].unlink()
+    (tmp_path / "short" / "config.json").write_text((tmp_path / "whole" / "config.json").read_text())
+    config = loop.saved_config(tmp_path / "short")
+    loop.train(config, tmp_path / "short", resume=True, say=lambda line: None)
+    assert_same(final(tmp_path / "whole"), final(tmp_path / "short"))
+
+
+def interrupt_after(run: Path, steps: int):  # type: ignore[no-untyped-def]
+    def say(line: str) -> None:
+        raise KeyboardInterrupt
+
+    return say
+
+
+@pytest.mark.parametrize("seed", [1, 2])
+def test_killed_at_random_moments_and_resumed_gives_the_same_weights(seed: int, colours: Path, tmp_path: Path) -> None:
+    steps = [
+        "--steps",
+        "150",
+        "--checkpoint-every",
+        "7",
+        "--log-every",
+        "5",
+        "--sample-every",
+        "1000",
+        "--seed",
+        str(seed),
+    ]
+    base = [sys.executable, "-m", "stargan", "train"]
+    whole, cut = tmp_path / "whole", tmp_path / "cut"
+    assert stargan("train", "--data", colours, "--run", whole, *TINY, *steps).returncode == 0
+    rng = random.Random(seed)
+    command = [*base, "--data", str(colours), "--run", str(cut), *TINY, *steps]
+    killed = 0
+    while True:
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        before = len(modelfile.checkpoints(cut))
+        deadline = time.monotonic() + 60
+        # Wait for a checkpoint, so that every round gets further, then for a moment that nobody chose.
+        while process.poll() is None and len(modelfile.checkpoints(cut)) <= min(before, 2) and not killed:
+            assert time.monotonic() < deadline
+            time.sleep(0.01)
+        if killed < 3 and process.poll() is None:
+            time.sleep(rng.uniform(0.0, 0.3) if not killed else rng.uniform(1.5, 4.0))
+            process.send_signal(signal.SIGKILL)
+            process.wait()
+            killed += 1
+            command = [*base, "--resume", str(cut)]
+            continue
+        assert process.wait(timeout=120) == 0
+        break
+    assert killed >= 1
+    assert_same(final(whole), final(cut))
+    lines = [json.loads(line)["step"] for line in (cut / "stats.jsonl").read_text().splitlines()]
+    assert lines == sorted(lines)
+    logged = [json.loads(line) for line in (whole / "stats.jsonl").read_text().splitlines()]
+    again = [json.loads(line) for line in (cut / "stats.jsonl").read_text().splitlines()]
+    assert [line.get("d_total") for line in logged] == [line.get("d_total") for line in again]
+
+
+def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(colours: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    command = [sys.executable, "-m", "stargan", "train", "--data", str(colours), "--run", str(run), *TINY]
+    command += ["--steps", "100000", "--checkpoint-every", "10"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not modelfile.checkpoints(run):
+        assert time.monotonic() < deadline
+        assert process.poll() is None
+        time.sleep(0.02)
+    process.send_signal(signal.SIGINT)
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 130
+    assert f"stargan train --resume {run}" in out
+    assert "Traceback" not in err
+    info = modelfile.read(modelfile.checkpoints(run)[-1])[0]
+    assert f"after step {info.steps}" in out
+
+
+def test_nan_stops_and_keeps_the_last_good_checkpoint(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    update = PytorchEngine.d_step
+
+    def broken(self: PytorchEngine, *args: object, step: int, lr: float) -> None:
+        update(self, *args, step=step, lr=float("nan") if step >= 12 else lr)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(PytorchEngine, "d_step", broken)
+    with pytest.raises(TrainingError, match=r"not finite at step 1\d; the last good checkpoint is .*step-00000010"):
+        loop.train(tiny(colours), tmp_path / "run", say=lambda line: None)
+    arrays = final(tmp_path / "run")
+    assert all(np.isfinite(array).all() for array in arrays.values())
+
+
+def test_checkpoint_with_a_nan_is_not_written(run: Path, tmp_path: Path) -> None:
+    info, arrays, _ = modelfile.read(modelfile.checkpoints(run)[-1], training=True)
+    name = next(iter(arrays))
+    arrays[name] = np.full_like(arrays[name], np.nan, dtype=np.float32)
+    with pytest.raises(TrainingError, match="not finite"):
+        checkpoint.save(tmp_path, arrays, info, data_key="", keep=1)
+    assert not modelfile.checkpoints(tmp_path)
+
+
+def test_only_the_last_checkpoints_stay(colours: Path, tmp_path: Path) -> None:
+    loop.train(tiny(colours, steps=12, checkpoint_every=2, keep_checkpoints=2), tmp_path / "r", say=lambda line: None)
+    assert [path.stem[-2:] for path in modelfile.checkpoints(tmp_path / "r")] == ["10", "12"]
+
+
+def test_longer_training_changes_only_what_it_may(colours: Path) -> None:
+    saved = tiny(colours)
+    loop.check_changes(saved, replace(saved, steps=40, workers=1))
+    with pytest.raises(ConfigError, match="--width: a resumed run keeps 4"):
+        loop.check_changes(saved, replace(saved, width=8))
+
+
+def test_resume_refuses_other_data(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path / "data", 10)
+    loop.train(tiny(data, steps=5), tmp_path / "run", say=lambda line: None)
+    (data / "red" / "red000.png").rename(data / "red" / "other.png")
+    with pytest.raises(CheckpointError, match="have changed since"):
+        loop.train(tiny(data, steps=10), tmp_path / "run", resume=True, say=lambda line: None)
+
+
+def test_truncated_checkpoint_is_named_with_a_way_out(colours: Path, tmp_path: Path) -> None:
+    loop.train(tiny(colours, steps=10), tmp_path / "run", say=lambda line: None)
+    newest = modelfile.checkpoints(tmp_path / "run")[-1]
+    os.truncate(newest, newest.stat().st_size // 2)
+    with pytest.raises(CheckpointError, match=r"step-00000010.*delete it to go on from step-00000005"):
+        loop.train(tiny(colours), tmp_path / "run", resume=True, say=lambda line: None)
+
+
+def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:
+    config = tiny(colours, steps=1, lr=1e-9)
+    loop.train(config, tmp_path / "run", start_from=run, say=lambda line: None)
+    given = modelfile.read(run / "model.safetensors")[1]
+    arrays = final(tmp_path / "run")
+    for name in given:
+        np.testing.assert_allclose(arrays[name], given[name], atol=1e-5)
+    with pytest.raises(ConfigError, match=r"its width is 4, not 8"):
+        loop.train(replace(config, width=8), tmp_path / "other", start_from=run, say=lambda line: None)
+
+
+def test_several_data_sets_take_turns(colours: Path, tmp_path: Path) -> None:
+    other = draw_folders(tmp_path / "more", 8, ("red", "blue"))
+    config = tiny(colours, data=(str(colours), str(other)), steps=20)
+    loop.train(config, tmp_path / "run", say=lambda line: None)
+    info, arrays, _ = modelfile.read(modelfile.checkpoints(tmp_path / "run")[-1], training=True)
+    assert info.domains.num_labels == 3 + 2 + 2
+    assert info.domains.names == ("colours/blue", "green", "colours/red", "more/blue", "more/red")
+    assert int(arrays["training/g_updates"]) == 4  # each set's updates 5 and 10
+
+
+def test_a_set_without_training_pictures_is_refused(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path / "data" / "test", 2)
+    with pytest.raises(DataError):
+        loop.train(tiny(data.parent), tmp_path / "run", say=lambda line: None)
+    assert not (tmp_path / "run" / "config.json").exists()

@@ -1,0 +1,190 @@
+"""The networks: sizes, shapes, what labels do, and weights by name."""
+
+import dataclasses
+import itertools
+from collections.abc import Callable
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from stargan.config import Config, ModelInfo
+from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.pytorch import networks
+from stargan.errors import ModelError
+from stargan.modelfile import Arrays
+
+DOMAINS = Domains(
+    (
+        LabelSet("faces", (Group(("smile",)), Group(("hat",)))),
+        LabelSet("seasons", (Group(("summer", "winter", "spring"), True, "season"),)),
+    )
+)
+INFO = ModelInfo(DOMAINS, (24, 16), width=4, blocks=2, d_layers=3)
+
+
+def fresh(name: str, seed: int = 0) -> nn.Module:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return networks.build(name, DOMAINS, INFO)
+
+
+def pictures(count: int, height: int, width: int) -> torch.Tensor:
+    rng = np.random.default_rng(0)
+    return torch.from_numpy(rng.uniform(-1, 1, (count, 3, height, width)).astype(np.float32))
+
+
+# ---------------------------------------------------------------- sizes
+
+
+def test_parameters_at_128_pixels() -> None:
+    with torch.device("meta"):
+        generator = networks.Generator(5)
+        discriminator = networks.Discriminator(5, (128, 128))
+    convolutions = 8 * 64 * 49 + 64 * 128 * 16 + 128 * 256 * 16 + 12 * 256 * 256 * 9
+    convolutions += 256 * 128 * 16 + 128 * 64 * 16 + 64 * 3 * 49
+    norms = 2 * (64 + 128 + 256 + 12 * 256 + 128 + 64)
+    assert sum(p.numel() for p in generator.parameters()) == convolutions + norms == 8_430_528
+    widths = [3, 64, 128, 256, 512, 1024, 2048]
+    strided = sum(16 * a * b + b for a, b in itertools.pairwise(widths))
+    assert sum(p.numel() for p in discriminator.parameters()) == strided + 2048 * 9 + 2048 * 5 * 4 == 44_762_048
+
+
+@pytest.mark.parametrize("size", [(16, 16), (20, 12), (4, 44), (28, 8)])
+def test_generator_keeps_the_size(size: tuple[int, int]) -> None:
+    generator = networks.Generator(3, width=2, blocks=1)
+    out = generator(pictures(2, *size), torch.zeros(2, 3))
+    assert out.shape == (2, 3, *size)
+    assert out.abs().max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("size", "layers", "left"),
+    [((16, 16), 3, (2, 2)), ((24, 16), 3, (2, 3)), ((12, 32), 2, (8, 3)), ((32, 32), 5, (1, 1))],
+)
+def test_discriminator_shapes(size: tuple[int, int], layers: int, left: tuple[int, int]) -> None:
+    discriminator = networks.Discriminator(7, size, width=2, layers=layers)
+    src, cls = discriminator(pictures(2, size[1], size[0]))
+    assert src.shape == (2, 1, *left)
+    assert cls.shape == (2, 7)
+    assert discriminator.cls.kernel_size == left
+
+
+def test_labeller_takes_any_size() -> None:
+    labeller = networks.Labeller(4, layers=3)
+    assert labeller(pictures(2, 16, 16)).shape == (2, 4)
+    assert labeller(pictures(1, 40, 24)).shape == (1, 4)
+
+
+def test_build_takes_the_layout_of_the_labels() -> None:
+    shapes = {name: {k: tuple(v.shape) for k, v in fresh(name).state_dict().items()} for name in networks.NAMES}
+    assert shapes["generator"]["layers.0.weight"] == (4, 3 + 7, 7, 7)  # two data sets: a mask of two
+    assert shapes["discriminator"]["cls.weight"] == (5, 16, 2, 3)
+    assert shapes["labeller"]["cls.weight"] == (5, 128)
+    config = Config(image_size=(24, 16), width=4, blocks=2, d_layers=3)
+    for name in networks.NAMES:
+        network = networks.build(name, DOMAINS, config)
+        assert {k: tuple(v.shape) for k, v in network.state_dict().items()} == shapes[name]
+
+
+# ---------------------------------------------------------------- what they are made of
+
+
+def test_convolutions_of_the_generator_have_no_bias_and_pad_with_zeros() -> None:
+    kernels = [m for m in networks.Generator(3, 4, 2).modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    assert len(kernels) == 10
+    assert all(kernel.bias is None for kernel in kernels)
+    assert all(kernel.padding_mode == "zeros" for kernel in kernels)
+
+
+def test_biases_of_the_discriminator() -> None:
+    names = {name for name, _ in networks.Discriminator(3, (16, 16), 4, 2).named_parameters() if "bias" in name}
+    assert names == {"layers.0.bias", "layers.2.bias"}
+
+
+def test_norms_use_the_picture_alone() -> None:
+    generator = networks.Generator(2, 4, 1)
+    assert list(generator.buffers()) == []
+    images, labels = pictures(3, 16, 16), torch.eye(3, 2)
+    together = generator(images, labels)
+    alone = torch.cat([generator(images[i : i + 1], labels[i : i + 1]) for i in range(3)])
+    assert torch.allclose(together, alone, atol=1e-5)
+    assert torch.equal(generator.eval()(images, labels), together)
+
+
+def test_labels_reach_the_output() -> None:
+    generator = fresh("generator")
+    images = pictures(1, 16, 24).expand(8, -1, -1, -1)
+    labels = torch.cat([torch.zeros(1, 7), torch.eye(7)])
+    out = generator(images, labels)
+    apart = [(out[i] - out[j]).abs().max().item() for i in range(8) for j in range(i)]
+    assert min(apart) > 1e-3
+
+
+def test_labels_would_not_reach_the_output_without_zero_padding() -> None:
+    generator = networks.Generator(2, 4, 1)
+    generator.layers[0] = nn.Conv2d(5, 4, 7, 1, 3, bias=False, padding_mode="reflect")
+    images = pictures(1, 16, 16).expand(2, -1, -1, -1)
+    out = generator(images, torch.eye(2))
+    assert torch.allclose(out[0], out[1], atol=1e-4)
+
+
+# ---------------------------------------------------------------- weights by name
+
+
+def arrays_of(name: str) -> Arrays:
+    return {f"{name}/{key}": array for key, array in networks.to_arrays(fresh(name, seed=5)).items()}
+
+
+@pytest.mark.parametrize("name", networks.NAMES)
+def test_restore(name: str) -> None:
+    arrays = arrays_of(name)
+    restored = networks.restore(name, INFO, {**arrays, "elsewhere/x": np.zeros(1)})
+    assert not restored.training
+    assert not any(parameter.requires_grad for parameter in restored.parameters())
+    inputs = (pictures(2, 16, 24), torch.ones(2, 7)) if name == "generator" else (pictures(2, 16, 24),)
+    ours, theirs = restored(*inputs), fresh(name, seed=5)(*inputs)
+    if name != "discriminator":
+        ours, theirs = (ours,), (theirs,)
+    assert all(torch.equal(a, b) for a, b in zip(ours, theirs, strict=True))
+    assert not torch.equal(next(fresh(name).parameters()), next(restored.parameters()))
+
+
+def test_arrays_are_copies() -> None:
+    network = fresh("labeller")
+    arrays = networks.to_arrays(network)
+    networks.from_arrays(network, arrays, "labeller")
+    before = {name: array.copy() for name, array in arrays.items()}
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.add_(1)
+    assert all(np.array_equal(arrays[name], before[name]) for name in arrays)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda arrays: arrays.pop("generator/layers.9.layers.1.bias"), "generator/layers.9.layers.1.bias is missing"),
+        (
+            lambda arrays: arrays.update({"generator/layers.0.bias": np.zeros(4, np.float32)}),
+            "generator/layers.0.bias does not belong there",
+        ),
+        (
+            lambda arrays: arrays.update({"generator/layers.1.bias": np.zeros(5, np.float32)}),
+            r"generator/layers.1.bias has shape \(5,\), not \(4,\)",
+        ),
+        (lambda arrays: arrays.clear(), "generator/layers.0.weight is missing"),
+    ],
+)
+def test_restore_names_what_is_wrong(change: Callable[[Arrays], object], message: str) -> None:
+    arrays = arrays_of("generator")
+    change(arrays)
+    with pytest.raises(ModelError, match=message):
+        networks.restore("generator", INFO, arrays)
+
+
+def test_restore_of_another_size() -> None:
+    arrays = arrays_of("discriminator")
+    with pytest.raises(ModelError, match=r"discriminator/cls.weight has shape \(5, 16, 2, 3\), not \(5, 16, 2, 2\)"):
+        networks.restore("discriminator", dataclasses.replace(INFO, image_size=(16, 16)), arrays)

@@ -1,0 +1,225 @@
+"""The engine and the importers against numbers printed by the official code and by taki0112's; see parity.py."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import parity
+import pytest
+import torch
+from torch import Tensor
+
+from stargan.engine.pytorch import losses
+from stargan.engine.pytorch.step import PytorchEngine
+from stargan.errors import ModelError
+from stargan.interop.official import Sizes, from_official, to_official
+from stargan.interop.tensorflow1 import from_tensorflow1
+from stargan.modelfile import Arrays, under
+
+FOLDER = Path(__file__).parent / "fixtures"
+OFFICIAL = ("celeba_binary", "rafd_categorical", "joint_first", "joint_second")
+
+
+def failures(name: str, spoil: parity.Spoil | None = None, **settings: Any) -> list[str]:
+    """The names of the quantities that differ."""
+    quantities = parity.compare(FOLDER / f"{name}.npz", spoil, **settings)
+    return [quantity.name for quantity in quantities if not quantity.passes]
+
+
+def arrays_of(name: str, prefix: str) -> Arrays:
+    with np.load(FOLDER / f"{name}.npz") as file:
+        return under({key: file[key] for key in file.files}, prefix)
+
+
+# ---------------------------------------------------------------- the engine
+
+
+@pytest.mark.parametrize("name", [*OFFICIAL, "taki0112"])
+def test_agrees(name: str) -> None:
+    quantities = parity.compare(FOLDER / f"{name}.npz")
+    assert len(quantities) == (24 if name == "taki0112" else 89)
+    assert [str(quantity) for quantity in quantities if not quantity.passes] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "loss", "network"),
+    [
+        ({"lambda_cls": 1.01}, "loss D_total", "gradient D cls.weight"),
+        ({"lambda_gp": 9.9}, "loss D_total", "gradient D src.weight"),
+        ({"lambda_rec": 10.1}, "loss G_total", "gradient G layers.17.weight"),
+        ({"objective": "wgan-lp"}, "loss D_gp", "gradient D src.weight"),
+        ({"objective": "hinge"}, "loss D_real", "gradient D src.weight"),
+    ],
+)
+def test_sees_wrong_settings(settings: dict[str, Any], loss: str, network: str) -> None:
+    failed = failures("celeba_binary", **settings)
+    assert loss in failed
+    assert network in failed
+
+
+def test_sees_one_wrong_weight() -> None:
+    def spoil(engine: PytorchEngine) -> None:
+        with torch.no_grad():
+            next(engine.discriminator.parameters())[0, 0, 0, 0] += 0.05
+
+    failed = failures("rafd_categorical", spoil)
+    assert {"D src", "gradient D layers.0.weight", "updated D layers.0.weight"} <= set(failed)
+    assert "G fake" not in failed
+    assert "loss wgan-gp D" in failures("taki0112", spoil)
+
+
+def test_sees_nan() -> None:
+    def spoil(engine: PytorchEngine) -> None:
+        with torch.no_grad():
+            next(engine.generator.parameters()).fill_(torch.nan)
+
+    assert "G fake" in failures("celeba_binary", spoil)
+
+
+def test_sees_the_wrong_half_of_joint_labels() -> None:
+    def spoil(engine: PytorchEngine) -> None:
+        engine.heads.reverse()
+
+    assert {"loss D_cls", "loss G_cls", "gradient D cls.weight"} <= set(failures("joint_first", spoil))
+
+
+def test_sees_a_wrong_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(losses, "between", lambda real, fake, alpha: alpha * fake + (1 - alpha) * real)
+    assert "loss D_gp" in failures("celeba_binary")
+    assert failures("taki0112") == ["penalty wgan-gp", "penalty wgan-lp"]
+
+
+def test_sees_another_size_of_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    update = PytorchEngine.update_g
+
+    def twice_as_far(
+        engine: PytorchEngine, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, lr: float
+    ) -> None:
+        update(engine, real, values, wanted, dataset, 2 * lr)
+
+    monkeypatch.setattr(PytorchEngine, "update_g", twice_as_far)
+    failed = failures("celeba_binary")
+    assert failed
+    assert all(name.startswith("updated G") for name in failed)
+
+
+def test_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(FOLDER / "taki0112.npz")
+    assert parity.main([path]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == path
+    assert lines[-1] == "24 of 24 pass"
+    assert all(line.endswith("pass") for line in lines[1:])
+
+    monkeypatch.setattr(losses, "reconstruction", lambda images, back: (images - back).square().mean())
+    assert parity.main([path]) == 1
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split("  ")[0] for line in lines if line.endswith("FAIL")] == ["loss reconstruction"]
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+@pytest.mark.parametrize("name", [*OFFICIAL, "taki0112"])
+def test_agrees_on_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+    assert failures(name, device="cuda") == []
+
+
+# ---------------------------------------------------------------- the importers
+
+
+@pytest.mark.parametrize(("name", "labels", "classes"), [("celeba_binary", 5, 5), ("joint_first", 15, 13)])
+def test_official_sizes_and_names(name: str, labels: int, classes: int) -> None:
+    generator, discriminator = arrays_of(name, "before/G"), arrays_of(name, "before/D")
+    arrays, sizes = from_official(generator, discriminator)
+    assert sizes == Sizes(labels, 4, 2, 3, (16, 16), classes)
+    assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
+    back = to_official(arrays)
+    plain = {f"G/{key}": value for key, value in generator.items()}
+    plain |= {f"D/{key}": value for key, value in discriminator.items()}
+    plain = {key: value for key, value in plain.items() if "running" not in key and "batches" not in key}
+    assert back.keys() == plain.keys()
+    assert all(np.array_equal(back[key], plain[key]) for key in plain)
+
+
+def test_generator_alone() -> None:
+    arrays, sizes = from_official(arrays_of("celeba_binary", "before/G"))
+    assert sizes == Sizes(5, 4, 2)
+    assert len(arrays) == 28
+    assert all(name.startswith("generator/") for name in arrays)
+    variables = arrays_of("taki0112", "var")
+    alone = {name: array for name, array in variables.items() if name.startswith("generator/")}
+    assert from_tensorflow1(alone)[1] == Sizes(5, 4, 2)
+
+
+def without(name: str) -> Callable[[Arrays], object]:
+    return lambda arrays: arrays.pop(name)
+
+
+def changed(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
+    return lambda arrays: arrays.update({name: array})
+
+
+@pytest.mark.parametrize(
+    ("network", "change", "message"),
+    [
+        ("G", without("main.9.main.1.bias"), "G/main.9.main.1.bias is missing"),
+        ("G", without("main.0.weight"), "G/main.0.weight is missing"),
+        ("G", changed("main.30.weight", np.zeros(3)), "G/main.30.weight does not belong"),
+        ("G", changed("main.0.bias", np.zeros(4)), "G/main.0.bias does not belong"),
+        ("G", changed("layers.0.weight", np.zeros(3)), "G/layers.0.weight does not belong"),
+        ("G", changed("main.3.weight", np.zeros((8, 4, 3, 3))), r"G/main.3.weight has shape \(8, 4, 3, 3\), not"),
+        ("G", changed("main.0.weight", np.zeros(3)), "G/main.0.weight has shape"),
+        ("G", changed("main.0.weight", np.zeros((4, 3, 7, 7))), "none for labels"),
+        ("G", changed("main.0.weight", np.zeros((4, 9, 7, 7))), "takes 6 labels, but the discriminator tells 5"),
+        ("D", without("main.2.bias"), "D/main.2.bias is missing"),
+        ("D", without("conv1.weight"), "D/conv1.weight is missing"),
+        ("D", without("conv2.weight"), "D/conv2.weight is missing"),
+        ("D", changed("conv3.weight", np.zeros(1)), "D/conv3.weight does not belong"),
+        ("D", changed("main.0.weight", np.zeros((8, 3, 4, 4))), r"D/main.0.weight has shape"),
+        ("D", changed("conv2.weight", np.zeros((5, 16, 2000, 2))), "more than 8192 pixels"),
+        ("D", lambda arrays: [arrays.pop(f"main.{i}.weight") for i in (0, 2, 4)], "no layer of the discriminator"),
+    ],
+)
+def test_official_refuses(network: str, change: Callable[[Arrays], object], message: str) -> None:
+    states = {symbol: arrays_of("celeba_binary", f"before/{symbol}") for symbol in ("G", "D")}
+    change(states[network])
+    with pytest.raises(ModelError, match=message):
+        from_official(states["G"], states["D"])
+
+
+def test_many_layers_are_refused_before_anything_is_built() -> None:
+    states = {symbol: arrays_of("celeba_binary", f"before/{symbol}") for symbol in ("G", "D")}
+    states["D"] |= {f"main.{index}.weight": np.zeros(1) for index in range(1000)}
+    with pytest.raises(ModelError, match="more than 8192 pixels"):
+        from_official(states["G"], states["D"])
+
+
+def test_tensorflow1_sizes_and_what_it_ignores() -> None:
+    variables = arrays_of("taki0112", "var")
+    arrays, sizes = from_tensorflow1(variables)
+    assert sizes == Sizes(5, 4, 2, 3, (16, 16), 5)
+    assert arrays["generator/layers.11.weight"].shape == (16, 8, 4, 4)  # transposed convolution: in, out
+    adam = {f"{name}/Adam": array for name, array in variables.items()}
+    adam |= {f"{name}/Adam_1": array for name, array in variables.items()}
+    adam |= {name: np.zeros(()) for name in ("beta1_power", "beta2_power", "beta1_power_1", "beta2_power_1")}
+    again, _ = from_tensorflow1({**variables, **adam})
+    assert again.keys() == arrays.keys()
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("generator/up_ins_norm1/gamma"), "generator/up_ins_norm1/gamma is missing"),
+        (without("discriminator/conv_1/conv2d/bias"), "discriminator/conv_1/conv2d/bias is missing"),
+        (changed("generator/conv/conv2d/bias", np.zeros(4)), "generator/conv/conv2d/bias does not belong"),
+        (changed("other/kernel", np.zeros(4)), "other/kernel does not belong"),
+        (changed("generator/G_logit/conv2d/kernel", np.zeros((3, 3, 4, 3))), "generator/G_logit/conv2d/kernel has"),
+    ],
+)
+def test_tensorflow1_refuses(change: Callable[[Arrays], object], message: str) -> None:
+    variables = arrays_of("taki0112", "var")
+    change(variables)
+    with pytest.raises(ModelError, match=message):
+        from_tensorflow1(variables)

@@ -1,0 +1,414 @@
+"""The engine: what an update changes, what it draws, and that its state is all there is."""
+
+import dataclasses
+import re
+from collections.abc import Callable
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+
+from stargan import engine as engines
+from stargan.config import Config, Objective
+from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.pytorch import losses, step
+from stargan.engine.pytorch.step import PytorchEngine
+from stargan.errors import CheckpointError, ConfigError
+from stargan.modelfile import Arrays
+
+FACES = LabelSet("faces", (Group(("smile",)), Group(("hat",))))
+SEASONS = LabelSet("seasons", (Group(("summer", "winter", "spring"), True, "season"),))
+SINGLE, JOINT = Domains((FACES,)), Domains((FACES, SEASONS))
+CONFIG = Config(
+    image_size=(16, 16), width=4, blocks=1, d_layers=2, batch_size=4, device="cpu", precision="fp32", lr=1e-3
+)
+LR = 7e-4  # of the updates here; not that of the configuration
+
+
+def make(domains: Domains = SINGLE, **settings: Any) -> PytorchEngine:
+    return PytorchEngine(dataclasses.replace(CONFIG, **settings), domains)
+
+
+def batch(domains: Domains = SINGLE, dataset: int = 0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images, labels and targets of one data set."""
+    rng = np.random.default_rng(seed)
+    images = rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
+    values = domains.random_values(rng, 4)
+    return images, domains.labels(values, dataset), domains.labels(values[[2, 3, 0, 1]], dataset)
+
+
+def train(engine: PytorchEngine, steps: range, lr: float = LR) -> None:
+    """One update of D and one of G a step; data sets take turns."""
+    for number in steps:
+        dataset = number % len(engine.domains.sets)
+        arrays = batch(engine.domains, dataset, number)
+        engine.d_step(*arrays, dataset, step=number, lr=lr)
+        engine.g_step(*arrays, dataset, step=number, lr=lr)
+
+
+def same(first: Arrays, second: Arrays) -> bool:
+    return first.keys() == second.keys() and all(np.array_equal(first[name], second[name]) for name in first)
+
+
+def changed(before: Arrays, after: Arrays) -> set[str]:
+    """The first words of the names of the arrays that changed."""
+    return {name.split("/layers")[0] for name in after if not np.array_equal(before.get(name, np.nan), after[name])}
+
+
+# ---------------------------------------------------------------- state
+
+
+@pytest.mark.parametrize("domains", [SINGLE, JOINT], ids=["one data set", "joint"])
+def test_a_loaded_state_goes_on_bit_for_bit(domains: Domains) -> None:
+    first, second = make(domains), make(domains)
+    train(first, range(3))
+    train(second, range(7, 12))  # another history, to be overwritten
+    second.load_state(first.state())
+    assert same(first.state(), second.state())
+    for engine in (first, second):
+        train(engine, range(3, 6))
+    assert same(first.state(), second.state())
+    assert first.losses() == second.losses()
+
+
+def test_a_fresh_state_can_be_loaded() -> None:
+    first, second = make(), make()
+    fresh = first.state()
+    train(second, range(2))
+    second.load_state(fresh)
+    for engine in (first, second):
+        train(engine, range(2))
+    assert same(first.state(), second.state())
+
+
+def test_state_is_a_copy_and_finite() -> None:
+    engine = make()
+    train(engine, range(1))
+    before = engine.state()
+    kept = {name: array.copy() for name, array in before.items()}
+    train(engine, range(1, 2))
+    assert same(before, kept)
+    assert all(np.isfinite(array).all() for array in before.values())
+
+
+def test_weights_of_a_model_file_start_afresh() -> None:
+    first, second = make(), make(seed=1)
+    train(first, range(2))
+    train(second, range(3))
+    state = first.state()
+    weights = {name: array for name, array in state.items() if not name.startswith("training/")}
+    second.load_weights(weights)
+    loaded = second.state()
+    assert {name: loaded[name] for name in weights}.keys() == weights.keys()
+    assert all(np.array_equal(loaded[name], weights[name]) for name in weights)
+    assert all(  # G goes on from the running mean, which is what a file holds
+        np.array_equal(loaded[f"training/{name}"], weights[name]) for name in weights if name.startswith("generator/")
+    )
+    assert not any("adam" in name for name in loaded)
+    assert loaded["training/g_updates"] == 0
+
+
+def test_weights_without_a_labeller_keep_the_fresh_one() -> None:
+    first, second = make(), make(seed=1)
+    weights = {name: array for name, array in first.state().items() if name.startswith(("generator", "discrim"))}
+    before = second.state()
+    second.load_weights(weights)
+    assert changed(before, second.state()) >= {"generator", "discriminator", "training/generator"}
+    assert not any(name.startswith("labeller") for name in changed(before, second.state()))
+
+
+def without(name: str) -> Callable[[Arrays], object]:
+    return lambda arrays: arrays.pop(name)
+
+
+def put(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
+    return lambda arrays: arrays.update({name: array})
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (without("generator/layers.1.bias"), "generator/layers.1.bias is missing"),
+        (without("training/generator/layers.1.bias"), "training/generator/layers.1.bias is missing"),
+        (without("discriminator/src.weight"), "discriminator/src.weight is missing"),
+        (without("labeller/cls.bias"), "labeller/cls.bias is missing"),
+        (without("training/g_updates"), "training/g_updates is missing"),
+        (put("training/g_updates", np.zeros(3)), "training/g_updates is missing or not one number"),
+        (put("labeller/other", np.zeros(3)), "labeller/other does not belong there"),
+        (put("other", np.zeros(3)), "other does not belong there"),
+        (put("training/other", np.zeros(3)), "training/other does not belong there"),
+        (put("training/adam/other/x/step", np.zeros(())), "training/adam/other/x/step does not belong there"),
+        (put("labeller/cls.bias", np.zeros(3)), "labeller/cls.bias has shape (3,), not (2,)"),
+        (
+            put("training/adam/labeller/cls.bias/exp_avg", np.zeros(3)),
+            "training/adam/labeller/cls.bias/exp_avg has shape (3,), not (2,)",
+        ),
+        (put("training/adam/labeller/cls.bias/step", np.zeros(1)), "training/adam/labeller/cls.bias/step has shape"),
+        (
+            put("training/adam/labeller/cls.bias/other", np.zeros(2)),
+            "training/adam/labeller/cls.bias/other does not belong there",
+        ),
+        (
+            without("training/adam/generator/layers.0.weight/exp_avg_sq"),
+            "training/adam/generator/layers.0.weight/exp_avg_sq is missing",
+        ),
+    ],
+)
+def test_bad_states_are_named(change: Callable[[Arrays], object], message: str) -> None:
+    engine = make()
+    train(engine, range(1))
+    state = engine.state()
+    change(state)
+    with pytest.raises(CheckpointError, match="^" + re.escape(message)):
+        make().load_state(state)
+
+
+def test_bad_weights_are_named() -> None:
+    weights = {name: array for name, array in make().state().items() if not name.startswith("training/")}
+    with pytest.raises(
+        CheckpointError, match=r"^generator/layers.0.weight has shape \(4, 5, 7, 7\), not \(4, 10, 7, 7\)"
+    ):
+        make(JOINT).load_weights(weights)
+    del weights["discriminator/layers.0.weight"]
+    with pytest.raises(CheckpointError, match=r"^discriminator/layers.0.weight is missing"):
+        make().load_weights(weights)
+
+
+# ---------------------------------------------------------------- what an update changes
+
+
+def test_an_update_of_d_changes_d_alone() -> None:
+    engine = make()
+    before = engine.state()
+    engine.d_step(*batch(), 0, step=0, lr=LR)
+    parts = {name.split("/")[0] for name in changed(before, engine.state()) if not name.startswith("training/adam/d")}
+    assert parts == {"discriminator"}
+    assert all(parameter.grad is None for parameter in engine.generator.parameters())
+
+
+def test_an_update_of_g_leaves_d_alone() -> None:
+    engine = make()
+    train(engine, range(1))
+    before = engine.state()
+    gradients = [
+        parameter.grad.clone() for parameter in engine.discriminator.parameters() if parameter.grad is not None
+    ]
+    engine.g_step(*batch(seed=9), 0, step=1, lr=LR)
+    names = changed(before, engine.state())
+    assert {"generator", "training/generator", "labeller", "training/g_updates"} <= names
+    assert not any("discriminator" in name for name in names)
+    after = [parameter.grad for parameter in engine.discriminator.parameters()]
+    assert all(torch.equal(a, b) for a, b in zip(gradients, after, strict=True) if b is not None)
+    assert all(parameter.requires_grad for parameter in engine.discriminator.parameters())
+
+
+def test_adam_by_hand() -> None:
+    engine = make(beta1=0.4, beta2=0.9)
+    parameter = next(engine.discriminator.parameters())
+    weight = parameter.detach().numpy().astype(np.float64)
+    mean, square = np.zeros_like(weight), np.zeros_like(weight)
+    for number, lr in enumerate((1e-3, 3e-4, 5e-4), start=1):
+        engine.d_step(*batch(seed=number), 0, step=number, lr=lr)
+        assert parameter.grad is not None
+        gradient = parameter.grad.numpy().astype(np.float64)
+        mean, square = 0.4 * mean + 0.6 * gradient, 0.9 * square + 0.1 * gradient**2
+        weight = weight - lr * (mean / (1 - 0.4**number)) / (np.sqrt(square / (1 - 0.9**number)) + 1e-8)
+        assert np.abs(weight - parameter.detach().numpy()).max() < 1e-6
+
+
+def test_the_learning_rate_given_is_the_one_used() -> None:
+    before = make().state()
+    far, near, still = make(), make(), make()
+    for engine, lr in ((far, 1e-3), (near, 1e-4), (still, 0.0)):
+        train(engine, range(1), lr)
+    for name in ("discriminator", "training/generator", "labeller"):
+        name = next(key for key in before if key.startswith(name))
+        moved = [np.abs(engine.state()[name] - before[name]).max() for engine in (far, near, still)]
+        assert moved[2] == 0
+        assert moved[0] == pytest.approx(10 * moved[1], rel=0.02)
+        expected = step.LABELLER_LR * 1e-3 / CONFIG.lr if name.startswith("labeller") else 1e-3
+        assert moved[0] == pytest.approx(expected, rel=0.02)
+
+
+@pytest.mark.parametrize("ema", [0.999, 0.15, 0.0])
+def test_running_mean(ema: float) -> None:
+    engine = make(ema=ema)
+    name = "layers.0.weight"
+    mean = engine.state()[f"generator/{name}"].astype(np.float64)
+    for number in range(4):
+        train(engine, range(number, number + 1), lr=0.01)
+        state = engine.state()
+        decay = min(ema, (1 + number) / (10 + number))
+        mean = decay * mean + (1 - decay) * state[f"training/generator/{name}"]
+        assert np.abs(mean - state[f"generator/{name}"]).max() < 1e-6
+    assert state["training/g_updates"] == 4
+    assert (ema == 0) == np.array_equal(state[f"generator/{name}"], state[f"training/generator/{name}"])
+
+
+def test_uint8_images_become_minus_one_to_one() -> None:
+    first, second = make(objective="hinge"), make(objective="hinge")
+    images, labels, targets = batch()
+    first.d_step(images, labels, targets, 0, step=0, lr=LR)
+    first.g_step(images, labels, targets, 0, step=0, lr=LR)
+    real = torch.from_numpy((images / 127.5 - 1).astype(np.float32).transpose(0, 3, 1, 2).copy())
+    tensors = real, torch.from_numpy(labels), torch.from_numpy(targets)
+    second.update_d(*tensors, 0, LR)
+    second.update_g(*tensors, 0, LR)
+    assert first.losses() == pytest.approx(second.losses(), rel=1e-5)
+
+
+def test_totals_are_weighted_sums() -> None:
+    engine = make(lambda_cls=3.0, lambda_rec=7.0, lambda_gp=11.0)
+    assert engine.losses() == {}
+    train(engine, range(1))
+    terms = engine.losses()
+    names = {"d_real", "d_fake", "d_cls", "d_gp", "d_total", "g_fake", "g_cls", "g_rec", "g_total", "labeller"}
+    assert terms.keys() == names
+    d_total = terms["d_real"] + terms["d_fake"] + 3 * terms["d_cls"] + 11 * terms["d_gp"]
+    assert terms["d_total"] == pytest.approx(d_total, rel=1e-5)
+    assert terms["g_total"] == pytest.approx(terms["g_fake"] + 3 * terms["g_cls"] + 7 * terms["g_rec"], rel=1e-5)
+
+
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_every_objective_trains(objective: Objective) -> None:
+    engine = make(JOINT, objective=objective)
+    before = engine.state()
+    train(engine, range(4))
+    terms = engine.losses()
+    assert all(np.isfinite(value) for value in terms.values())
+    assert ("d_gp" in terms) == (objective in losses.PENALISED)
+    assert {"generator", "training/generator", "labeller"} <= changed(before, engine.state())
+    assert all(np.isfinite(array).all() for array in engine.state().values())
+
+
+def test_learns_to_classify_and_to_keep_a_picture() -> None:
+    engine = make(lr=1e-3)
+    arrays = batch()
+    terms = []
+    for number in range(60):
+        engine.d_step(*arrays, 0, step=number, lr=2e-3)
+        engine.g_step(*arrays, 0, step=number, lr=2e-3)
+        terms.append(engine.losses())
+    for name in ("d_cls", "g_rec", "labeller"):
+        assert terms[-1][name] < 0.8 * terms[0][name], name
+
+
+# ---------------------------------------------------------------- what is drawn
+
+
+def test_the_seed_decides_the_weights() -> None:
+    assert same(make().state(), make().state())
+    assert not same(make().state(), make(seed=1).state())
+
+
+def test_the_callers_random_numbers_stay_as_they_are() -> None:
+    torch.manual_seed(3)
+    expected = torch.rand(4)
+    torch.manual_seed(3)
+    train(make(), range(1))
+    assert torch.equal(torch.rand(4), expected)
+
+
+@pytest.mark.parametrize("objective", ["wgan-gp", "dragan"])
+def test_draws_follow_from_seed_and_step(objective: Objective) -> None:
+    penalties = []
+    for seed, number in ((0, 5), (0, 5), (0, 6), (1, 5)):
+        engine = make(seed=seed, objective=objective)
+        engine.load_weights(make().state())
+        engine.d_step(*batch(), 0, step=number, lr=LR)
+        penalties.append(engine.losses()["d_gp"])
+    assert penalties[0] == penalties[1]
+    assert len(set(penalties)) == 3
+
+
+# ---------------------------------------------------------------- inference
+
+
+def test_generate_uses_the_running_mean_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = make()
+    train(engine, range(2), lr=0.01)
+    rng = np.random.default_rng(0)
+    images = rng.uniform(-1, 1, (7, 3, 16, 16)).astype(np.float32)
+    labels = rng.integers(0, 2, (7, 2)).astype(np.float32)
+    whole = engine.generate(images, labels)
+    assert whole.shape == images.shape
+    assert whole.dtype == np.float32
+    assert np.abs(whole).max() <= 1
+    with torch.no_grad():
+        expected = engine.mean_generator(torch.from_numpy(images), torch.from_numpy(labels)).numpy()
+    assert np.array_equal(whole, expected)
+    monkeypatch.setattr(step, "GENERATE_BATCH", 3)
+    assert np.abs(engine.generate(images, labels) - whole).max() < 1e-5
+    assert engine.classify(images).shape == (7, 2)
+
+
+# ---------------------------------------------------------------- numbers and devices
+
+
+def test_bf16_stays_close_to_fp32() -> None:
+    plain, short = make(JOINT), make(JOINT, precision="bf16")
+    assert same(plain.state(), short.state())
+    for engine in (plain, short):
+        train(engine, range(2))
+    expected, ours = plain.losses(), short.losses()
+    assert ours.keys() == expected.keys()
+    assert ours != expected
+    for name, value in expected.items():
+        assert ours[name] == pytest.approx(value, rel=0.03, abs=0.03), name
+    for name, array in short.state().items():
+        assert np.isfinite(array).all(), name
+        assert array.dtype in (np.float32, np.int64), name
+
+
+def test_create() -> None:
+    engine = engines.create(CONFIG, SINGLE)
+    assert isinstance(engine, PytorchEngine)
+    assert engine.num_parameters.keys() == {"generator", "discriminator", "labeller"}
+    shapes = [array.size for name, array in engine.state().items() if name.startswith("discriminator/")]
+    assert engine.num_parameters["discriminator"] == sum(shapes)
+    assert not engine.bf16
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
+def test_a_missing_gpu_is_said() -> None:
+    with pytest.raises(ConfigError, match=r"--device cuda: this PyTorch sees no GPU; use --device cpu"):
+        make(device="cuda")
+    assert make(device="auto").device.type == "cpu"
+
+
+gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
+
+
+class TestOnAGpu:
+    pytestmark = gpu
+
+    def test_close_to_the_cpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
+        here, there = make(JOINT), make(JOINT, device="cuda")
+        there.load_state(here.state())
+        images, labels, targets = batch(JOINT)
+        for engine in (here, there):
+            real, values, wanted = engine._images(images), engine._tensor(labels), engine._tensor(targets)
+            alpha = torch.full((4, 1, 1, 1), 0.3, device=engine.device)
+            engine.update_d(real, values, wanted, 0, LR, alpha)
+            engine.update_g(real, values, wanted, 0, LR)
+        assert there.losses() == pytest.approx(here.losses(), rel=1e-3, abs=1e-4)
+
+    def test_bf16_is_finite_and_resumes(self) -> None:
+        first, second = make(device="cuda", precision="auto"), make(device="cuda", precision="auto")
+        assert first.bf16 == torch.cuda.is_bf16_supported()
+        train(first, range(3))
+        second.load_state(first.state())
+        assert same(first.state(), second.state())
+        assert all(np.isfinite(array).all() for array in first.state().values())
+
+    def test_a_state_moves_between_devices(self) -> None:
+        there, here = make(device="cuda"), make()
+        train(there, range(2))
+        here.load_state(there.state())
+        assert same(there.state(), here.state())
+        train(here, range(2, 3))
+        there.load_state(here.state())
+        train(there, range(3, 4))
+        assert all(np.isfinite(value) for value in there.losses().values())

@@ -1,0 +1,141 @@
+"""Using a model: both kinds of file agree, pictures of any kind go in, bad files are refused in one line."""
+
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+import stargan
+from stargan import images, modelfile
+from stargan.errors import DomainError, ImageError, MissingExtraError, ModelError
+from stargan.interop import onnx
+from stargan.interop.export import export
+
+
+@pytest.fixture(scope="module")
+def model(run: Path) -> stargan.Translator:
+    return stargan.load(run / "model.onnx")
+
+
+def some(model: stargan.Translator, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    width, height = model.image_size
+    pictures = rng.uniform(-1, 1, (count, 3, height, width)).astype(np.float32)
+    return pictures, model.domains.labels(model.domains.random_values(rng, count), 0)
+
+
+def test_onnx_and_torch_agree(run: Path, model: stargan.Translator) -> None:
+    other = stargan.load(run / "model.safetensors")
+    pictures, labels = some(model)
+    assert np.abs(model.generate(pictures, labels) - other.generate(pictures, labels)).max() < 1e-4
+    assert np.array_equal(model.values(pictures), other.values(pictures))
+    assert model.info == other.info
+
+
+def test_batch_equals_one_by_one(model: stargan.Translator) -> None:
+    pictures, labels = some(model)
+    single = np.concatenate([model.generate(pictures[i : i + 1], labels[i : i + 1]) for i in range(len(pictures))])
+    np.testing.assert_allclose(model.generate(pictures, labels), single, atol=1e-5)
+    assert model.generate(pictures[:0], labels[:0]).shape == (0, 3, 16, 16)
+
+
+def test_translate_takes_any_picture(model: stargan.Translator, tmp_path: Path) -> None:
+    picture = Image.effect_noise((37, 53), 60)
+    path = tmp_path / "p.png"
+    picture.save(path)
+    for given in (picture, path, str(path), path.read_bytes()):
+        result = model.translate(given, {"red": 1})
+        assert result.size == (16, 16)
+        assert result.mode == "RGB"
+    assert np.array_equal(model.translate(path, ["red"]), model.translate(picture, ["red"]))
+
+
+def test_known_labels_override_the_estimate(model: stargan.Translator) -> None:
+    pictures, _ = some(model, 2)
+    assert model.values(pictures, ["green"])[:, model.domains.names.index("green")].tolist() == [1, 1]
+
+
+def test_every_names_all_domains(model: stargan.Translator) -> None:
+    found = model.every(Image.new("RGB", (20, 20), "red"))
+    assert [word for word, _ in found] == ["blue", "green", "red"]
+
+
+def test_labels_unknown_words_and_shapes(model: stargan.Translator) -> None:
+    with pytest.raises(DomainError, match="did you mean red"):
+        model.translate(Image.new("RGB", (9, 9)), ["reed"])
+    pictures, labels = some(model)
+    with pytest.raises(DomainError, match=r"must be \(5, 3\)"):
+        model.generate(pictures, labels[:, :2])
+    with pytest.raises(ImageError, match=r"must be \(N, 3, 16, 16\)"):
+        model.generate(pictures[:, :, :8], labels)
+
+
+def test_run_folder_and_checkpoint_are_models_too(run: Path) -> None:
+    assert stargan.load(run).info.steps == 12
+    assert stargan.load(modelfile.checkpoints(run)[0]).info.steps == 5
+
+
+def test_export_writes_what_was_read(run: Path, tmp_path: Path) -> None:
+    export(run, tmp_path / "a.safetensors")
+    export(tmp_path / "a.safetensors", tmp_path / "b.onnx")
+    pictures, labels = some(stargan.load(run))
+    assert np.array_equal(
+        stargan.load(tmp_path / "b.onnx").generate(pictures, labels), stargan.load(run).generate(pictures, labels)
+    )
+    with pytest.raises(ModelError, match="exists; say --overwrite"):
+        export(run, tmp_path / "b.onnx")
+    with pytest.raises(ModelError, match="cannot write this kind"):
+        export(run, tmp_path / "b.pt")
+    with pytest.raises(ModelError, match="end product"):
+        export(run / "model.onnx", tmp_path / "c.safetensors")
+
+
+def test_onnx_that_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    info, arrays, _ = modelfile.read(run / "model.safetensors")
+    monkeypatch.setattr(onnx, "TOLERANCE", -1.0)
+    with pytest.raises(ModelError, match="differ from PyTorch's"):
+        onnx.write(tmp_path / "x.onnx", info, arrays)
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("kind", [".onnx", ".safetensors"])
+def test_damaged_files_are_refused(kind: str, run: Path, tmp_path: Path) -> None:
+    whole = (run / f"model{kind}").read_bytes()
+    path = tmp_path / f"bad{kind}"
+    rng = np.random.default_rng(0)
+    spoiled = bytearray(whole)
+    for position in rng.integers(0, 2000, 300):
+        spoiled[position] = rng.integers(0, 256)
+    for content in (b"", b"not a model", whole[: len(whole) // 2], whole[:20], bytes(spoiled)):
+        path.write_bytes(content)
+        with pytest.raises(ModelError, match="bad"):
+            stargan.load(path)
+
+
+def test_missing_and_foreign_files(run: Path, tmp_path: Path) -> None:
+    with pytest.raises(ModelError, match="no such model file"):
+        stargan.load(tmp_path / "none.onnx")
+    with pytest.raises(ModelError, match="without model.onnx"):
+        stargan.load(tmp_path)
+    (tmp_path / "x.txt").write_text("hello")
+    with pytest.raises(ModelError, match="not a model file"):
+        stargan.load(tmp_path / "x.txt")
+    info, arrays, _ = modelfile.read(run / "model.safetensors")
+    arrays.pop("generator/layers.0.weight")
+    modelfile.write(tmp_path / "part.safetensors", info, arrays, {})
+    with pytest.raises(ModelError, match=r"part.safetensors: generator/layers.0.weight is missing"):
+        stargan.load(tmp_path / "part.safetensors")
+
+
+def test_missing_torch_says_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'stargan\[train\]'"):
+        stargan.load(run / "model.safetensors")
+
+
+def test_prepare_is_the_crop_and_scale_of_training(model: stargan.Translator, tmp_path: Path) -> None:
+    picture = Image.effect_noise((24, 20), 90).convert("RGB")
+    expected = images.to_array([images.fit(picture, (16, 16))])
+    assert np.array_equal(model.prepare([picture]), expected)
