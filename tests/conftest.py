@@ -1,6 +1,11 @@
 """Small real data and one small trained run, made once a session."""
 
 import os
+
+# Before torch is imported: two threads of it beside other work on two cores wait for each other most of the time, and
+# networks of 16 pixels gain nothing from threads. Processes that the tests start inherit it.
+os.environ["OMP_NUM_THREADS"] = "1"
+
 import subprocess
 import sys
 from pathlib import Path

@@ -5,6 +5,7 @@ import json
 import multiprocessing
 import os
 import shutil
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -134,6 +135,19 @@ def test_bad_pictures_are_reported_and_zero(tmp_path: Path) -> None:
         assert pictures.bad[4] == "no such file"
         assert not pictures.pixels[[0, 1, 2, 4]].any()
         assert pictures.pixels[[3, 5, 6, 7]].any(axis=(1, 2, 3)).all()
+
+
+def test_a_folder_named_like_a_picture(tmp_path: Path) -> None:
+    source = folders(tmp_path / "set")
+    source.path(0).unlink()
+    source.path(0).mkdir()
+    assert cache.load(source, SIZE, folder=tmp_path / "c").bad == {0: "cannot be read (Is a directory)"}
+
+
+def test_warning_filters_stay_as_they_are(tmp_path: Path) -> None:
+    source, before = folders(tmp_path / "set", 100), list(warnings.filters)
+    cache.load(source, SIZE, folder=tmp_path / "c")
+    assert warnings.filters == before
 
 
 def test_too_many_bad_pictures(tmp_path: Path) -> None:

@@ -81,7 +81,9 @@ def test_translate_files_and_folders(run: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
     assert found == ["a.domain=blue.png", "a.green.png", "deep/b.domain=blue.png", "deep/b.green.png"]
-    assert all(Image.open(path).size == (16, 16) for path in out.rglob("*.png"))
+    for path in out.rglob("*.png"):
+        with Image.open(path) as picture:
+            assert picture.size == (16, 16)
 
     before = (out / "a.green.png").read_bytes()
     again = stargan("translate", run, pictures, "--to", "green", "--out", out)
@@ -134,7 +136,8 @@ def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -
     assert done.returncode == 0, done.stderr
     for word in ("red", "green", "blue", "60", "train", "val"):
         assert word in done.stdout
-    assert Image.open(tmp_path / "sheet.png").width > 100
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        assert sheet.width > 100
 
 
 def test_a_run_is_not_overwritten(run: Path, colours: Path) -> None:

@@ -173,6 +173,7 @@ def changed(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
         ("G", changed("main.0.weight", np.zeros(3)), "G/main.0.weight has shape"),
         ("G", changed("main.0.weight", np.zeros((4, 3, 7, 7))), "none for labels"),
         ("G", changed("main.0.weight", np.zeros((4, 9, 7, 7))), "takes 6 labels, but the discriminator tells 5"),
+        ("D", changed("main.2.bias", np.zeros(8, complex)), "D/main.2.bias holds complex128"),
         ("D", without("main.2.bias"), "D/main.2.bias is missing"),
         ("D", without("conv1.weight"), "D/conv1.weight is missing"),
         ("D", without("conv2.weight"), "D/conv2.weight is missing"),

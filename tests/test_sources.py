@@ -100,6 +100,12 @@ def test_partition_errors(tmp_path: Path) -> None:
     assert "list_eval_partition.txt: line 2" in said(root)
 
 
+def test_partition_of_another_list(tmp_path: Path) -> None:
+    expected = find(faces(tmp_path)).split
+    (tmp_path / "list_eval_partition.txt").write_text("000.png 2\n001.png 2\n")
+    assert (find(tmp_path).split == expected).all()
+
+
 def test_attributes_in_the_users_order_and_any_case(tmp_path: Path) -> None:
     source = find(faces(tmp_path), ["male", "BLOND"])
     assert source.label_set.names == ("Male", "Blond")
@@ -178,6 +184,11 @@ def test_pictures_that_show_two(tmp_path: Path, count: int, refused: bool) -> No
         assert source.labels[-1].tolist() == [1, 1]
 
 
+def test_label_in_two_groups(tmp_path: Path) -> None:
+    assert "Blond is named twice" in said(faces(tmp_path), [], ["Black,Blond", "Blond,Brown"])
+    assert "Black is named twice" in said(tmp_path, [], ["Black,Black"])
+
+
 # ---------------------------------------------------------------- folders
 
 
@@ -216,6 +227,28 @@ def test_too_few_folders(tmp_path: Path) -> None:
         f"1 pictures but no folders or list of labels; must be a folder with one folder of pictures for each "
         f"domain, at least two, or {tmp_path / 'one'}?" in said(tmp_path / "one" / "winter")
     )
+
+
+def test_hidden_things_inside_domains(tmp_path: Path) -> None:
+    for name in ("a/1.png", "b/1.png", "a/.cache/2.png", "a/__MACOSX/3.png", "a/x/.4.png"):
+        picture(tmp_path / name)
+    assert find(tmp_path).files == ("a/1.png", "b/1.png")
+
+
+def test_empty_domain_folder(tmp_path: Path) -> None:
+    picture(tmp_path / "winter" / "1.png")
+    (tmp_path / "summer").mkdir()
+    assert "only one domain, 'winter' with 1 pictures; no pictures in summer" in said(tmp_path)
+
+
+def test_splits_are_not_domains(tmp_path: Path) -> None:
+    for split in ("train", "test"):
+        picture(tmp_path / "flat" / split / "1.png")
+        for domain in ("x", "y"):
+            picture(tmp_path / "mixed" / split / domain / "1.png")
+    assert "pictures directly in test, train" in said(tmp_path / "flat")
+    picture(tmp_path / "mixed" / "extra" / "1.png")
+    assert "train are splits, but extra beside them is no split" in said(tmp_path / "mixed")
 
 
 def test_not_a_data_set(tmp_path: Path) -> None:
@@ -327,6 +360,16 @@ def test_columns_that_cannot_be_learned(tmp_path: Path) -> None:
     file = table(tmp_path / "ids.csv", ids)
     assert find(file).label_set.names == ("on",)
     assert "id cannot be learned: it holds 70 different texts" in said(file, ["id"])
+
+
+def test_labels_of_three_values_and_ids(tmp_path: Path) -> None:
+    rows: list[dict[str, object]] = [
+        {"path": f"{i}.png", " on": i % 2, "three": i % 3 - 1, "id": f"n{i}"} for i in range(6)
+    ]
+    file = table(tmp_path / "t.csv", rows)
+    assert find(file).label_set.names == ("on",)
+    assert "three cannot be learned: it holds -1, 0" in said(file, ["three"])
+    assert "id cannot be learned: it is different for every picture" in said(file, ["id"])
 
 
 # ---------------------------------------------------------------- several sets

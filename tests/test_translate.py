@@ -49,7 +49,7 @@ def test_translate_takes_any_picture(model: stargan.Translator, tmp_path: Path) 
         result = model.translate(given, {"red": 1})
         assert result.size == (16, 16)
         assert result.mode == "RGB"
-    assert np.array_equal(model.translate(path, ["red"]), model.translate(picture, ["red"]))
+    assert model.translate(path, ["red"]).tobytes() == model.translate(picture, ["red"]).tobytes()
 
 
 def test_known_labels_override_the_estimate(model: stargan.Translator) -> None:
@@ -117,7 +117,7 @@ def test_damaged_files_are_refused(kind: str, run: Path, tmp_path: Path) -> None
 def test_missing_and_foreign_files(run: Path, tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="no such model file"):
         stargan.load(tmp_path / "none.onnx")
-    with pytest.raises(ModelError, match="without model.onnx"):
+    with pytest.raises(ModelError, match="without model"):
         stargan.load(tmp_path)
     (tmp_path / "x.txt").write_text("hello")
     with pytest.raises(ModelError, match="not a model file"):

@@ -31,7 +31,7 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], extra: 
     """
     library = require("safetensors.numpy", "train", "write .safetensors files")
     content = library.save(
-        {name: np.ascontiguousarray(array) for name, array in arrays.items()},
+        {name: np.asarray(array, order="C") for name, array in arrays.items()},
         metadata={"stargan": info.dumps(), **extra},
     )
     write_bytes(path, content)

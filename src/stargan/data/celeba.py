@@ -1,5 +1,6 @@
 """CelebA's format: `list_attr*.txt` with a count, the names, and `file 1 -1 ...` lines; pictures beside it."""
 
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -75,15 +76,23 @@ def _check_row(file: Path, number: int, words: list[str], names: list[str], seen
 
 def _image_folder(folder: Path, files: list[str]) -> Path:
     """The folder that holds the listed files: beside the list, or one folder (or two) below."""
-    below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
-    deeper = [path for parent in below for path in sorted(parent.iterdir()) if path.is_dir()]
-    for candidate in (folder, *below, *deeper):
+    for candidate in _candidates(folder):
         if any((candidate / name).is_file() for name in files[:LOOKED_FOR]):
             return candidate
     raise DataError(f"{folder}: none of the listed pictures ({files[0]}, ...) is there or in a folder beside the list")
 
 
-def _partition(file: Path, files: list[str]) -> np.ndarray:
+def _candidates(folder: Path) -> Iterator[Path]:
+    """Lazily, since looking for folders among 200,000 pictures takes a while."""
+    yield folder
+    below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
+    yield from below
+    for parent in below:
+        yield from sorted(path for path in parent.iterdir() if path.is_dir())
+
+
+def _partition(file: Path, files: list[str]) -> np.ndarray | None:
+    """The split it says, or None where it does not cover every picture: then it belongs to another list."""
     known: dict[str, int] = {}
     for number, line in enumerate(_lines(file), 1):
         words = line.split()
@@ -92,9 +101,8 @@ def _partition(file: Path, files: list[str]) -> np.ndarray:
         if len(words) != 2 or words[1] not in ("0", "1", "2"):
             raise DataError(f"{file}: line {number}: must be a file name and 0 (train), 1 (val) or 2 (test)")
         known[words[0]] = int(words[1])
-    missing = [name for name in files if name not in known]
-    if missing:
-        raise DataError(f"{file}: says nothing of {missing[0]} and {len(missing) - 1} other listed pictures")
+    if not all(name in known for name in files):
+        return None
     return np.array([known[name] for name in files], np.uint8)
 
 

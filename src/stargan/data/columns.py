@@ -75,6 +75,10 @@ def grouped(
     if not columns.files:
         raise DataError(f"{columns.path}: no pictures in it")
     joined = [[listed(name, columns.known, columns.path) for name in group.split(",")] for group in exclusive]
+    members = [name for group in joined for name in group]
+    for name in members:
+        if members.count(name) > 1:
+            raise DataError(f"--exclusive: {name} is named twice; it can stand in one group, once")
     chosen = [listed(name, columns.known, columns.path) for name in attributes]
     if not chosen:
         chosen = [name for name in columns.binary if _varies(columns.binary[name])]

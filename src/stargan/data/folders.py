@@ -18,10 +18,10 @@ def read(path: Path) -> Columns:
         DataError: Fewer than two domains; the line says what was found and which folder may have been meant.
     """
     parts = {folder.name: SPLIT_FOLDERS[folder.name.lower()] for folder in _folders(path) if _is_split(folder)}
-    if parts and len(parts) == len(_folders(path)):
-        trees = [(path / name, split) for name, split in sorted(parts.items())]
-    else:
-        trees = [(path, -1)]
+    others = [folder.name for folder in _folders(path) if folder.name not in parts and _pictures(folder)]
+    if parts and others:
+        raise DataError(f"{path}: {', '.join(parts)} are splits, but {', '.join(others)} beside them is no split")
+    trees = [(path / name, split) for name, split in sorted(parts.items())] if parts else [(path, -1)]
     files: list[str] = []
     domains: list[str] = []
     splits: list[int] = []
@@ -32,6 +32,9 @@ def read(path: Path) -> Columns:
             domains += [folder.name] * len(inside)
             splits += [split] * len(inside)
     names = tuple(sorted(set(domains)))
+    flat = [name for name in names if name.lower() in SPLIT_FOLDERS]
+    if len(flat) == len(names) > 1:
+        raise DataError(f"{path}: pictures directly in {', '.join(flat)}; each must hold one folder for each domain")
     if len(names) < 2:
         raise DataError(_too_few(path, names, len(files)))
     return Columns(
@@ -45,13 +48,16 @@ def read(path: Path) -> Columns:
 
 
 def _folders(path: Path) -> list[Path]:
-    hidden = ("__MACOSX",)
-    return sorted(p for p in path.iterdir() if p.is_dir() and p.name not in hidden and not p.name.startswith("."))
+    return sorted(inner for inner in path.iterdir() if inner.is_dir() and not _hidden(inner.name))
+
+
+def _hidden(name: str) -> bool:
+    return name.startswith(".") or name == "__MACOSX"
 
 
 def _pictures(folder: Path) -> list[Path]:
-    found = folder.rglob("*")
-    return sorted(f for f in found if f.suffix.lower() in SUFFIXES and not f.name.startswith(".") and f.is_file())
+    found = [file for file in folder.rglob("*") if file.suffix.lower() in SUFFIXES and file.is_file()]
+    return sorted(file for file in found if not any(map(_hidden, file.relative_to(folder).parts)))
 
 
 def _is_split(folder: Path) -> bool:
@@ -65,6 +71,9 @@ def _too_few(path: Path, names: tuple[str, ...], count: int) -> str:
         if beside:
             return f"{path}: {beside} pictures but no folders or list of labels; {rule}, or {path.resolve().parent}?"
         return f"{path}: no pictures and no list of labels; {rule}"
+    empty = [folder.name for folder in _folders(path) if not _pictures(folder)]
+    if empty:
+        return f"{path}: only one domain, {names[0]!r} with {count} pictures; no pictures in {', '.join(empty)}"
     inner = [folder for folder in _folders(path / names[0]) if _pictures(folder)]
     if len(inner) > 1:
         return f"{path}: only one domain, {names[0]!r} with {count} pictures; did you mean {path / names[0]}?"

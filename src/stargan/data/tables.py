@@ -50,12 +50,16 @@ def _add(columns: Columns, name: str, cells: Sequence[str]) -> None:
     values = tuple(sorted({cell.strip() for cell in cells}))
     try:
         check_name(name)
-        if set(lowered) <= {*ON, *OFF}:
+        if {"-1", "-1.0"} & set(lowered) and {"0", "0.0"} & set(lowered):
+            columns.unusable[name] = "it holds -1, 0 and perhaps 1; write each label as 1/0 or 1/-1"
+        elif set(lowered) <= {*ON, *OFF}:
             columns.binary[name] = np.array([cell in ON for cell in lowered], np.uint8)
         elif _numbers(lowered):
             columns.unusable[name] = "it holds numbers other than 0 and 1"
         elif len(values) > MAX_VALUES:
             columns.unusable[name] = f"it holds {len(values)} different texts; at most {MAX_VALUES} make a group"
+        elif len(values) == len(cells) > 2:
+            columns.unusable[name] = "it is different for every picture, like a name or a number of it"
         else:
             for value in values:
                 check_name(value)
@@ -122,7 +126,7 @@ def _text(path: Path) -> tuple[list[str], list[list[str]]]:
         raise DataError(f"{path}: not a table in UTF-8 text ({error})") from error
     if not lines:
         raise DataError(f"{path}: empty")
-    header = lines[0][1]
+    header = [name.strip() for name in lines[0][1]]
     if len(set(header)) < len(header):
         raise DataError(f"{path}: line 1: two columns have the same name")
     for number, row in lines[1:]:

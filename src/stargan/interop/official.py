@@ -136,6 +136,8 @@ def rename(theirs: Mapping[str, np.ndarray], naming: Naming) -> tuple[Arrays, Si
         array = left.pop(name)
         if array.shape != shape:
             raise ModelError(f"{name} has shape {array.shape}, not {shape}")
+        if array.dtype.kind not in "fiu":
+            raise ModelError(f"{name} holds {array.dtype}, not real numbers")
         arrays[ours] = np.ascontiguousarray(array, np.float32)
     for name in sorted(left):
         raise ModelError(f"{name} does not belong to a generator or discriminator of StarGAN")
