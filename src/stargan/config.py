@@ -2,15 +2,17 @@
 
 import dataclasses
 import json
+import math
 import re
+import reprlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
 from stargan.domains import Domains, suggest
-from stargan.errors import ConfigError, ModelError
+from stargan.errors import ConfigError, DomainError, ModelError
 
 Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
-Targets = Literal["permuted", "balanced"]
+Targets = Literal["permuted", "balanced", "single"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -29,6 +31,7 @@ class Config:
         width: Channels of the first layer, of G and of D.
         blocks: Residual blocks of G.
         d_layers: Stride-2 layers of D; the image size must be divisible by 2 to their number.
+        mask: Whether G says where it repaints and leaves all else as it was; not in the paper.
         batch_size: Pictures an update.
         steps: How many updates of D.
         critic_updates: Updates of D for one of G.
@@ -36,7 +39,8 @@ class Config:
         lambda_cls: Weight of the classification loss.
         lambda_rec: Weight of the reconstruction loss.
         lambda_gp: Weight of the gradient penalty, where the objective has one.
-        targets: Target labels: the batch's own, permuted, or drawn evenly over all domains.
+        targets: Target labels: the batch's own, permuted; or drawn evenly over all domains; or a single change of
+            each picture's own.
         lr: Learning rate of Adam, of G and of D.
         beta1: Adam's first decay rate.
         beta2: Adam's second decay rate.
@@ -64,6 +68,7 @@ class Config:
     width: int = 64
     blocks: int = 6
     d_layers: int = 6
+    mask: bool = False
     batch_size: int = 16
     steps: int = 200_000
     critic_updates: int = 5
@@ -92,20 +97,28 @@ class Config:
     def __post_init__(self) -> None:
         for name, low in _AT_LEAST.items():
             self._check(name, getattr(self, name) >= low, f"at least {low}")
-        for name in ("decay_from", "final_lr", "beta1", "beta2", "ema"):
+        for name, high in _AT_MOST.items():
+            self._check(name, getattr(self, name) <= high, f"at most {high}")
+        for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lr"):
+            self._check(name, math.isfinite(getattr(self, name)), "a finite number")
+        for name in ("decay_from", "final_lr"):
             self._check(name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
+        for name in ("beta1", "beta2", "ema"):  # at 1 a running mean never moves, and PyTorch's Adam refuses it
+            self._check(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         self._check("lr", self.lr > 0, "above 0")
         for name, kinds in _CHOICES.items():
             self._check(name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
-        self._check("crop", self.crop is None or self.crop >= 1, "at least 1")
+        self._check("crop", self.crop is None or 1 <= self.crop <= MAX_CROP, f"between 1 and {MAX_CROP}")
         self._check_sizes()
         for group in self.exclusive:
-            self._check("exclusive", group.count(",") >= 1, "two or more names, joined by commas")
+            several = "," in group and all(name.strip() for name in group.split(","))
+            self._check("exclusive", several, "two or more names, joined by commas")
 
     def _check_sizes(self) -> None:
         multiple = 2**self.d_layers
         for side in self.image_size:
             self._check("image_size", side >= 4 and side % 4 == 0, "a multiple of 4 (G halves it twice)")
+            self._check("image_size", side <= MAX_SIDE, f"at most {MAX_SIDE} each way")
             self._check(
                 "image_size",
                 side % multiple == 0,
@@ -154,6 +167,10 @@ _AT_LEAST = {
     "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0, "seed": 0, "log_every": 1, "sample_every": 1,
     "checkpoint_every": 1, "keep_checkpoints": 1, "workers": 1, "max_bad": 0,
 }  # fmt: skip
+# What no machine can hold or no library takes; an honest mistake is met by a line instead of by their tracebacks.
+_AT_MOST = {"width": 1024, "blocks": 1000, "d_layers": 13, "steps": 2**31 - 1, "seed": 2**63 - 1}
+MAX_SIDE = 2**13
+MAX_CROP = 2**31 - 1
 _CHOICES = {
     "objective": get_args(Objective),
     "targets": get_args(Targets),
@@ -166,20 +183,30 @@ def _like(name: str, value: Any, default: Any) -> Any:
     """Checks that a value from JSON has the type of the field's default."""
     right: bool
     if isinstance(default, tuple):
-        kind: type = int if name == "image_size" else str
-        right = isinstance(value, list | tuple) and all(isinstance(item, kind) for item in value)
-        right = right and (name != "image_size" or len(value) == 2)
+        right = isinstance(value, list | tuple)
+        if name == "image_size":
+            right = right and len(value) == 2 and all(map(_is_integer, value))
+        else:
+            right = right and all(isinstance(item, str) for item in value)
         value = tuple(value) if right else value
     elif default is None:
-        right = value is None or (isinstance(value, int) and not isinstance(value, bool))
+        right = value is None or _is_integer(value)
     elif isinstance(default, bool | str):
         right = isinstance(value, type(default))
     else:
-        right = isinstance(value, int | float if isinstance(default, float) else int)
-        right = right and not isinstance(value, bool)
+        right = _is_number(value) if isinstance(default, float) else _is_integer(value)
     if not right:
         raise ConfigError(f"setting {name}: {value!r} is not of the right type")
     return value
+
+
+def _is_integer(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool)
+
+
+def _is_number(value: Any) -> bool:
+    """JSON has integers that no float can hold; they are no numbers here."""
+    return isinstance(value, float) or (_is_integer(value) and abs(value) < 2**63)
 
 
 def parse_size(text: str) -> tuple[int, int]:
@@ -251,6 +278,7 @@ class ModelInfo:
         width: Channels of the first layer.
         blocks: Residual blocks of G.
         d_layers: Stride-2 layers of D.
+        mask: As `Config.mask`.
         typical: How often each class is on in the training data, (C,), in [0, 1].
         labeller: Whether the file can tell the labels of a picture by itself.
         recipe: The recipe it was trained with.
@@ -266,6 +294,7 @@ class ModelInfo:
     width: int = 64
     blocks: int = 6
     d_layers: int = 6
+    mask: bool = False
     typical: tuple[float, ...] = ()
     labeller: bool = False
     recipe: str = ""
@@ -292,21 +321,43 @@ class ModelInfo:
             if plain.pop("format") != FORMAT:
                 raise ModelError(f"not of the format {FORMAT}; written by a newer version of stargan?")
             plain["domains"] = Domains.from_json(plain["domains"])
+            unknown = sorted(plain.keys() - {f.name for f in dataclasses.fields(cls)})
+            if unknown:
+                raise ModelError(f"it tells of {unknown[0]!r}; written by a newer version of stargan?")
             info = cls(**{**plain, **{name: tuple(plain[name]) for name in ("image_size", "typical", "data")}})
             info._check()
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelError(f"its description cannot be read ({error!r})") from error
+            info.dumps().encode()  # what cannot be written again (half a surrogate pair) is refused now
+        except DomainError as error:
+            raise ModelError(f"its description cannot be read: {error}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise ModelError(f"its description cannot be read ({type(error).__name__}: {error})") from error
         return info
 
     def _check(self) -> None:
-        for name in ("width", "blocks", "d_layers", "steps"):
-            if not isinstance(getattr(self, name), int) or not 0 <= getattr(self, name) < 2**31:
-                raise ModelError(f"its {name} is {getattr(self, name)!r}, not a count")
-        sides = self.image_size
-        if len(sides) != 2 or not all(isinstance(s, int) and 0 < s <= 8192 and s % 4 == 0 for s in sides):
-            raise ModelError(f"its image size is {sides!r}, not two multiples of 4")
+        for name, low in (("width", 1), ("blocks", 0), ("d_layers", 1), ("steps", 0)):
+            value, high = getattr(self, name), _AT_MOST[name]
+            self._is(name, _is_integer(value) and low <= value <= high, f"a count from {low} to {high}")
+        crop_is_right = self.crop is None or (_is_integer(self.crop) and 0 < self.crop <= MAX_CROP)
+        sides_are_right = all(_is_integer(side) and 0 < side <= MAX_SIDE and side % 4 == 0 for side in self.image_size)
+        self._is("image_size", len(self.image_size) == 2 and sides_are_right, f"two multiples of 4 up to {MAX_SIDE}")
+        self._is("crop", crop_is_right, "a number of pixels")
+        for name, kind, meant in (
+            ("mask", bool, "true or false"),
+            ("labeller", bool, "true or false"),
+            ("recipe", str, "text"),
+            ("licence", str, "text"),
+            ("quality", dict, "figures by name"),
+        ):
+            self._is(name, isinstance(getattr(self, name), kind), meant)
+        self._is("quality", all(map(_is_number, self.quality.values())), "figures by name")
+        self._is("data", all(isinstance(item, dict) for item in self.data), "one object a data set")
+        self._is("typical", all(_is_number(share) and 0 <= share <= 1 for share in self.typical), "numbers in [0, 1]")
         if len(self.typical) not in (0, self.domains.num_classes):
             raise ModelError(f"it has {len(self.typical)} label frequencies for {self.domains.num_classes} classes")
+
+    def _is(self, name: str, holds: bool, meant: str) -> None:
+        if not holds:
+            raise ModelError(f"its {name} is {reprlib.repr(getattr(self, name))}, not {meant}")
 
 
 FORMAT = "stargan-model-1"

@@ -8,6 +8,8 @@ the data sets (section 3.2, `c~ = [c1, ..., cn, m]`). No other module knows this
 """
 
 import difflib
+import re
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -53,6 +55,9 @@ class LabelSet:
     groups: tuple[Group, ...]
 
     def __post_init__(self) -> None:
+        for name in (self.name, *(group.name for group in self.groups)):
+            if not name.isprintable():  # an oddly encoded folder, of which no UTF-8 file could tell
+                raise DomainError(f"{name!r} holds characters that cannot be shown; give it another name")
         seen: set[str] = set()
         for name in self.names:
             if _key(name) in seen:
@@ -90,8 +95,11 @@ class Domains:
     def __post_init__(self) -> None:
         if not self.sets:
             raise DomainError("a model needs at least one set of labels")
-        if len({label_set.name for label_set in self.sets}) < len(self.sets):
+        if len({_key(label_set.name) for label_set in self.sets}) < len(self.sets):
             raise DomainError("two data sets have the same name; give their folders different names")
+        if len(self.sets) > 1:  # a request may have to say `set/name`
+            for label_set in self.sets:
+                check_name(label_set.name)
 
     # ---------------------------------------------------------------- layout
 
@@ -99,11 +107,10 @@ class Domains:
     def names(self) -> tuple[str, ...]:
         """The C classes in order; a name that two data sets share is written `set/name`."""
         plain = [name for label_set in self.sets for name in label_set.names]
-        keys = [_key(name) for name in plain]
+        times = Counter(map(_key, plain))
         owners = [label_set.name for label_set in self.sets for _ in label_set.names]
         return tuple(
-            f"{owner}/{name}" if keys.count(key) > 1 else name
-            for owner, name, key in zip(owners, plain, keys, strict=True)
+            f"{owner}/{name}" if times[_key(name)] > 1 else name for owner, name in zip(owners, plain, strict=True)
         )
 
     @property
@@ -210,6 +217,31 @@ class Domains:
                 values[np.arange(count), start + rng.integers(0, len(group.names), count)] = 1
         return values
 
+    def random_changes(self, rng: np.random.Generator, values: np.ndarray, dataset: int) -> np.ndarray:
+        """Changes one attribute or group of each picture, drawn evenly over the groups of its data set.
+
+        Args:
+            rng: What is drawn from.
+            values: (N, C) what the pictures show.
+            dataset: Which data set they are of.
+
+        Returns:
+            (N, C) float32.
+        """
+        wanted = np.array(values, np.float32)
+        groups = [(start, group) for owner, start, group in self.groups() if owner == dataset]
+        for row, choice in enumerate(rng.integers(0, len(groups), len(values))):
+            start, group = groups[choice]
+            if len(group.names) == 1:
+                wanted[row, start] = 1 - wanted[row, start]
+                continue
+            part = wanted[row, start : start + len(group.names)]
+            # A few pictures of real data show all of a group, which then ends with any one of them.
+            value = rng.choice(np.flatnonzero(part == 0) if not part.all() else len(part))
+            part[:] = 0
+            part[value] = 1
+        return wanted
+
     # ---------------------------------------------------------------- words
 
     def parse(self, words: Words) -> dict[int, int]:
@@ -222,6 +254,7 @@ class Domains:
         Raises:
             DomainError: A word is unknown (the nearest known one is suggested), or two words contradict.
         """
+        words = [words] if isinstance(words, str) else words
         items = list(words.items()) if isinstance(words, Mapping) else [_split(word) for word in words]
         if not items:
             raise DomainError(f"nothing was asked for; say one or more of {', '.join(self.names)}")
@@ -302,37 +335,41 @@ class Domains:
                 found.append((word, wanted, owner))
         return found
 
-    def _find(self, word: str, value: int | str) -> tuple[int, int]:
-        """The class and state that one word means."""
+    @cached_property
+    def _meanings(self) -> dict[str, list[int]]:
+        """The classes that a key can mean: `name` and, in a named group, `group=name`; each with `set/` or without."""
+        found: dict[str, list[int]] = {}
         for dataset, start, group in self.groups():
-            names = (group.name, f"{self.sets[dataset].name}/{group.name}") if group.name else ()
-            if isinstance(value, str) and _key(word) in map(_key, names):
-                for offset, name in enumerate(group.names):
-                    if _key(name) == _key(value):
-                        return start + offset, 1
-                raise DomainError(f"{word}={value}: {group.name} is one of {', '.join(group.names)}")
-        index = self._index(word)
-        if value not in (0, 1, "0", "1"):
+            for index, name in enumerate(group.names, start):
+                words = [name, f"{group.name}={name}"] if group.name else [name]
+                for word in words:
+                    found.setdefault(_key(word), []).append(index)
+                    found.setdefault(_key(f"{self.sets[dataset].name}/{word}"), []).append(index)
+        return found
+
+    def _find(self, word: str, value: int | str) -> tuple[int, int]:
+        """The class and state that one word means; a class goes before a group of the same name."""
+        if value in (0, 1, "0", "1") and _key(word) in self._meanings:
+            return self._only(word), int(value)
+        if isinstance(value, str) and _key(f"{word}={value}") in self._meanings:
+            return self._only(f"{word}={value}"), 1
+        if _key(word) in self._meanings:
             raise DomainError(f"{word}={value}: a label is 1 (on) or 0 (off)")
-        return index, int(value)
+        named = [(self.sets[dataset].name, group) for dataset, _, group in self.groups() if group.name]
+        meant = [group for owner, group in named if _key(word) in (_key(group.name), _key(f"{owner}/{group.name}"))]
+        if not meant:
+            raise DomainError(f"unknown domain {word!r}{suggest(word, [*self.names, *(g.name for _, g in named)])}")
+        if isinstance(value, str):
+            choice = ", ".join(name for group in meant for name in group.names)
+            raise DomainError(f"{word}={value}: {meant[0].name} is one of {choice}")
+        raise DomainError(f"{word} is a group; say which value, for example {word}={meant[0].names[0]}")
 
-    def _index(self, word: str) -> int:
-        keys = [_key(name) for name in self.names]
-        if _key(word) in keys:
-            return keys.index(_key(word))
-        qualified = [_key(f"{s.name}/{name}") for s in self.sets for name in s.names]
-        if _key(word) in qualified:
-            return qualified.index(_key(word))
-        shared = [name for name in self.names if _key(name).endswith("/" + _key(word))]
-        if shared:
-            raise DomainError(f"{word} stands in several data sets; say one of {', '.join(shared)}")
-        groups = [group.name for _, _, group in self.groups() if group.name]
-        if _key(word) in map(_key, groups):
-            raise DomainError(f"{word} is a group; say which value, for example {word}={self._first(word)}")
-        raise DomainError(f"unknown domain {word!r}{suggest(word, [*self.names, *groups])}")
-
-    def _first(self, group_name: str) -> str:
-        return next(group.names[0] for _, _, group in self.groups() if _key(group.name) == _key(group_name))
+    def _only(self, word: str) -> int:
+        found = self._meanings[_key(word)]
+        if len(found) > 1:
+            choice = ", ".join(self.names[index] for index in found)
+            raise DomainError(f"{word} stands in several data sets; say one of {choice}")
+        return found[0]
 
     def _check_groups(self, request: Mapping[int, int]) -> None:
         for _, start, group in self.groups():
@@ -358,16 +395,7 @@ class Domains:
 
     def to_json(self) -> list[dict[str, Any]]:
         """As plain lists and dicts, for a model file."""
-        return [
-            {
-                "name": label_set.name,
-                "groups": [
-                    {"name": group.name, "names": list(group.names), "categorical": group.categorical}
-                    for group in label_set.groups
-                ],
-            }
-            for label_set in self.sets
-        ]
+        return [{"name": each.name, "groups": [_group_to_json(g) for g in each.groups]} for each in self.sets]
 
     @classmethod
     def from_json(cls, data: Any) -> "Domains":
@@ -377,29 +405,37 @@ class Domains:
             DomainError: `data` does not have that form.
         """
         try:
-            return cls(
-                tuple(
-                    LabelSet(
-                        str(item["name"]),
-                        tuple(
-                            Group(tuple(map(str, g["names"])), bool(g["categorical"]), str(g["name"]))
-                            for g in item["groups"]
-                        ),
-                    )
-                    for item in data
-                )
-            )
+            return cls(tuple(_label_set(item) for item in _typed(list, data)))
         except (KeyError, TypeError) as error:
             raise DomainError(f"domains are not in the expected form: {error!r}") from error
 
 
+def _label_set(data: Any) -> LabelSet:
+    return LabelSet(_typed(str, data["name"]), tuple(_group(group) for group in _typed(list, data["groups"])))
+
+
+def _group_to_json(group: Group) -> dict[str, Any]:
+    return {"name": group.name, "names": list(group.names), "categorical": group.categorical}
+
+
+def _group(data: Any) -> Group:
+    names = tuple(_typed(str, name) for name in _typed(list, data["names"]))
+    return Group(names, _typed(bool, data["categorical"]), _typed(str, data["name"]))
+
+
+def _typed(kind: type, value: Any) -> Any:
+    if not isinstance(value, kind):
+        raise TypeError(f"{type(value).__name__} where {kind.__name__} is meant")
+    return value
+
+
 def check_name(name: str) -> None:
-    """Refuses a class name that a request could not say.
+    """Refuses a name of a class or data set that a request could not say.
 
     Raises:
         DomainError: The name is empty, holds `=` `/` or `,`, or begins with `+` or `-`.
     """
-    if not name.strip() or set("=/,") & set(name) or name[0] in "+-" or not name.isprintable():
+    if not name.strip() or set("=/,") & set(name) or name.strip()[0] in "+-" or not name.isprintable():
         raise DomainError(f"{name!r} cannot name a domain: no '=', '/', ',' and no '+' or '-' in front")
 
 
@@ -413,7 +449,8 @@ def suggest(word: str, known: Sequence[str]) -> str:
 
 
 def _key(name: str) -> str:
-    return name.strip().casefold().replace(" ", "_").replace("-", "_")
+    """What is left of a name without case and spacing, also around `/` and `=`."""
+    return re.sub(r" *([/=]) *", r"\1", name.strip().casefold()).replace(" ", "_").replace("-", "_")
 
 
 def _split(word: str) -> tuple[str, int | str]:

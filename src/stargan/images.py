@@ -2,6 +2,7 @@
 
 import io
 import math
+import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -33,42 +34,84 @@ def decode(source: str | Path | bytes | Image.Image) -> Image.Image:
     """
     name = str(source) if isinstance(source, str | Path) else "picture"
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # Pillow's remarks on odd but readable files
-            return _upright_rgb(_open(source))
+        with _quiet:  # Pillow's remarks on odd but readable files
+            return _read(source)
     except FileNotFoundError as error:
         raise ImageError(f"{name}: no such file") from error
     except IsADirectoryError as error:
         raise ImageError(f"{name}: a folder, not a picture") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{name}: not a picture that can be read (its content is none of the known kinds)") from error
+        raise ImageError(f"{name}: not a picture that can be read (of no known kind, or damaged)") from error
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
+    except Image.DecompressionBombError as error:  # Pillow's own limit, which comes before ours
+        raise ImageError(f"{name}: far too large; at most {MAX_PIXELS} pixels are read") from error
     except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
+        if isinstance(error, OSError) and error.strerror:  # but the system's own errors, they have a number
+            raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
         raise ImageError(f"{name}: damaged or truncated picture ({error})") from error
 
 
-def _open(source: str | Path | bytes | Image.Image) -> Image.Image:
+def _read(source: str | Path | bytes | Image.Image) -> Image.Image:
     if isinstance(source, Image.Image):
-        return source
-    image: Image.Image = Image.open(io.BytesIO(source) if isinstance(source, bytes) else source)
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{image.width}x{image.height} pixels; at most {MAX_PIXELS} are read")
-    image.load()
-    return image
+        return _upright_rgb(source)
+    # Pillow, given a path, leaves a damaged file open; a file of our own is closed whatever happens.
+    with (
+        io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file,
+        Image.open(file) as image,
+    ):
+        return _upright_rgb(image)
+
+
+class _Quiet:
+    """Silences warnings while any thread decodes.
+
+    `warnings.catch_warnings` by itself is not for threads: the one that leaves last puts back what it found, which
+    may be its neighbour's silence, for good.
+    """
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._inside = 0
+        self._caught = warnings.catch_warnings()
+
+    def __enter__(self) -> None:
+        with self._lock:
+            if not self._inside:
+                self._caught = warnings.catch_warnings()
+                self._caught.__enter__()
+                warnings.simplefilter("ignore")
+            self._inside += 1
+
+    def __exit__(self, *_: object) -> None:
+        with self._lock:
+            self._inside -= 1
+            if not self._inside:
+                self._caught.__exit__(None, None, None)
+
+
+_quiet = _Quiet()
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
+    if image.width * image.height > MAX_PIXELS:
+        raise ImageError(f"{image.width}x{image.height} pixels; at most {MAX_PIXELS} are read")
     image = ImageOps.exif_transpose(image) or image
     if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        array = np.asarray(image, np.float64)
-        scale = 1.0 if array.max(initial=0) <= 255 and image.mode == "F" else 1 / 257
-        image = Image.fromarray(np.clip(array * scale + 0.5, 0, 255).astype(np.uint8))
+        image = _eight_bits(image)
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
     return image.convert("RGB")
+
+
+def _eight_bits(image: Image.Image) -> Image.Image:
+    """Deep gray levels as 8 bits: integers have 16; floats go to 1, 255 or 65535, told by the lightest."""
+    levels = np.nan_to_num(np.asarray(image, np.float64))
+    lightest = levels.max(initial=0) if image.mode == "F" else math.inf
+    full = 1 if lightest <= 1 else 255 if lightest <= 255 else 65535
+    return Image.fromarray(np.clip(levels * (255 / full) + 0.5, 0, 255).astype(np.uint8))
 
 
 def fit(image: Image.Image, size: Size, crop: int | None = None) -> Image.Image:

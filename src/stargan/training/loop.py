@@ -250,7 +250,7 @@ def _check_same(saved: ModelInfo, now: ModelInfo) -> None:
 
 def _start_from(engine: engines.Engine, path: Path, info: ModelInfo) -> None:
     other, arrays, _ = modelfile.read(modelfile.locate(path))
-    for name in ("image_size", "width", "blocks", "d_layers"):
+    for name in ("image_size", "width", "blocks", "d_layers", "mask"):
         if getattr(other, name) != getattr(info, name):
             raise ConfigError(f"--start-from {path}: its {name} is {getattr(other, name)}, not {getattr(info, name)}")
     if other.domains.names != info.domains.names:
@@ -273,6 +273,7 @@ def _info(
         width=config.width,
         blocks=config.blocks,
         d_layers=config.d_layers,
+        mask=config.mask,
         typical=tuple(
             float(trained[owner][:, start + offset].mean())
             for owner, start, group in domains.groups()

@@ -45,10 +45,13 @@ class Generator(nn.Module):
         num_labels: L, the length of the label vector.
         width: Channels of the first layer.
         blocks: Residual blocks.
+        mask: Not in the paper: a fourth output channel says where to repaint, the rest stays the source's pixels
+            (after Pumarola et al. 2018, GANimation, eq. 1).
     """
 
-    def __init__(self, num_labels: int, width: int = 64, blocks: int = 6) -> None:
+    def __init__(self, num_labels: int, width: int = 64, blocks: int = 6, mask: bool = False) -> None:
         super().__init__()
+        self.mask = mask
         layers: list[nn.Module] = [
             nn.Conv2d(3 + num_labels, width, 7, 1, 3, bias=False),
             norm(width),
@@ -67,7 +70,7 @@ class Generator(nn.Module):
                 norm(channels // 2),
                 nn.ReLU(inplace=True),
             ]
-        layers += [nn.Conv2d(width, 3, 7, 1, 3, bias=False), nn.Tanh()]
+        layers += [nn.Conv2d(width, 4 if mask else 3, 7, 1, 3, bias=False)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -81,7 +84,10 @@ class Generator(nn.Module):
             (N, 3, H, W) in [-1, 1].
         """
         planes = labels[:, :, None, None].expand(-1, -1, images.shape[2], images.shape[3])
-        return self.layers(torch.cat([images, planes], 1))
+        out = self.layers(torch.cat([images, planes], 1))
+        if not self.mask:
+            return out.tanh()
+        return torch.lerp(images, out[:, :3].tanh(), out[:, 3:].sigmoid())
 
 
 def strided(widths: list[int]) -> nn.Sequential:
@@ -145,7 +151,7 @@ NAMES = ("generator", "discriminator", "labeller")
 def build(name: str, domains: Domains, sizes: Config | ModelInfo) -> nn.Module:
     """One of `NAMES`, with fresh weights; `sizes` has the image size, width, blocks and layers."""
     if name == "generator":
-        return Generator(domains.num_labels, sizes.width, sizes.blocks)
+        return Generator(domains.num_labels, sizes.width, sizes.blocks, sizes.mask)
     if name == "discriminator":
         return Discriminator(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers)
     return Labeller(domains.num_classes, sizes.d_layers)

@@ -1,0 +1,467 @@
+"""Settings and what a model file says about itself: every check, and descriptions that are not ours."""
+
+import dataclasses
+import itertools
+import json
+import math
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stargan.config import CELEBA_ATTRIBUTES, RECIPES, Config, ModelInfo, parse_size, recipe
+from stargan.domains import Domains, Group, LabelSet
+from stargan.errors import ConfigError, ModelError
+
+calm = settings(deadline=None)  # a busy machine is not a failure
+DOMAINS = Domains((LabelSet("faces", (Group(("Male",)), Group(("happy", "sad"), True, "expression"))),))
+
+
+def said(settings: Any) -> str:
+    """The one line that refuses settings, from code and from JSON."""
+    with pytest.raises(ConfigError) as caught:
+        Config.from_json(settings)
+    assert "\n" not in str(caught.value)
+    return str(caught.value)
+
+
+# ---------------------------------------------------------------- ranges
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"width": 0}, "--width 0: must be at least 1"),
+        ({"width": 2000}, "--width 2000: must be at most 1024"),
+        ({"blocks": -1}, "--blocks -1: must be at least 0"),
+        ({"blocks": 1001}, "--blocks 1001: must be at most 1000"),
+        ({"d_layers": 0}, "--d-layers 0: must be at least 1"),
+        ({"d_layers": 20_000}, "--d-layers 20000: must be at most 13"),  # 2**20000 has too many digits to print
+        ({"batch_size": 0}, "--batch-size 0: must be at least 1"),
+        ({"steps": 0}, "--steps 0: must be at least 1"),
+        ({"steps": 2**31}, "--steps 2147483648: must be at most 2147483647"),
+        ({"critic_updates": 0}, "--critic-updates 0: must be at least 1"),
+        ({"lambda_cls": -0.5}, "--lambda-cls -0.5: must be at least 0"),
+        ({"lambda_rec": -1}, "--lambda-rec -1: must be at least 0"),
+        ({"lambda_gp": math.nan}, "--lambda-gp nan: must be at least 0"),
+        ({"lambda_gp": math.inf}, "--lambda-gp inf: must be a finite number"),
+        ({"seed": -1}, "--seed -1: must be at least 0"),
+        ({"seed": 2**63}, f"--seed {2**63}: must be at most {2**63 - 1}"),
+        ({"log_every": 0}, "--log-every 0: must be at least 1"),
+        ({"sample_every": 0}, "--sample-every 0: must be at least 1"),
+        ({"checkpoint_every": 0}, "--checkpoint-every 0: must be at least 1"),
+        ({"keep_checkpoints": 0}, "--keep-checkpoints 0: must be at least 1"),
+        ({"workers": 0}, "--workers 0: must be at least 1"),
+        ({"max_bad": -1}, "--max-bad -1: must be at least 0"),
+        ({"lr": 0}, "--lr 0: must be above 0"),
+        ({"lr": math.nan}, "--lr nan: must be a finite number"),
+        ({"lr": math.inf}, "--lr inf: must be a finite number"),
+        ({"beta1": 1.0}, "--beta1 1.0: must be at least 0 and below 1"),
+        ({"beta2": 1.5}, "--beta2 1.5: must be at least 0 and below 1"),
+        ({"ema": -0.1}, "--ema -0.1: must be at least 0 and below 1"),
+        ({"decay_from": 1.1}, "--decay-from 1.1: must be between 0 and 1"),
+        ({"final_lr": math.nan}, "--final-lr nan: must be between 0 and 1"),
+        ({"objective": "wgan"}, "--objective wgan: must be one of wgan-gp, wgan-lp, dragan, gan, lsgan, hinge"),
+        ({"targets": "random"}, "--targets random: must be one of permuted, balanced"),
+        ({"precision": "fp16"}, "--precision fp16: must be one of auto, fp32, bf16"),
+        ({"device": "tpu"}, "--device tpu: must be one of auto, cpu, cuda"),
+        ({"crop": 0}, "--crop 0: must be between 1 and 2147483647"),
+        ({"image_size": [130, 128]}, "--image-size 130x128: must be a multiple of 4 (G halves it twice)"),
+        ({"image_size": [128, 0]}, "--image-size 128x0: must be a multiple of 4"),
+        ({"image_size": [-64, 64]}, "--image-size -64x64: must be a multiple of 4"),
+        (
+            {"image_size": [128, 100]},
+            "--image-size 128x100: must be divisible by 64, since D halves it 6 times (or set fewer --d-layers)",
+        ),
+        ({"image_size": [16384, 128]}, "--image-size 16384x128: must be at most 8192 each way"),
+        ({"exclusive": ["A"]}, "--exclusive ('A',): must be two or more names, joined by commas"),
+        ({"exclusive": ["A,B", "C,"]}, "must be two or more names"),
+    ],
+)
+def test_ranges(settings: dict[str, Any], line: str) -> None:
+    assert line in said(settings)
+
+
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"width": 1, "blocks": 0, "d_layers": 1, "max_bad": 0, "lambda_gp": 0, "final_lr": 1, "decay_from": 0},
+        {"image_size": [8192, 8192], "d_layers": 13},
+        {"image_size": [4, 8], "d_layers": 2, "crop": 1, "beta1": 0, "seed": 2**63 - 1, "width": 1024},
+    ],
+)
+def test_the_ends_of_the_ranges(settings: dict[str, Any]) -> None:
+    for name, value in settings.items():
+        found = getattr(Config.from_json(settings), name)
+        assert found == (tuple(value) if isinstance(value, list) else value)
+
+
+# ---------------------------------------------------------------- JSON
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ([], "a configuration is a JSON object, not list"),
+        (None, "not NoneType"),
+        ({"witdh": 4}, "unknown setting 'witdh'; did you mean width?"),
+        ({"batch-size ": 4}, "did you mean batch_size?"),
+        ({"\n": 4}, "unknown setting '\\n'; known: data, attributes, "),
+        ({"width": "64"}, "setting width: '64' is not of the right type"),
+        ({"width": 64.0}, "setting width: 64.0 is not"),
+        ({"width": True}, "setting width: True is not"),
+        ({"width": None}, "setting width: None is not"),
+        ({"lr": "1e-4"}, "setting lr: '1e-4' is not"),
+        ({"lr": False}, "setting lr: False is not"),
+        ({"lr": 10**400}, "setting lr: 1000"),
+        ({"flip": 1}, "setting flip: 1 is not"),
+        ({"crop": "178"}, "setting crop: '178' is not"),
+        ({"crop": True}, "setting crop: True is not"),
+        ({"objective": 3}, "setting objective: 3 is not"),
+        ({"image_size": 128}, "setting image_size: 128 is not"),
+        ({"image_size": [128]}, "setting image_size: [128] is not"),
+        ({"image_size": [128, 128, 3]}, "setting image_size: [128, 128, 3] is not"),
+        ({"image_size": [128, 128.0]}, "setting image_size: [128, 128.0] is not"),
+        ({"image_size": [True, 128]}, "setting image_size: [True, 128] is not"),
+        ({"attributes": "Male"}, "setting attributes: 'Male' is not"),
+        ({"data": ["a", 3]}, "setting data: ['a', 3] is not"),
+    ],
+)
+def test_json_of_another_form(settings: Any, line: str) -> None:
+    assert line in said(settings)
+
+
+configs = st.builds(
+    Config,
+    data=st.lists(st.text()).map(tuple),
+    attributes=st.lists(st.text()).map(tuple),
+    exclusive=st.lists(st.sampled_from(["A,B", "x y,z,w"])).map(tuple),
+    image_size=st.tuples(*[st.integers(1, 8).map(lambda n: 64 * n)] * 2),
+    crop=st.none() | st.integers(1, 500),
+    width=st.integers(1, 1024),
+    lr=st.floats(1e-9, 1),
+    lambda_cls=st.floats(0, 1e9),
+    beta1=st.floats(0, 0.99),
+    flip=st.booleans(),
+    seed=st.integers(0, 2**63 - 1),
+    objective=st.sampled_from(["wgan-gp", "hinge"]),
+)
+
+
+@calm
+@given(configs)
+def test_json_round_trip(config: Config) -> None:
+    assert Config.from_json(json.loads(json.dumps(config.to_json()))) == config
+    assert Config.from_json(config.to_json()) == config
+
+
+def test_what_json_leaves_out_is_the_default() -> None:
+    assert Config.from_json({}) == Config()
+    assert Config.from_json({"steps": 7}) == Config(steps=7)
+
+
+json_values = st.recursive(
+    st.none()
+    | st.booleans()
+    | st.integers()
+    | st.floats()
+    | st.text(max_size=5)
+    | st.sampled_from([10**400, -(10**400)]),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=3), inner, max_size=3),
+    max_leaves=5,
+)
+
+
+@calm
+@given(st.dictionaries(st.sampled_from([f.name for f in dataclasses.fields(Config)]), json_values, max_size=3))
+def test_any_json_is_a_configuration_or_a_config_error(settings: dict[str, Any]) -> None:
+    try:
+        config = Config.from_json(settings)
+    except ConfigError as error:
+        assert str(error).startswith(("--", "setting "))  # noqa: PT017  (either outcome is right)
+    else:
+        assert Config.from_json(config.to_json()) == config
+
+
+# ---------------------------------------------------------------- sizes and recipes
+
+
+@pytest.mark.parametrize(
+    ("text", "size"), [("128", (128, 128)), ("160x128", (160, 128)), (" 64X32 ", (64, 32)), ("0", (0, 0))]
+)
+def test_parse_size(text: str, size: tuple[int, int]) -> None:
+    assert parse_size(text) == size
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "128x", "x128", "12a", "-4", "1.5", "128x128x3", "128 x 128", "9" * 6, "1e3"]
+)
+def test_parse_size_refuses(text: str) -> None:
+    with pytest.raises(ConfigError, match=r"must be N or WIDTHxHEIGHT, for example 128 or 160x128"):
+        parse_size(text)
+
+
+@pytest.mark.parametrize("name", RECIPES)
+def test_recipes(name: str) -> None:
+    chosen = recipe(name)
+    assert chosen.recipe == name  # so that a run says what it started from
+    assert Config.from_json(chosen.to_json()) == chosen
+    assert dataclasses.replace(chosen, seed=1).seed == 1  # and its checks are run again
+    assert {attribute for group in chosen.exclusive for attribute in group.split(",")} <= set(chosen.attributes)
+
+
+def test_recipes_of_the_paper() -> None:
+    celeba = recipe("celeba")
+    assert celeba.attributes == CELEBA_ATTRIBUTES
+    assert (celeba.image_size, celeba.crop, celeba.batch_size, celeba.critic_updates) == ((128, 128), 178, 16, 5)
+    assert (celeba.lr, celeba.beta1, celeba.beta2, celeba.objective) == (1e-4, 0.5, 0.999, "wgan-gp")
+    assert (celeba.lambda_cls, celeba.lambda_rec, celeba.lambda_gp) == (1, 10, 10)
+    assert celeba.steps == 20 * (200_599 // 16)
+    assert recipe("rafd").steps == 200 * (4_824 // 16)
+
+
+def test_unknown_recipe() -> None:
+    with pytest.raises(ConfigError, match=r"--recipe celebb: unknown; did you mean celeba\?"):
+        recipe("celebb")
+
+
+# ---------------------------------------------------------------- learning rate
+
+
+def test_learning_rate_is_constant_and_then_falls_to_zero() -> None:
+    config = Config(steps=1000, lr=0.1)
+    rates = [config.learning_rate(step) for step in (0, 1, 499, 500, 750, 900, 1000, 5000)]
+    assert rates == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.05, 0.02, 0, 0], abs=1e-12)
+
+
+def test_learning_rate_ends_where_it_is_told() -> None:
+    config = Config(steps=100, lr=1.0, decay_from=0.0, final_lr=0.1)
+    assert [config.learning_rate(step) for step in (0, 50, 100)] == pytest.approx([1, 0.55, 0.1])
+    constant = Config(steps=100, lr=1.0, decay_from=1.0)
+    assert {constant.learning_rate(step) for step in (0, 50, 100, 200)} == {1.0}
+
+
+@calm
+@given(
+    st.builds(Config, steps=st.integers(1, 200), decay_from=st.floats(0, 1), final_lr=st.floats(0, 1), lr=st.just(1.0))
+)
+def test_learning_rate_never_rises(config: Config) -> None:
+    rates = [config.learning_rate(step) for step in range(config.steps + 3)]
+    assert all(first >= second for first, second in itertools.pairwise(rates))
+    assert rates[0] == 1
+    falls = config.decay_from * config.steps < config.steps  # a share next to 1 rounds to all
+    assert rates[-1] == (pytest.approx(config.final_lr) if falls else 1)
+
+
+# ---------------------------------------------------------------- ModelInfo
+
+INFO = ModelInfo(
+    domains=DOMAINS,
+    image_size=(160, 128),
+    crop=178,
+    width=4,
+    blocks=0,
+    d_layers=2,
+    typical=(0.4, 0.25, 0.75),
+    labeller=True,
+    recipe="celeba",
+    steps=12,
+    data=({"name": "faces", "kind": "celeba", "pictures": 1000},),
+    quality={"val/hit": 0.5, "val/psnr": math.inf, "pictures": 128},
+    licence="für Forschung — “only”, 研究",
+)
+
+
+def refused(plain: Any) -> str:
+    """The one line that refuses a description."""
+    with pytest.raises(ModelError) as caught:
+        ModelInfo.loads(plain if isinstance(plain, str) else json.dumps(plain))
+    assert "\n" not in str(caught.value)
+    assert len(str(caught.value)) < 400
+    return str(caught.value)
+
+
+def changed(**settings: Any) -> dict[str, Any]:
+    return {**json.loads(INFO.dumps()), **settings}
+
+
+def test_info_round_trip() -> None:
+    assert ModelInfo.loads(INFO.dumps()) == INFO
+    plain = ModelInfo(domains=DOMAINS, image_size=(16, 16))
+    assert ModelInfo.loads(plain.dumps()) == plain
+    assert json.loads(INFO.dumps())["format"] == "stargan-model-1"
+    assert "研究" in INFO.dumps()  # to be read in the file as it is
+
+
+@calm
+@given(
+    st.builds(
+        ModelInfo,
+        domains=st.just(DOMAINS),
+        image_size=st.tuples(*[st.integers(1, 2048).map(lambda n: 4 * n)] * 2),
+        crop=st.none() | st.integers(1, 2**31 - 1),
+        width=st.integers(1, 1024),
+        blocks=st.integers(0, 1000),
+        d_layers=st.integers(1, 13),
+        typical=st.just(()) | st.tuples(*[st.floats(0, 1)] * 3),
+        steps=st.integers(0, 2**31 - 1),
+        recipe=st.text(),
+        licence=st.text(),
+        quality=st.dictionaries(st.text(), st.floats(allow_nan=False)),
+    )
+)
+def test_any_info_round_trip(info: ModelInfo) -> None:
+    assert ModelInfo.loads(info.dumps()) == info
+
+
+@pytest.mark.parametrize("config", RECIPES.values(), ids=RECIPES)
+def test_every_recipe_makes_a_model_that_can_be_read(config: Config) -> None:
+    shared = {f.name: getattr(config, f.name) for f in dataclasses.fields(ModelInfo) if hasattr(config, f.name)}
+    info = ModelInfo(**{**shared, "domains": DOMAINS, "data": ()})
+    assert ModelInfo.loads(info.dumps()) == info
+
+
+HOSTILE = {
+    "not json": "{",
+    "empty": "",
+    "not an object": "[]",
+    "a text": '"format"',
+    "a number": "1",
+    "null": "null",
+    "too deep": "[" * 100_000,
+    "too deep inside": json.dumps(changed(quality="DEEP")).replace('"DEEP"', "[" * 50_000 + "]" * 50_000),
+    "too many digits": json.dumps(changed(steps="N")).replace('"N"', "9" * 5000),
+    "no format": "{}",
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_descriptions_that_are_no_description(name: str) -> None:
+    assert refused(HOSTILE[name]).startswith("its description cannot be read (")
+
+
+def test_deep_but_readable_nonsense() -> None:
+    nested: Any = []
+    for _ in range(700):
+        nested = [nested]
+    for name in ("quality", "data", "domains", "typical", "recipe", "crop", "image_size", "width"):
+        refused(changed(**{name: nested}))
+    refused(changed(data=["x", nested]))
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(ModelInfo)])
+def test_missing_keys(name: str) -> None:
+    plain = changed()
+    del plain[name]
+    if name in ("domains", "image_size", "typical", "data"):
+        assert f"its description cannot be read (KeyError: '{name}')" in refused(plain)
+    else:  # a file of an older version, which did not tell it yet
+        default = next(f for f in dataclasses.fields(ModelInfo) if f.name == name)
+        expected = {} if default.default is dataclasses.MISSING else default.default
+        assert getattr(ModelInfo.loads(json.dumps(plain)), name) == expected
+
+
+@pytest.mark.parametrize(
+    ("settings", "line"),
+    [
+        ({"format": "stargan-model-2"}, "not of the format stargan-model-1; written by a newer version of stargan?"),
+        ({"format": None}, "not of the format"),
+        ({"extra": 1}, "it tells of 'extra'; written by a newer version of stargan?"),
+        ({"\n": 1}, "it tells of '\\n'"),
+        ({"width": "4"}, "its width is '4', not a count from 1 to 1024"),
+        ({"width": 0}, "its width is 0, not a count"),
+        ({"width": True}, "its width is True, not a count"),
+        ({"width": 4.0}, "its width is 4.0, not a count"),
+        ({"width": 10**30}, "not a count from 1 to 1024"),
+        ({"blocks": -1}, "its blocks is -1, not a count from 0 to 1000"),
+        ({"blocks": 10**9}, "its blocks is 1000000000, not a count"),
+        ({"d_layers": 0}, "its d_layers is 0, not a count from 1 to 13"),
+        ({"d_layers": 10**9}, "its d_layers is 1000000000, not a count"),
+        ({"steps": -1}, "its steps is -1, not a count"),
+        ({"steps": None}, "its steps is None, not a count"),
+        ({"image_size": [128]}, "not two multiples of 4 up to 8192"),
+        ({"image_size": "12"}, "its image_size is ('1', '2'), not two"),
+        ({"image_size": 128}, "its description cannot be read (TypeError"),
+        ({"image_size": [130, 128]}, "its image_size is (130, 128), not two multiples of 4"),
+        ({"image_size": [0, 128]}, "not two multiples of 4"),
+        ({"image_size": [128, 16384]}, "not two multiples of 4 up to 8192"),
+        ({"image_size": [128.0, 128]}, "not two multiples of 4"),
+        ({"crop": "178"}, "its crop is '178', not a number of pixels"),
+        ({"crop": 0}, "its crop is 0, not a number of pixels"),
+        ({"crop": 10**400}, "not a number of pixels"),
+        ({"crop": True}, "its crop is True, not a number of pixels"),
+        ({"typical": [0.5]}, "it has 1 label frequencies for 3 classes"),
+        ({"typical": ["a", "b", "c"]}, "not numbers in [0, 1]"),
+        ({"typical": [0, 0.5, 1.5]}, "not numbers in [0, 1]"),
+        ({"typical": [0, math.nan, 1]}, "not numbers in [0, 1]"),
+        ({"typical": [0, True, 1]}, "not numbers in [0, 1]"),
+        ({"typical": None}, "its description cannot be read (TypeError"),
+        ({"labeller": 1}, "its labeller is 1, not true or false"),
+        ({"labeller": "no"}, "its labeller is 'no', not true or false"),
+        ({"recipe": None}, "its recipe is None, not text"),
+        ({"licence": ["MIT"]}, "its licence is ['MIT'], not text"),
+        ({"licence": "\ud800"}, "its description cannot be read (UnicodeEncodeError"),
+        ({"quality": []}, "its quality is [], not figures by name"),
+        ({"quality": {"hit": "high"}}, "not figures by name"),
+        ({"quality": {"hit": 10**400}}, "not figures by name"),
+        ({"data": ["faces"]}, "its data is ('faces',), not one object a data set"),
+        ({"data": 3}, "its description cannot be read (TypeError"),
+        ({"data": [["x" * 1000]] * 1000}, "not one object a data set"),  # and the line stays short
+        ({"domains": None}, "its description cannot be read: domains are not in the expected form"),
+        ({"domains": []}, "its description cannot be read: a model needs at least one set of labels"),
+        ({"domains": [{"name": "a", "groups": []}]}, "its description cannot be read: a: no labels"),
+        ({"domains": [{"name": "a\n", "groups": []}]}, "'a\\n' holds characters that cannot be shown"),
+    ],
+)
+def test_hostile_descriptions(settings: dict[str, Any], line: str) -> None:
+    assert line in refused(changed(**settings))
+
+
+def test_many_classes_are_read_in_good_time() -> None:
+    groups = [{"name": "", "names": [f"a{i}"], "categorical": False} for i in range(20_000)]
+    info = ModelInfo.loads(json.dumps(changed(domains=[{"name": "x", "groups": groups}], typical=[])))
+    assert info.domains.num_classes == 20_000
+
+
+@calm
+@given(
+    st.dictionaries(st.sampled_from([*json.loads(INFO.dumps()), "other"]), json_values, max_size=3),
+    st.sets(st.sampled_from(list(json.loads(INFO.dumps())))),
+)
+def test_any_description_is_read_or_a_model_error(settings: dict[str, Any], missing: set[str]) -> None:
+    plain = {name: value for name, value in changed(**settings).items() if name not in missing or name in settings}
+    check(json.dumps(plain))
+
+
+@calm
+@given(st.data())
+def test_domains_of_any_form_are_read_or_a_model_error(data: st.DataObject) -> None:
+    """One value anywhere within the domains becomes something else."""
+    plain = changed()
+    place: Any = plain["domains"]
+    key: Any = 0
+    while isinstance(place[key], list | dict) and place[key] and data.draw(st.booleans()):
+        place = place[key]
+        key = data.draw(st.sampled_from(list(place) if isinstance(place, dict) else list(range(len(place)))))
+    place[key] = data.draw(json_values)
+    check(json.dumps(plain))
+
+
+@calm
+@given(
+    st.integers(0, len(INFO.dumps())), st.integers(0, 30), st.text(alphabet='[]{}",:-0e9.ntrueNaInfiy\\ud8', max_size=6)
+)
+def test_any_text_is_read_or_a_model_error(start: int, length: int, text: str) -> None:
+    whole = INFO.dumps()
+    check(whole[:start] + text + whole[start + length :])
+
+
+def check(text: str) -> None:
+    """Reads a description; what is read can be written, and means the same when it is read again."""
+    try:
+        info = ModelInfo.loads(text)
+    except ModelError as error:
+        assert "\n" not in str(error)  # noqa: PT017  (either outcome is right)
+    else:
+        assert ModelInfo.loads(info.dumps()).dumps() == info.dumps()

@@ -1,0 +1,500 @@
+"""Pictures of every kind, bad ones too; the cut, the scale, grids and files."""
+
+import gc
+import io
+import struct
+import threading
+import warnings
+import zlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from stargan import images
+from stargan.errors import ImageError
+
+
+def noise(width: int, height: int, seed: int = 0) -> Image.Image:
+    return Image.fromarray(np.random.default_rng(seed).integers(0, 256, (height, width, 3), np.uint8))
+
+
+def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, kind, **options)
+    return file.getvalue()
+
+
+def pixels(source: str | Path | bytes | Image.Image) -> list[list[tuple[int, ...]]]:
+    """The decoded picture, row by row."""
+    image = images.decode(source)
+    assert image.mode == "RGB"
+    return [[tuple(map(int, pixel)) for pixel in row] for row in np.asarray(image)]
+
+
+def refused(source: str | Path | bytes) -> str:
+    """The one line that says why a picture cannot be read; whatever was opened is closed."""
+    with pytest.raises(ImageError) as caught:
+        images.decode(source)
+    line = str(caught.value)
+    assert "\n" not in line
+    assert line.startswith("picture: " if isinstance(source, bytes) else f"{source}: ")
+    del caught
+    gc.collect()  # a file left open warns here, and warnings are errors
+    return line
+
+
+def gray(*levels: int) -> list[list[tuple[int, ...]]]:
+    return [[(level,) * 3 for level in levels]]
+
+
+# ---------------------------------------------------------------- what cannot be read
+
+DAMAGED = {
+    "half.jpg": encoded(noise(64, 64), "JPEG")[:2000],
+    "half.png": encoded(noise(64, 64), "PNG")[:2000],
+    "half.bmp": encoded(noise(64, 64), "BMP")[:2000],
+    "half.webp": encoded(noise(64, 64), "WEBP")[:2000],
+    "half.tif": encoded(noise(64, 64), "TIFF")[:2000],
+    "noise.jpg": encoded(noise(64, 64), "JPEG")[:700] + bytes(200),
+}
+
+
+@pytest.mark.parametrize("name", DAMAGED)
+def test_damaged(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    path.write_bytes(DAMAGED[name])
+    assert "damaged or truncated picture (" in refused(path)
+    assert "damaged or truncated picture (" in refused(str(path))
+    assert "damaged or truncated picture (" in refused(DAMAGED[name])
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM"])
+def test_any_cut_is_read_or_refused(kind: str) -> None:
+    content = encoded(noise(16, 16).quantize() if kind == "GIF" else noise(16, 16), kind)
+    for length in range(0, len(content), max(1, len(content) // 40)):
+        try:
+            images.decode(content[:length])
+        except ImageError as error:
+            assert str(error).startswith("picture: ")  # noqa: PT017  (some cuts only lose what is not needed)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"hello, I am a text\n", b"\0" * 64, b"\xff\xd8\xff", b"\x89PNG\r\n\x1a\n" + bytes(40)]
+)
+def test_content_of_no_kind(tmp_path: Path, content: bytes) -> None:
+    path = tmp_path / "text.jpg"
+    path.write_bytes(content)
+    assert "not a picture that can be read" in refused(path)
+    assert "not a picture that can be read" in refused(content)
+
+
+def test_places_without_a_picture(tmp_path: Path) -> None:
+    assert refused(tmp_path) == f"{tmp_path}: a folder, not a picture"
+    assert refused(tmp_path / "none.png") == f"{tmp_path / 'none.png'}: no such file"
+    (tmp_path / "file").write_bytes(b"")
+    assert "cannot be read (Not a directory)" in refused(tmp_path / "file" / "below.png")
+    assert "cannot be read (File name too long)" in refused(tmp_path / ("a" * 400))
+
+
+def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: Any) -> None:
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(Path, "open", refuse)
+    assert refused(tmp_path / "a.png") == f"{tmp_path / 'a.png'}: cannot be read (Permission denied)"
+
+
+def png(width: int, height: int, body: bytes = b"") -> bytes:
+    """A PNG that claims a size, whatever its body holds."""
+
+    def chunk(name: bytes, content: bytes) -> bytes:
+        return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
+
+    header = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(body)) + chunk(b"IEND", b"")
+
+
+def test_bombs(tmp_path: Path) -> None:
+    path = tmp_path / "bomb.png"
+    path.write_bytes(png(60000, 60000))
+    assert path.stat().st_size < 100
+    assert refused(path) == f"{path}: far too large; at most {images.MAX_PIXELS} pixels are read"
+    assert "12000x9000 pixels; at most 100000000 are read" in refused(png(12000, 9000))  # below Pillow's own limit
+    assert "damaged" in refused(png(10000, 10000))  # not too large, but empty
+    assert pixels(png(1, 1, b"\0\1\2\3")) == [[(1, 2, 3)]]  # the header is not what is wrong
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_a_bomb_that_the_caller_opened() -> None:
+    with Image.open(io.BytesIO(png(11000, 10000))) as bomb, pytest.raises(ImageError, match="at most"):
+        images.decode(bomb)
+
+
+# ---------------------------------------------------------------- odd but good
+
+
+def test_paths_bytes_and_pictures_are_the_same(tmp_path: Path) -> None:
+    image = noise(7, 5)
+    image.save(tmp_path / "a.png")
+    sources: list[Any] = [tmp_path / "a.png", str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes(), image]
+    for source in sources:
+        assert (np.asarray(images.decode(source)) == np.asarray(image)).all()
+    with Image.open(tmp_path / "a.png") as opened:
+        assert pixels(opened) == pixels(image)
+
+
+def test_the_name_does_not_matter(tmp_path: Path) -> None:
+    (tmp_path / "a.jpg").write_bytes(encoded(noise(3, 2), "PNG"))
+    assert pixels(tmp_path / "a.jpg") == pixels(noise(3, 2))
+
+
+def test_what_the_caller_gave_stays_as_it_was() -> None:
+    image = Image.new("RGBA", (2, 2), (1, 2, 3, 4))
+    images.decode(image).putpixel((0, 0), (9, 9, 9))
+    assert image.getpixel((0, 0)) == (1, 2, 3, 4)
+    plain = Image.new("RGB", (2, 2))
+    images.decode(plain).putpixel((0, 0), (9, 9, 9))
+    assert plain.getpixel((0, 0)) == (0, 0, 0)
+
+
+def test_cmyk_jpeg() -> None:
+    content = encoded(Image.new("CMYK", (8, 8), (0, 255, 255, 0)), "JPEG", quality=100)
+    red, green, blue = pixels(content)[4][4]
+    assert red > 250
+    assert green < 5
+    assert blue < 5
+
+
+def test_gray_and_one_bit() -> None:
+    levels = Image.fromarray(np.array([[0, 100, 255]], np.uint8))
+    assert pixels(encoded(levels, "PNG")) == gray(0, 100, 255)
+    assert pixels(encoded(levels.convert("1", dither=Image.Dither.NONE), "PNG")) == gray(0, 0, 255)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bits(kind: str) -> None:
+    levels = Image.fromarray(np.array([[0, 257, 128 * 257, 65534, 65535]], np.uint16))
+    assert pixels(encoded(levels, kind)) == gray(0, 1, 128, 255, 255)
+    assert pixels(levels) == gray(0, 1, 128, 255, 255)
+    dark = Image.fromarray(np.array([[0, 100, 200]], np.uint16))  # dark, but not 8 bits
+    assert pixels(encoded(dark, kind)) == gray(0, 0, 1)
+
+
+@pytest.mark.parametrize("mode", ["I;16", "I;16L", "I;16B"])
+def test_sixteen_bits_in_either_order(mode: str) -> None:
+    order = ">u2" if mode == "I;16B" else "<u2"
+    image = Image.frombytes(mode, (3, 1), np.array([0, 51 * 257, 65535], order).tobytes())
+    assert pixels(image) == gray(0, 51, 255)
+
+
+def test_sixteen_bit_pgm() -> None:
+    assert pixels(b"P5 2 1 65535\n" + struct.pack(">HH", 257 * 7, 65535)) == gray(7, 255)
+
+
+@pytest.mark.parametrize(
+    ("levels", "expected"),
+    [
+        ([0.0, 0.5, 1.0], (0, 128, 255)),
+        ([0.0, 51.4, 255.0], (0, 51, 255)),
+        ([0.0, 257.0, 65535.0], (0, 1, 255)),
+        ([-3.0, 0.0, 1.0], (0, 0, 255)),
+        ([np.nan, np.inf, 65535.0], (0, 255, 255)),
+        ([0.0, 0.0, 0.0], (0, 0, 0)),
+    ],
+)
+def test_float_tiff(levels: list[float], expected: tuple[int, ...]) -> None:
+    image = Image.fromarray(np.array([levels], np.float32))
+    assert pixels(encoded(image, "TIFF")) == gray(*expected)
+
+
+def test_transparency_lies_over_white() -> None:
+    rgba = Image.fromarray(np.array([[[10, 20, 30, 255], [10, 20, 30, 0], [0, 0, 0, 51]]], np.uint8))
+    expected = [[(10, 20, 30), (255, 255, 255), (204, 204, 204)]]
+    assert pixels(encoded(rgba, "PNG")) == expected
+    la = Image.merge("LA", [Image.fromarray(np.array([row], np.uint8)) for row in ([7, 7, 0], [255, 0, 51])])
+    assert pixels(encoded(la, "PNG")) == gray(7, 255, 204)
+
+
+def test_palette_with_transparency() -> None:
+    palette = Image.new("P", (3, 1))
+    palette.putpalette([255, 0, 0, 0, 255, 0, 0, 0, 255])
+    palette.putdata([0, 1, 2])
+    assert pixels(encoded(palette, "PNG")) == [[(255, 0, 0), (0, 255, 0), (0, 0, 255)]]
+    assert pixels(encoded(palette, "PNG", transparency=1)) == [[(255, 0, 0), (255, 255, 255), (0, 0, 255)]]
+    shares = bytes([255, 0, 51])
+    assert pixels(encoded(palette, "PNG", transparency=shares)) == [[(255, 0, 0), (255, 255, 255), (204, 204, 255)]]
+
+
+def test_gray_and_rgb_with_a_transparent_colour() -> None:
+    levels = Image.fromarray(np.array([[0, 100]], np.uint8))
+    assert pixels(encoded(levels, "PNG", transparency=100)) == gray(0, 255)
+    colours = Image.fromarray(np.array([[[1, 2, 3], [4, 5, 6]]], np.uint8))
+    assert pixels(encoded(colours, "PNG", transparency=(1, 2, 3))) == [[(255, 255, 255), (4, 5, 6)]]
+
+
+@pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "TIFF"])
+def test_animation_is_its_first_frame(tmp_path: Path, kind: str) -> None:
+    frames = [Image.new("RGB", (4, 4), colour) for colour in ("red", "lime", "blue")]
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    path = tmp_path / "frames"
+    path.write_bytes(encoded(frames[0], kind, save_all=True, append_images=frames[1:], **options))
+    assert pixels(path) == [[(255, 0, 0)] * 4] * 4
+    gc.collect()
+
+
+# 1 2 3      What each of the eight orientations must show, by hand from the EXIF standard: which of the stored rows
+# 4 5 6      and columns the upright picture begins with.
+UPRIGHT = {
+    1: [[1, 2, 3], [4, 5, 6]],
+    2: [[3, 2, 1], [6, 5, 4]],
+    3: [[6, 5, 4], [3, 2, 1]],
+    4: [[4, 5, 6], [1, 2, 3]],
+    5: [[1, 4], [2, 5], [3, 6]],
+    6: [[4, 1], [5, 2], [6, 3]],
+    7: [[6, 3], [5, 2], [4, 1]],
+    8: [[3, 6], [2, 5], [1, 4]],
+}
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation(kind: str, orientation: int) -> None:
+    stored = np.array([[1, 2, 3], [4, 5, 6]])
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options: dict[str, Any] = {"lossless": True} if kind == "WEBP" else {}
+    content = encoded(Image.fromarray((stored * 40).astype(np.uint8)).convert("RGB"), kind, exif=exif, **options)
+    assert (np.asarray(images.decode(content))[..., 0] == np.array(UPRIGHT[orientation]) * 40).all()
+    if kind != "WEBP":  # 16 bits turn as well
+        content = encoded(Image.fromarray((stored * 257).astype(np.uint16)), kind, exif=exif)
+        assert (np.asarray(images.decode(content))[..., 0] == UPRIGHT[orientation]).all()
+
+
+@pytest.mark.parametrize("orientation", UPRIGHT)
+def test_exif_orientation_of_a_photograph(orientation: int) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    blocks = np.kron(np.array([[1, 2, 3], [4, 5, 6]]) * 40, np.ones((16, 16))).astype(np.uint8)
+    upright = np.asarray(images.decode(encoded(Image.fromarray(blocks), "JPEG", exif=exif)))[8::16, 8::16, 0]
+    assert (np.rint(upright / 40) == UPRIGHT[orientation]).all()
+
+
+@pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01", b""])
+def test_damaged_exif_does_not_spoil_a_picture(exif: bytes) -> None:
+    assert images.decode(encoded(noise(8, 8), "JPEG", exif=exif)).size == (8, 8)
+
+
+def test_orientation_of_no_meaning() -> None:
+    exif = Image.Exif()
+    exif[0x0112] = 99
+    assert pixels(encoded(noise(3, 2), "PNG", exif=exif)) == pixels(noise(3, 2))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (3, 1000)])
+def test_tiny_and_thin_pictures(size: tuple[int, int]) -> None:
+    image = images.decode(encoded(noise(*size), "PNG"))
+    assert image.size == size
+    for crop in (None, 1, 178):
+        assert images.fit(image, (16, 12), crop).size == (16, 12)
+
+
+def test_warnings_stay_as_the_caller_had_them() -> None:
+    odd = encoded(noise(8, 8), "JPEG", exif=b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01")
+    before = list(warnings.filters)
+    assert images.decode(odd).size == (8, 8)
+    assert list(warnings.filters) == before
+
+
+def test_warnings_stay_when_threads_decode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The first thread in is the first one out while the second is inside: the order that `warnings` cannot mend."""
+    turns = {name: threading.Event() for name in ("first is in", "second is in", "first is out")}
+    plain = images._upright_rgb
+
+    def slow(image: Image.Image) -> Image.Image:
+        first = image.width == 1
+        turns["first is in" if first else "second is in"].set()
+        assert turns["second is in" if first else "first is out"].wait(10)
+        return plain(image)
+
+    monkeypatch.setattr(images, "_upright_rgb", slow)
+    before = list(warnings.filters)
+    first = threading.Thread(target=images.decode, args=[noise(1, 1)])
+    second = threading.Thread(target=images.decode, args=[noise(2, 2)])
+    first.start()
+    assert turns["first is in"].wait(10)
+    second.start()
+    first.join(10)
+    turns["first is out"].set()
+    second.join(10)
+    assert list(warnings.filters) == before
+
+
+# ---------------------------------------------------------------- fit
+
+
+def ramp(width: int, height: int) -> Image.Image:
+    """Red counts columns, green counts rows."""
+    rows, columns = np.mgrid[:height, :width]
+    return Image.fromarray(np.stack([columns, rows, 0 * rows], axis=2).astype(np.uint8))
+
+
+def corners(image: Image.Image) -> list[int]:
+    """First and last column and row of the source that a ramp's cut shows."""
+    array = np.asarray(image)
+    return [int(v) for v in (array[0, 0, 0], array[-1, -1, 0], array[0, 0, 1], array[-1, -1, 1])]
+
+
+@pytest.mark.parametrize(
+    ("source", "size", "crop", "expected"),
+    [
+        ((40, 20), (20, 20), None, [10, 29, 0, 19]),  # wide
+        ((20, 40), (20, 20), None, [0, 19, 10, 29]),  # tall
+        ((20, 20), (20, 20), None, [0, 19, 0, 19]),  # as it is
+        ((40, 40), (20, 20), 20, [10, 29, 10, 29]),
+        ((40, 20), (20, 20), 99, [10, 29, 0, 19]),  # a crop larger than the picture takes what there is
+        ((40, 40), (32, 16), 16, [4, 35, 12, 27]),  # of a shape that is not square, `crop` is the shorter side
+        ((40, 40), (16, 32), 16, [12, 27, 4, 35]),
+        ((48, 40), (32, 16), None, [0, 47, 8, 31]),
+        ((21, 20), (20, 20), None, [0, 19, 0, 19]),  # halves go to the even side, as the official code rounds
+        ((23, 20), (20, 20), None, [2, 21, 0, 19]),
+    ],
+)
+def test_fit_cuts_the_centre(
+    source: tuple[int, int], size: tuple[int, int], crop: int | None, expected: list[int]
+) -> None:
+    fitted = images.fit(ramp(*source), size, crop)
+    assert fitted.size == size
+    left, right, top, bottom = expected
+    if (right - left + 1, bottom - top + 1) == size:  # nothing is resized: exact
+        assert corners(fitted) == expected
+    cut = ramp(*source).crop((left, top, right + 1, bottom + 1)).resize(size, Image.Resampling.BILINEAR)
+    assert (np.asarray(fitted) == np.asarray(cut)).all()
+
+
+def test_fit_enlarges_a_smaller_picture() -> None:
+    fitted = images.fit(Image.new("RGB", (6, 4), "red"), (128, 64))
+    assert (np.asarray(fitted) == (255, 0, 0)).all()
+    assert fitted.size == (128, 64)
+
+
+def test_fit_of_celeba_is_that_of_the_official_code() -> None:
+    """178x218 -> CenterCrop(178) -> Resize(128)."""
+    photo = noise(178, 218)
+    official = photo.crop((0, 20, 178, 198)).resize((128, 128), Image.Resampling.BILINEAR)
+    for crop in (178, None):
+        assert (np.asarray(images.fit(photo, (128, 128), crop)) == np.asarray(official)).all()
+
+
+# ---------------------------------------------------------------- arrays
+
+
+def test_scale_and_back_is_exact_for_all_values() -> None:
+    every = np.arange(256, dtype=np.uint8)
+    picture = Image.fromarray(np.stack([every, every[::-1], np.roll(every, 7)], axis=1).reshape(16, 16, 3))
+    array = images.to_array([picture])
+    assert array.shape == (1, 3, 16, 16)
+    assert array.dtype == np.float32
+    assert array.flags.c_contiguous
+    assert (array.min(), array.max()) == (-1, 1)
+    assert (array == images.scale(np.asarray(picture, np.float32)).transpose(2, 0, 1)).all()
+    back = images.to_pixels(array)
+    assert back.shape == (1, 16, 16, 3)
+    assert back.dtype == np.uint8
+    assert (back[0] == np.asarray(picture)).all()
+    assert (np.asarray(images.to_pictures(array)[0]) == np.asarray(picture)).all()
+
+
+def test_to_array_keeps_height_and_width_apart() -> None:
+    array = images.to_array([ramp(5, 3), ramp(5, 3)])
+    assert array.shape == (2, 3, 3, 5)
+    assert array[0, 0, 0] == pytest.approx(np.arange(5) / 127.5 - 1)  # red counts columns
+    assert array[1, 1, :, 0] == pytest.approx(np.arange(3) / 127.5 - 1)  # green counts rows
+
+
+def test_to_pixels_clips_and_rounds() -> None:
+    values = np.array([-2, -1, 0.4 / 127.5 - 1, 0.6 / 127.5 - 1, 1, 7]).reshape(1, 1, 1, 6).repeat(3, axis=1)
+    assert images.to_pixels(values)[0, 0, :, 0].tolist() == [0, 0, 0, 1, 255, 255]
+
+
+# ---------------------------------------------------------------- grids
+
+
+@pytest.mark.parametrize(("count", "columns", "rows"), [(6, 3, 2), (7, 3, 3), (1, 1, 1), (2, 4, 1), (0, 3, 0)])
+def test_grid_size_and_places(count: int, columns: int, rows: int) -> None:
+    width, height, gap = 20, 10, 2
+    tiles = (
+        np.full((count, height, width, 3), 10, np.uint8) * np.arange(1, count + 1, dtype=np.uint8)[:, None, None, None]
+    )
+    sheet = images.grid(tiles, columns)
+    assert sheet.size == (columns * (width + gap) + gap, rows * (height + gap) + gap)
+    array = np.asarray(sheet)
+    for index in range(count):
+        top, left = gap + index // columns * (height + gap), gap + index % columns * (width + gap)
+        assert (array[top : top + height, left : left + width] == 10 * (index + 1)).all()
+        assert (array[top - gap : top] == 255).all()
+
+
+def test_grid_with_titles_and_captions() -> None:
+    tiles = np.full((4, 32, 32, 3), 200, np.uint8)
+    plain = images.grid(tiles, 2)
+    titled = images.grid(tiles, 2, titles=["one", "two"])
+    captioned = images.grid(tiles, 2, captions=["a", "b", "c", "d"])
+    line = titled.height - plain.height
+    assert line > 8
+    assert captioned.height - plain.height == 2 * line
+    assert titled.width == captioned.width == plain.width
+    head = np.asarray(titled)[:line]
+    assert (head[:, :34] < 128).any()  # there is text over each column
+    assert (head[:, 34:] < 128).any()
+    foot = np.asarray(captioned)[2 + 32 : 2 + 32 + line]
+    assert (foot[:, :34] < 128).any()
+
+
+def test_long_titles_are_cut() -> None:
+    class Fixed:
+        def getlength(self, text: str) -> int:
+            return 5 * len(text)
+
+    assert images.shorten("short", Fixed(), 25) == "short"
+    assert images.shorten("a long one", Fixed(), 25) == "a lo…"
+    assert images.shorten("anything", Fixed(), 3) == "…"
+
+
+# ---------------------------------------------------------------- save
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.PNG", "deep/er/a.jpg", "a.webp", "a.bmp", "a.tiff"])
+def test_save(tmp_path: Path, name: str) -> None:
+    images.save(Image.new("RGB", (8, 8), (200, 100, 50)), tmp_path / name)
+    array = np.asarray(images.decode(tmp_path / name)).astype(int)
+    assert abs(array - (200, 100, 50)).max() < 4
+    assert [path.name for path in (tmp_path / name).parent.iterdir()] == [Path(name).name]
+
+
+@pytest.mark.parametrize("name", ["a", "a.txt", "a.pngg", ".png", "a.psd"])
+def test_save_as_no_kind(tmp_path: Path, name: str) -> None:
+    with pytest.raises(ImageError, match=r"cannot write a picture of this kind; use \.png or \.jpg"):
+        images.save(noise(2, 2), tmp_path / name)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("there_before", [True, False])
+def test_save_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, there_before: bool) -> None:
+    path = tmp_path / "a.png"
+    if there_before:
+        images.save(ramp(4, 4), path)
+
+    def fail_halfway(self: Image.Image, file: Path, *_: Any, **__: Any) -> None:
+        assert file != path
+        file.write_bytes(b"half a picture")
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", fail_halfway)
+    with pytest.raises(OSError, match="No space left"):
+        images.save(noise(4, 4), path)
+    assert list(tmp_path.iterdir()) == ([path] if there_before else [])
+    if there_before:
+        assert pixels(path) == pixels(ramp(4, 4))
