@@ -61,7 +61,7 @@ def test_a_real_environment_with_only_the_base_install(run: Path, picture: Path,
     base = tmp_path / "base"
     subprocess.run([sys.executable, "-m", "venv", base], check=True)
     python = base / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
-    install = [python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", ROOT]
+    install: list[str | Path] = [python, "-m", "pip", "install", "-q", "-c", ROOT / "constraints.txt", ROOT]
     done = subprocess.run(install, capture_output=True, text=True)
     if done.returncode and not os.environ.get("CI"):
         pytest.skip(f"pip cannot install here: {done.stderr.splitlines()[-1]}")

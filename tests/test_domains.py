@@ -9,8 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stargan.domains import Domains, Group, Head, LabelSet, suggest
+from stargan.domains import Domains, Group, Head, LabelSet
 from stargan.errors import DomainError
+from stargan.words import suggest
 
 HAIR = Group(("Black_Hair", "Blond_Hair", "Brown_Hair"))
 CELEBA = LabelSet("celeba", (HAIR, Group(("Male",)), Group(("Young",))))

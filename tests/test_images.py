@@ -360,6 +360,8 @@ def corners(image: Image.Image) -> list[int]:
         ((48, 40), (32, 16), None, [0, 47, 8, 31]),
         ((21, 20), (20, 20), None, [0, 19, 0, 19]),  # halves go to the even side, as the official code rounds
         ((23, 20), (20, 20), None, [2, 21, 0, 19]),
+        ((20, 21), (20, 20), None, [0, 19, 0, 19]),
+        ((20, 23), (20, 20), None, [0, 19, 2, 21]),
     ],
 )
 def test_fit_cuts_the_centre(

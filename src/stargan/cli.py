@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _command(name: str) -> Callable[[list[str]], int]:
     if name not in COMMANDS:
-        from stargan.domains import suggest
+        from stargan.words import suggest
 
         raise ConfigError(f"unknown command {name!r}{suggest(name, list(COMMANDS))}")
     return COMMANDS[name]

@@ -8,8 +8,9 @@ import reprlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
-from stargan.domains import Domains, suggest
+from stargan.domains import Domains
 from stargan.errors import ConfigError, DomainError, ModelError
+from stargan.words import suggest
 
 Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
 Targets = Literal["permuted", "balanced", "single"]

@@ -7,10 +7,8 @@ classes of the others, and, when there are several data sets, the paper's mask v
 the data sets (section 3.2, `c~ = [c1, ..., cn, m]`). No other module knows this layout.
 """
 
-import difflib
-import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -18,9 +16,7 @@ from typing import Any
 import numpy as np
 
 from stargan.errors import DomainError
-
-Words = Sequence[str] | Mapping[str, int]
-"""A request: `["Blond_Hair", "Male=0"]`, `["+Blond_Hair", "-Male"]` or `{"Blond_Hair": 1, "Male": 0}`."""
+from stargan.words import Words, check_name, key, split, suggest
 
 
 @dataclass(frozen=True)
@@ -60,9 +56,9 @@ class LabelSet:
                 raise DomainError(f"{name!r} holds characters that cannot be shown; give it another name")
         seen: set[str] = set()
         for name in self.names:
-            if _key(name) in seen:
+            if key(name) in seen:
                 raise DomainError(f"{self.name}: {name} is named twice; each label needs a name of its own")
-            seen.add(_key(name))
+            seen.add(key(name))
         if not seen:
             raise DomainError(f"{self.name}: no labels; at least one attribute or two domains are needed")
 
@@ -95,7 +91,7 @@ class Domains:
     def __post_init__(self) -> None:
         if not self.sets:
             raise DomainError("a model needs at least one set of labels")
-        if len({_key(label_set.name) for label_set in self.sets}) < len(self.sets):
+        if len({key(label_set.name) for label_set in self.sets}) < len(self.sets):
             raise DomainError("two data sets have the same name; give their folders different names")
         if len(self.sets) > 1:  # a request may have to say `set/name`
             for label_set in self.sets:
@@ -107,10 +103,10 @@ class Domains:
     def names(self) -> tuple[str, ...]:
         """The C classes in order; a name that two data sets share is written `set/name`."""
         plain = [name for label_set in self.sets for name in label_set.names]
-        times = Counter(map(_key, plain))
+        times = Counter(map(key, plain))
         owners = [label_set.name for label_set in self.sets for _ in label_set.names]
         return tuple(
-            f"{owner}/{name}" if times[_key(name)] > 1 else name for owner, name in zip(owners, plain, strict=True)
+            f"{owner}/{name}" if times[key(name)] > 1 else name for owner, name in zip(owners, plain, strict=True)
         )
 
     @property
@@ -255,7 +251,7 @@ class Domains:
             DomainError: A word is unknown (the nearest known one is suggested), or two words contradict.
         """
         words = [words] if isinstance(words, str) else words
-        items = list(words.items()) if isinstance(words, Mapping) else [_split(word) for word in words]
+        items = list(words.items()) if isinstance(words, Mapping) else [split(word) for word in words]
         if not items:
             raise DomainError(f"nothing was asked for; say one or more of {', '.join(self.names)}")
         request: dict[int, int] = {}
@@ -343,20 +339,20 @@ class Domains:
             for index, name in enumerate(group.names, start):
                 words = [name, f"{group.name}={name}"] if group.name else [name]
                 for word in words:
-                    found.setdefault(_key(word), []).append(index)
-                    found.setdefault(_key(f"{self.sets[dataset].name}/{word}"), []).append(index)
+                    found.setdefault(key(word), []).append(index)
+                    found.setdefault(key(f"{self.sets[dataset].name}/{word}"), []).append(index)
         return found
 
     def _find(self, word: str, value: int | str) -> tuple[int, int]:
         """The class and state that one word means; a class goes before a group of the same name."""
-        if value in (0, 1, "0", "1") and _key(word) in self._meanings:
+        if value in (0, 1, "0", "1") and key(word) in self._meanings:
             return self._only(word), int(value)
-        if isinstance(value, str) and _key(f"{word}={value}") in self._meanings:
+        if isinstance(value, str) and key(f"{word}={value}") in self._meanings:
             return self._only(f"{word}={value}"), 1
-        if _key(word) in self._meanings:
+        if key(word) in self._meanings:
             raise DomainError(f"{word}={value}: a label is 1 (on) or 0 (off)")
         named = [(self.sets[dataset].name, group) for dataset, _, group in self.groups() if group.name]
-        meant = [group for owner, group in named if _key(word) in (_key(group.name), _key(f"{owner}/{group.name}"))]
+        meant = [group for owner, group in named if key(word) in (key(group.name), key(f"{owner}/{group.name}"))]
         if not meant:
             raise DomainError(f"unknown domain {word!r}{suggest(word, [*self.names, *(g.name for _, g in named)])}")
         if isinstance(value, str):
@@ -365,7 +361,7 @@ class Domains:
         raise DomainError(f"{word} is a group; say which value, for example {word}={meant[0].names[0]}")
 
     def _only(self, word: str) -> int:
-        found = self._meanings[_key(word)]
+        found = self._meanings[key(word)]
         if len(found) > 1:
             choice = ", ".join(self.names[index] for index in found)
             raise DomainError(f"{word} stands in several data sets; say one of {choice}")
@@ -427,35 +423,3 @@ def _typed(kind: type, value: Any) -> Any:
     if not isinstance(value, kind):
         raise TypeError(f"{type(value).__name__} where {kind.__name__} is meant")
     return value
-
-
-def check_name(name: str) -> None:
-    """Refuses a name of a class or data set that a request could not say.
-
-    Raises:
-        DomainError: The name is empty, holds `=` `/` or `,`, or begins with `+` or `-`.
-    """
-    if not name.strip() or set("=/,") & set(name) or name.strip()[0] in "+-" or not name.isprintable():
-        raise DomainError(f"{name!r} cannot name a domain: no '=', '/', ',' and no '+' or '-' in front")
-
-
-def suggest(word: str, known: Sequence[str]) -> str:
-    """The end of an error line for an unknown word: the nearest known one, or all of them."""
-    near = difflib.get_close_matches(_key(word), [_key(name) for name in known], n=1, cutoff=0.6)
-    if near:
-        match = next(name for name in known if _key(name) == near[0])
-        return f"; did you mean {match}?"
-    return f"; known: {', '.join(known)}"
-
-
-def _key(name: str) -> str:
-    """What is left of a name without case and spacing, also around `/` and `=`."""
-    return re.sub(r" *([/=]) *", r"\1", name.strip().casefold()).replace(" ", "_").replace("-", "_")
-
-
-def _split(word: str) -> tuple[str, int | str]:
-    text = word.strip()
-    if text[:1] in ("+", "-"):
-        return text[1:], int(text[0] == "+")
-    name, equals, value = text.partition("=")
-    return (name, value.strip()) if equals else (name, 1)

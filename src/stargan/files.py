@@ -11,10 +11,10 @@ import numpy as np
 from PIL import Image
 
 from stargan import images
-from stargan.domains import Words
 from stargan.errors import ImageError
 from stargan.progress import Progress
 from stargan.translate import Translator
+from stargan.words import Words
 
 BATCH = 8  # pictures that are translated together
 

@@ -11,8 +11,9 @@ from PIL import Image
 
 from stargan import images, modelfile
 from stargan.config import ModelInfo
-from stargan.domains import Domains, Words
+from stargan.domains import Domains
 from stargan.errors import DomainError, ImageError, ModelError, require
+from stargan.words import Words
 
 Picture = str | Path | bytes | Image.Image
 

@@ -6,8 +6,9 @@ from pathlib import Path
 
 import numpy as np
 
-from stargan.domains import Group, suggest
+from stargan.domains import Group
 from stargan.errors import DataError
+from stargan.words import suggest
 
 STRAY = 0.05  # share of pictures that may show two labels of an exclusive group (CelebA's hair has such)
 
