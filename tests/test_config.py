@@ -10,9 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stargan.config import CELEBA_ATTRIBUTES, RECIPES, Config, ModelInfo, parse_size, recipe
+from stargan.config import CELEBA_ATTRIBUTES, Config, ModelInfo, parse_size
 from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import ConfigError, ModelError
+from stargan.recipes import RECIPES, recipe
 
 calm = settings(deadline=None)  # a busy machine is not a failure
 DOMAINS = Domains((LabelSet("faces", (Group(("Male",)), Group(("happy", "sad"), True, "expression"))),))
@@ -218,7 +219,7 @@ def test_recipes_of_the_paper() -> None:
     assert (celeba.lr, celeba.beta1, celeba.beta2, celeba.objective) == (1e-4, 0.5, 0.999, "wgan-gp")
     assert (celeba.lambda_cls, celeba.lambda_rec, celeba.lambda_gp) == (1, 10, 10)
     assert celeba.steps == 20 * (200_599 // 16)
-    assert recipe("rafd").steps == 200 * (4_824 // 16)
+    assert recipe("rafd").steps == 200 * (4_824 * 9 // 10 // 16)
 
 
 def test_unknown_recipe() -> None:
@@ -465,3 +466,16 @@ def check(text: str) -> None:
         assert "\n" not in str(error)  # noqa: PT017  (either outcome is right)
     else:
         assert ModelInfo.loads(info.dumps()).dumps() == info.dumps()
+
+
+def test_recipes_fall_as_their_sources_do() -> None:
+    # Official solver.py: at each thousandth update past the middle, 1e-4 / 100,000 less; a hundred times.
+    official = recipe("official")
+    assert official.learning_rate(100_999) == 1e-4
+    assert official.learning_rate(101_000) == pytest.approx(1e-4 - 1e-9, rel=1e-12)
+    assert official.learning_rate(199_999) == pytest.approx(1e-4 - 99e-9, rel=1e-12)
+    # taki0112 StarGAN.py: lr * (20 - epoch) / 10 from epoch 10 on, an epoch being 10,000 updates.
+    taki0112 = recipe("taki0112")
+    for step in (0, 99_999, 100_000, 109_999, 110_000, 155_000, 199_999):
+        epoch = step // 10_000
+        assert taki0112.learning_rate(step) == pytest.approx(1e-4 * (1 if epoch < 10 else (20 - epoch) / 10))

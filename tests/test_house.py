@@ -22,7 +22,7 @@ PACKAGE = Path(stargan.__file__).parent
 
 _BASE = ("errors", "words", "domains", "config", "images")
 _MIDDLE = (*_BASE, "progress", "modelfile", "data", "engine")
-_TOP = (*_MIDDLE, "training", "evaluation", "interop", "translate", "files")
+_TOP = (*_MIDDLE, "training", "evaluation", "interop", "translate", "files", "recipes")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The base, of which each knows only those before it.
     "errors": (),
@@ -30,6 +30,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "domains": ("errors", "words"),
     "config": ("errors", "words", "domains"),
     "images": ("errors", "words", "domains", "config"),
+    "recipes": ("errors", "words", "domains", "config"),
     "progress": ("errors",),
     "modelfile": ("errors", "domains", "config"),
     "data": (*_BASE, "progress"),

@@ -213,6 +213,31 @@ def test_several_data_sets_take_turns(colours: Path, tmp_path: Path) -> None:
     assert int(arrays["training/g_updates"]) == 4  # each set's updates 5 and 10
 
 
+@pytest.mark.parametrize(("first", "steps"), [(False, [4, 9]), (True, [0, 5, 10])])
+def test_turns_of_g(
+    first: bool, steps: list[int], colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: dict[str, list[bytes]] = {"d_step": [], "g_step": []}
+    turns: list[int] = []
+
+    def watch(name: str) -> None:
+        update = getattr(PytorchEngine, name)
+
+        def watched(self: PytorchEngine, images: np.ndarray, *args: object, step: int, lr: float) -> None:
+            seen[name].append(images.tobytes())
+            if name == "g_step":
+                turns.append(step)
+            update(self, images, *args, step=step, lr=lr)
+
+        monkeypatch.setattr(PytorchEngine, name, watched)
+
+    watch("d_step")
+    watch("g_step")
+    loop.train(tiny(colours, steps=11, g_first=first, g_own_batch=first), tmp_path / "run", say=lambda line: None)
+    assert turns == steps
+    assert all((g in seen["d_step"]) != first for g in seen["g_step"])
+
+
 def test_a_set_without_training_pictures_is_refused(tmp_path: Path) -> None:
     data = draw_folders(tmp_path / "data" / "test", 2)
     with pytest.raises(DataError):

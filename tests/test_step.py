@@ -412,3 +412,14 @@ class TestOnAGpu:
         there.load_state(here.state())
         train(there, range(3, 4))
         assert all(np.isfinite(value) for value in there.losses().values())
+
+
+def test_xavier_initial_weights() -> None:
+    arrays = make(init="xavier").state()
+    kernel = arrays["training/generator/layers.0.weight"]
+    outputs, inputs, height, width = kernel.shape
+    bound = (6 / ((inputs + outputs) * height * width)) ** 0.5
+    assert bound * 0.9 < np.abs(kernel).max() <= bound
+    biases = [array for name, array in arrays.items() if re.fullmatch(r"discriminator/.*bias", name)]
+    assert biases
+    assert all((bias == 0).all() for bias in biases)

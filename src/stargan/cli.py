@@ -168,10 +168,11 @@ def train(arguments: list[str]) -> int:
         "Everything that decides a training run.", "Train a model, or go on with a run."
     )
 
+    from stargan.recipes import recipe
     from stargan.training import loop
 
     chosen = {name: _value_of(name, arguments) for name in ("--resume", "--recipe")}
-    base = configs.recipe(chosen["--recipe"] or "default")
+    base = recipe(chosen["--recipe"] or "default")
     saved = loop.saved_config(Path(chosen["--resume"])) if chosen["--resume"] else None
     # What is not said on the command line comes from the run that is resumed, else from the recipe. A repeatable
     # option adds to its default, so these two start empty and are filled afterwards.

@@ -14,6 +14,7 @@ from stargan.words import suggest
 
 Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
 Targets = Literal["permuted", "balanced", "single"]
+Init = Literal["default", "xavier"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -36,6 +37,9 @@ class Config:
         batch_size: Pictures an update.
         steps: How many updates of D.
         critic_updates: Updates of D for one of G.
+        g_first: Whether G has its turn at the first of these updates of D, instead of the last.
+        g_own_batch: Whether G's update sees pictures of its own, instead of those D has just seen.
+        init: Initial weights: PyTorch's default, or Xavier's uniform ones with zero biases.
         objective: Adversarial loss.
         lambda_cls: Weight of the classification loss.
         lambda_rec: Weight of the reconstruction loss.
@@ -46,7 +50,8 @@ class Config:
         beta1: Adam's first decay rate.
         beta2: Adam's second decay rate.
         decay_from: Share of the steps after which the learning rate falls linearly.
-        final_lr: Share of the learning rate that is left at the end.
+        decay_every: Steps between two changes of the learning rate while it falls.
+        final_lr: Share of the learning rate that it falls towards.
         ema: Decay of the running mean of G's weights, which is what a model file holds.
         flip: Whether half of the pictures are mirrored.
         seed: Seed of everything random.
@@ -73,6 +78,9 @@ class Config:
     batch_size: int = 16
     steps: int = 200_000
     critic_updates: int = 5
+    g_first: bool = False
+    g_own_batch: bool = False
+    init: Init = "default"
     objective: Objective = "wgan-gp"
     lambda_cls: float = 1.0
     lambda_rec: float = 10.0
@@ -82,6 +90,7 @@ class Config:
     beta1: float = 0.5
     beta2: float = 0.999
     decay_from: float = 0.5
+    decay_every: int = 1
     final_lr: float = 0.0
     ema: float = 0.999
     flip: bool = True
@@ -155,17 +164,18 @@ class Config:
         return cls(**values)
 
     def learning_rate(self, step: int) -> float:
-        """The learning rate of one step: constant, then linear to `final_lr`."""
+        """The learning rate of one step: constant, then linear towards `final_lr`, in stairs of `decay_every`."""
         start = self.decay_from * self.steps
-        if step < start or self.steps <= start:
+        stair = step // self.decay_every * self.decay_every
+        if stair < start or self.steps <= start:
             return self.lr
-        share = min((step - start) / (self.steps - start), 1.0)
+        share = min((stair - start) / (self.steps - start), 1.0)
         return self.lr * (1 - share * (1 - self.final_lr))
 
 
 _AT_LEAST = {
     "width": 1, "blocks": 0, "d_layers": 1, "batch_size": 1, "steps": 1, "critic_updates": 1,
-    "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0, "seed": 0, "log_every": 1, "sample_every": 1,
+    "decay_every": 1, "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0, "seed": 0, "log_every": 1, "sample_every": 1,
     "checkpoint_every": 1, "keep_checkpoints": 1, "workers": 1, "max_bad": 0,
 }  # fmt: skip
 # What no machine can hold or no library takes; an honest mistake is met by a line instead of by their tracebacks.
@@ -175,6 +185,7 @@ MAX_CROP = 2**31 - 1
 _CHOICES = {
     "objective": get_args(Objective),
     "targets": get_args(Targets),
+    "init": get_args(Init),
     "precision": get_args(Precision),
     "device": get_args(Device),
 }
@@ -223,49 +234,7 @@ def parse_size(text: str) -> tuple[int, int]:
 
 
 CELEBA_ATTRIBUTES = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
-
-RECIPES: dict[str, Config] = {
-    "default": Config(),
-    # Paper, section 5.1 and table 4/5: 128 px, batch 16, 10 epochs at 1e-4 and 10 more linearly to 0. The 200,599
-    # training pictures of CelebA make 12,537 batches an epoch: 20 epochs are 250,740 updates of D.
-    "celeba": Config(
-        recipe="celeba",
-        attributes=CELEBA_ATTRIBUTES,
-        exclusive=("Black_Hair,Blond_Hair,Brown_Hair",),
-        crop=178,
-        steps=250_740,
-    ),
-    # Paper, section 5.1: 100 epochs and 100 more with decay over the 4,824 pictures of RaFD: 200 x 301 batches.
-    "rafd": Config(recipe="rafd", steps=60_200),
-    # Paper, section 3.2: CelebA and RaFD take turns; the longer schedule of the two for each of them.
-    "joint": Config(recipe="joint", steps=501_480),
-    # `stargan demo`: what a CPU of two cores learns in some three minutes.
-    "demo": Config(
-        recipe="demo",
-        image_size=(64, 64),
-        width=16,
-        blocks=3,
-        d_layers=5,
-        steps=1500,
-        critic_updates=2,
-        lr=5e-4,
-        ema=0.99,
-        targets="balanced",
-        sample_every=500,
-        checkpoint_every=500,
-    ),
-}
-
-
-def recipe(name: str) -> Config:
-    """The settings of a named recipe.
-
-    Raises:
-        ConfigError: There is none of that name.
-    """
-    if name not in RECIPES:
-        raise ConfigError(f"--recipe {name}: unknown{suggest(name, list(RECIPES))}")
-    return RECIPES[name]
+"""What both sources learn from CelebA unless told otherwise."""
 
 
 @dataclass(frozen=True)

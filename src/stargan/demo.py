@@ -9,12 +9,12 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stargan import config as configs
 from stargan import images
 from stargan.config import Config
 from stargan.data import cartoons
 from stargan.interop.export import export
 from stargan.progress import Progress
+from stargan.recipes import recipe
 from stargan.training import loop
 from stargan.translate import Translator, load
 
@@ -72,7 +72,7 @@ def run(out: Path, steps: int | None = None) -> int:
 
 def _config(out: Path, steps: int | None) -> Config:
     config = replace(
-        configs.recipe("demo"),
+        recipe("demo"),
         data=(str(out / "faces"),),
         attributes=cartoons.ATTRIBUTES,
         exclusive=(",".join(cartoons.EXCLUSIVE),),

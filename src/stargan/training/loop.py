@@ -68,8 +68,9 @@ def train(
     pictures = [_pictures(source, config, say) for source in found]
     data = [_Data(s, p, domains.place(s.labels, i)) for i, (s, p) in enumerate(zip(found, pictures, strict=True))]
     parts = [Part(d.pictures.pixels, d.values, d.rows("train")) for d in data]
-    batches = Batches(
-        parts, domains, batch_size=config.batch_size, seed=config.seed, flip=config.flip, targets=config.targets
+    batches, g_batches = (
+        Batches(parts, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
+        for seed in (config.seed, config.seed + 1)
     )
     validation = _validation(data, domains)
     data_key = _data_key(found)
@@ -103,7 +104,9 @@ def train(
             batch, lr = next(stream), config.learning_rate(step)
             engine.d_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
             # Data sets take turns, so each one's own updates of D are counted.
-            if (step // len(parts) + 1) % config.critic_updates == 0:
+            turn = step // len(parts) + (0 if config.g_first else 1)
+            if turn % config.critic_updates == 0:
+                batch = g_batches.batch(step) if config.g_own_batch else batch
                 engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
             step += 1
             last = step == config.steps or stopped()

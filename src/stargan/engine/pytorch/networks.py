@@ -11,6 +11,10 @@ from stargan.domains import Domains
 from stargan.errors import ModelError
 from stargan.modelfile import under
 
+MASK_FLOOR = 0.1
+"""The least that G repaints anywhere. With a mask free to be zero, G can settle for the identity before D tells the
+classes apart, and there the mask, saturated, passes no gradient on that would lead out."""
+
 
 def norm(channels: int) -> nn.InstanceNorm2d:
     """Instance normalisation with scale and shift, of the instance's own statistics, always."""
@@ -87,7 +91,8 @@ class Generator(nn.Module):
         out = self.layers(torch.cat([images, planes], 1))
         if not self.mask:
             return out.tanh()
-        return torch.lerp(images, out[:, :3].tanh(), out[:, 3:].sigmoid())
+        mask = MASK_FLOOR + (1 - MASK_FLOOR) * out[:, 3:].sigmoid()
+        return torch.lerp(images, out[:, :3].tanh(), mask)
 
 
 def strided(widths: list[int]) -> nn.Sequential:
@@ -155,6 +160,15 @@ def build(name: str, domains: Domains, sizes: Config | ModelInfo) -> nn.Module:
     if name == "discriminator":
         return Discriminator(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers)
     return Labeller(domains.num_classes, sizes.d_layers)
+
+
+def initialise_xavier(network: nn.Module) -> None:
+    """Draws all kernels anew from Xavier's uniform distribution (Glorot & Bengio 2010); biases become zero."""
+    for layer in network.modules():
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
+            nn.init.xavier_uniform_(layer.weight)
+            if layer.bias is not None:
+                nn.init.zeros_(layer.bias)
 
 
 def restore(name: str, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> nn.Module:

@@ -43,6 +43,9 @@ class PytorchEngine:
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
             torch.manual_seed(config.seed)
             self.networks = {name: networks.build(name, domains, config).to(self.device) for name in networks.NAMES}
+            if config.init == "xavier":
+                networks.initialise_xavier(self.networks["generator"])
+                networks.initialise_xavier(self.networks["discriminator"])
         self.generator = self.networks["generator"]
         self.discriminator = self.networks["discriminator"]
         self.labeller = self.networks["labeller"]
