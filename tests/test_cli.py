@@ -152,3 +152,30 @@ def test_a_finished_run_can_be_prolonged(colours: Path, tmp_path: Path) -> None:
     done = stargan("train", "--resume", tmp_path / "r", "--steps", "6")
     assert done.returncode == 0, done.stderr
     assert stargan("train", "--resume", tmp_path / "r", "--width", "8").returncode == 2
+
+
+def test_dry_run_says_what_it_would_be_and_writes_nothing(colours: Path, tmp_path: Path) -> None:
+    done = subprocess.run(
+        [
+            sys.executable,
+            "-m",
+            "stargan",
+            "train",
+            "--data",
+            colours,
+            *TINY,
+            "--run",
+            "r",
+            "--dry-run",
+            "--steps",
+            "50",
+        ],
+        capture_output=True,
+        text=True,
+        cwd=tmp_path,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    for word in ('"steps": 50', "labels: 3 (blue, green, red)", "generator:", "GMAC a picture", "50 steps:", "GiB"):
+        assert word in done.stdout
+    assert not list(tmp_path.iterdir())

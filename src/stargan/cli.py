@@ -163,6 +163,8 @@ def train(arguments: list[str]) -> int:
     }
     fields += [(name, Annotated[Path | None, tyro.conf.arg(help=text)], dataclasses.field(default=None))
                for name, text in paths.items()]  # fmt: skip
+    dry = Annotated[bool, tyro.conf.arg(help="Say what it would be and cost, and train nothing.")]
+    fields.append(("dry_run", dry, dataclasses.field(default=False)))
     options_class = dataclasses.make_dataclass("Options", fields, frozen=True)
     options_class.__doc__ = (configs.Config.__doc__ or "").replace(
         "Everything that decides a training run.", "Train a model, or go on with a run."
@@ -187,10 +189,29 @@ def train(arguments: list[str]) -> int:
             raise ConfigError("--resume goes on in its own folder; leave out --run and --start-from")
         loop.check_changes(saved, config)
         return _run(config, options.resume, resume=True)
+    if options.dry_run:
+        return _dry_run(config)
     if not options.run or not config.data:
         raise ConfigError("say --data PATH and --run FOLDER for a new run, or --resume FOLDER")
     loop.check_new(options.run)
     return _run(config, options.run, start_from=options.start_from)
+
+
+def _dry_run(config: Any) -> int:
+    import json
+
+    from stargan.progress import clock
+    from stargan.training.plan import plan
+
+    planned = plan(config)
+    print(json.dumps(config.to_json(), indent=1))
+    print(f"labels: {planned.domains.num_labels} ({', '.join(planned.domains.names)})")
+    for name, count in planned.parameters.items():
+        print(f"{name}: {count:,} parameters, {planned.macs[name] / 1e9:.2f} GMAC a picture")
+    print(f"one update of D {planned.d_seconds:.3f} s, of G {planned.g_seconds:.3f} s, measured here")
+    print(f"{config.steps:,} steps: {clock(planned.seconds)} without data, samples and checkpoints")
+    print(f"peak memory: {planned.peak_memory / 2**30:.2f} GiB")
+    return 0
 
 
 def _value_of(option: str, arguments: Sequence[str]) -> str | None:

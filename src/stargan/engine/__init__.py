@@ -43,6 +43,14 @@ class Engine(Protocol):
         """The labeller's logits, (N, C) float32, of (N, 3, H, W) float32 in [-1, 1]."""
         ...
 
+    def macs(self) -> dict[str, int]:
+        """Multiply-adds of one picture forward through each network, by name."""
+        ...
+
+    def peak_memory(self) -> int:
+        """The most memory used so far, in bytes: of the GPU that computes, else of the process."""
+        ...
+
     def state(self) -> dict[str, np.ndarray]:
         """Everything an exact continuation needs, named as in `stargan.modelfile`."""
         ...

@@ -3,12 +3,14 @@
 import contextlib
 import copy
 import itertools
+import sys
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
 
 from stargan.config import Config
 from stargan.domains import Domains
@@ -209,6 +211,30 @@ class PytorchEngine:
     def classify(self, images: np.ndarray) -> np.ndarray:
         """The labeller's logits; see `Engine.classify`."""
         return self._chunks(self.labeller, images)
+
+    # ---------------------------------------------------------------- cost
+
+    @torch.no_grad()
+    def macs(self) -> dict[str, int]:
+        """Multiply-adds of one picture forward; see `Engine.macs`."""
+        width, height = self.config.image_size
+        image = torch.zeros(1, 3, height, width, device=self.device)
+        labels = torch.zeros(1, self.domains.num_labels, device=self.device)
+        counted = {}
+        for name, network in self.networks.items():
+            with FlopCounterMode(display=False) as counter:
+                network(image, labels) if name == "generator" else network(image)
+            counted[name] = counter.get_total_flops() // 2
+        return counted
+
+    def peak_memory(self) -> int:
+        """The most memory used so far, in bytes; see `Engine.peak_memory`."""
+        if self.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.device)
+        import resource  # not on Windows
+
+        unit = 1 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
 
     def _chunks(self, network: nn.Module, *arrays: np.ndarray) -> np.ndarray:
         parts = []
