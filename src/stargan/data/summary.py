@@ -25,7 +25,7 @@ def table(source: Source, pictures: Pictures | None = None) -> str:
     names = source.label_set.names
     wide = max(len("pictures"), *map(len, names))
     rows = {split: source.rows(split) for split in SPLITS}
-    lines = [f"{source.root}: {source.kind}, {len(source.files)} pictures, {len(names)} labels"]
+    lines = [f"{source.name} ({source.kind}): {len(source.files)} pictures, {len(names)} labels"]
     lines.append(" ".join([" " * wide, *(f"{split:>9}" for split in SPLITS), f"{'all':>9}"]))
     lines.append(_row("pictures", [len(rows[split]) for split in SPLITS], wide))
     for column, name in enumerate(names):

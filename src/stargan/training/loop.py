@@ -72,7 +72,7 @@ def train(
         Batches(parts, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
         for seed in (config.seed, config.seed + 1)
     )
-    validation = _validation(data, domains)
+    validation = _validation(data, domains, "val") or _validation(data, domains, "train")
     data_key = _data_key(found)
 
     # ---- engine, fresh or as the checkpoint left it
@@ -166,11 +166,11 @@ def _pictures(source: Source, config: Config, say: Say) -> cache.Pictures:
     return pictures
 
 
-def _validation(data: Sequence[_Data], domains: Domains) -> Validation | None:
-    """Some pictures of the validation parts, spread evenly; None where there are none."""
+def _validation(data: Sequence[_Data], domains: Domains, split: str) -> Validation | None:
+    """Some pictures of one split, spread evenly; None where there are none."""
     pixels, values, datasets = [], [], []
     for index, part in enumerate(data):
-        rows = part.rows("val")
+        rows = part.rows(split)
         rows = rows[np.linspace(0, len(rows) - 1, min(PICTURES // len(data), len(rows))).astype(int)]
         pixels.append(scale(part.pictures.pixels[rows].astype(np.float32)).transpose(0, 3, 1, 2))
         values.append(part.values[rows])
@@ -178,7 +178,7 @@ def _validation(data: Sequence[_Data], domains: Domains) -> Validation | None:
     if not sum(map(len, values)):
         return None
     return Validation(
-        domains, np.ascontiguousarray(np.concatenate(pixels)), np.concatenate(values), np.concatenate(datasets)
+        domains, split, np.ascontiguousarray(np.concatenate(pixels)), np.concatenate(values), np.concatenate(datasets)
     )
 
 

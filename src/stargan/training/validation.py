@@ -1,4 +1,4 @@
-"""A look at the validation part during training: a few figures and a sample grid."""
+"""A look at pictures that are not trained on: a few figures and a sample grid."""
 
 from dataclasses import dataclass
 
@@ -15,22 +15,24 @@ ROWS = 6  # of the sample grid
 
 @dataclass(frozen=True)
 class Validation:
-    """Pictures that are not trained on, and one change asked of each.
+    """Pictures to look at, and one change asked of each.
 
     Attributes:
         domains: The label layout.
+        split: Which part they are of: `val`, or `train` where a data set has no other.
         pixels: (N, 3, H, W) float32 in [-1, 1].
         values: (N, C) float32, what they show.
         datasets: (N,) which data set each is of.
     """
 
     domains: Domains
+    split: str
     pixels: np.ndarray
     values: np.ndarray
     datasets: np.ndarray
 
     def measure(self, engine: Engine) -> dict[str, float]:
-        """Figures by name, in [0, 1] except the last.
+        """Figures by name, in [0, 1] except the last; `train/` stands in the names for pictures of that part.
 
         `val/label_error`: mean error of the labeller on the real pictures, over groups.
         `val/hit`: share of the translations in which the labeller, which G never sees, finds what was asked for.
@@ -45,10 +47,10 @@ class Validation:
         found = self.domains.agree(self._decide(engine, translated), wanted)
         others = known & ~asked
         return {
-            "val/label_error": float(1 - real[known].mean()),
-            "val/hit": float(found[asked].mean()),
-            "val/kept": float(found[others].mean()) if others.any() else 1.0,
-            "val/rec": float(np.abs(back - self.pixels).mean()),
+            f"{self.split}/label_error": float(1 - real[known].mean()),
+            f"{self.split}/hit": float(found[asked].mean()),
+            f"{self.split}/kept": float(found[others].mean()) if others.any() else 1.0,
+            f"{self.split}/rec": float(np.abs(back - self.pixels).mean()),
         }
 
     def sheet(self, engine: Engine) -> Image.Image:
