@@ -512,30 +512,6 @@ def test_random_values_are_even() -> None:
     assert drawn[5:] == pytest.approx([1 / 8] * 8, abs=0.03)
 
 
-@calm
-@given(situations(), st.integers(0, 9), st.data())
-def test_random_changes_change_one_group_of_their_set(
-    situation: tuple[Domains, np.ndarray], seed: int, data: st.DataObject
-) -> None:
-    domains, values = situation
-    dataset = data.draw(st.integers(0, len(domains.sets) - 1))
-    shown = np.stack([values] * 8)
-    wanted = domains.random_changes(np.random.default_rng(seed), shown, dataset)
-    owners = np.array([owner for owner, _, _ in domains.groups()])
-    changed = ~domains.agree(shown, wanted)
-    assert (changed.sum(axis=1) == 1).all()
-    assert (owners[np.nonzero(changed)[1]] == dataset).all()
-    assert all(whole(domains, row) for row in wanted)
-    assert (shown == values).all()
-
-
-def test_random_changes_of_a_picture_that_shows_all_of_a_group() -> None:
-    domains = one(Group(("bald", "bearded")))
-    wanted = domains.random_changes(np.random.default_rng(0), np.ones((30, 2)), 0)
-    assert wanted.sum(axis=1).tolist() == [1] * 30
-    assert 0 < wanted[:, 0].sum() < 30
-
-
 def test_agree_counts_groups() -> None:
     first = np.stack([shown(joint, "Black_Hair", "Male", "sad")] * 3)
     second = np.stack([shown(joint, *on) for on in (["Black_Hair", "Male", "sad"], ["Male", "sad"], ["Black_Hair"])])

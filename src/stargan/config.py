@@ -13,7 +13,7 @@ from stargan.errors import ConfigError, DomainError, ModelError
 from stargan.words import suggest
 
 Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
-Targets = Literal["permuted", "balanced", "single"]
+Targets = Literal["permuted", "balanced"]
 Init = Literal["default", "xavier"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
@@ -44,8 +44,7 @@ class Config:
         lambda_cls: Weight of the classification loss.
         lambda_rec: Weight of the reconstruction loss.
         lambda_gp: Weight of the gradient penalty, where the objective has one.
-        targets: Target labels: the batch's own, permuted; or drawn evenly over all domains; or a single change of
-            each picture's own.
+        targets: Target labels: the batch's own, permuted, or drawn evenly over all domains.
         lr: Learning rate of Adam, of G and of D.
         beta1: Adam's first decay rate.
         beta2: Adam's second decay rate.

@@ -213,31 +213,6 @@ class Domains:
                 values[np.arange(count), start + rng.integers(0, len(group.names), count)] = 1
         return values
 
-    def random_changes(self, rng: np.random.Generator, values: np.ndarray, dataset: int) -> np.ndarray:
-        """Changes one attribute or group of each picture, drawn evenly over the groups of its data set.
-
-        Args:
-            rng: What is drawn from.
-            values: (N, C) what the pictures show.
-            dataset: Which data set they are of.
-
-        Returns:
-            (N, C) float32.
-        """
-        wanted = np.array(values, np.float32)
-        groups = [(start, group) for owner, start, group in self.groups() if owner == dataset]
-        for row, choice in enumerate(rng.integers(0, len(groups), len(values))):
-            start, group = groups[choice]
-            if len(group.names) == 1:
-                wanted[row, start] = 1 - wanted[row, start]
-                continue
-            part = wanted[row, start : start + len(group.names)]
-            # A few pictures of real data show all of a group, which then ends with any one of them.
-            value = rng.choice(np.flatnonzero(part == 0) if not part.all() else len(part))
-            part[:] = 0
-            part[value] = 1
-        return wanted
-
     # ---------------------------------------------------------------- words
 
     def parse(self, words: Words) -> dict[int, int]:

@@ -58,8 +58,7 @@ class Batches:
         batch_size: B.
         seed: Of order, flips and targets.
         flip: Whether each picture is mirrored with probability one half.
-        targets: `permuted`: the batch's own labels, shuffled, so rare ones stay rare; `balanced`: drawn evenly;
-            `single`: one change to each picture's own labels.
+        targets: `permuted`: the batch's own labels, shuffled, so rare ones stay rare; `balanced`: drawn evenly.
 
     Raises:
         DataError: A data set has no rows to draw from, or there is none.
@@ -97,11 +96,8 @@ class Batches:
         labels = self._domains.labels(part.values[rows], dataset)
         if self._targets == "permuted":
             targets = labels[rng.permutation(len(rows))]
-        elif self._targets == "balanced":
-            targets = self._domains.labels(self._domains.random_values(rng, len(rows)), dataset)
         else:
-            changed = self._domains.random_changes(rng, part.values[rows], dataset)
-            targets = self._domains.labels(changed, dataset)
+            targets = self._domains.labels(self._domains.random_values(rng, len(rows)), dataset)
         return Batch(images, labels, targets, dataset)
 
     def stream(self, start: int, workers: int = 2) -> Generator[Batch, None, None]:
