@@ -141,7 +141,7 @@ def test_a_folder_named_like_a_picture(tmp_path: Path) -> None:
     source = folders(tmp_path / "set")
     source.path(0).unlink()
     source.path(0).mkdir()
-    assert cache.load(source, SIZE, folder=tmp_path / "c").bad == {0: "cannot be read (Is a directory)"}
+    assert cache.load(source, SIZE, folder=tmp_path / "c").bad == {0: "a folder, not a picture"}
 
 
 def test_warning_filters_stay_as_they_are(tmp_path: Path) -> None:

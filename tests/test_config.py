@@ -398,6 +398,7 @@ def test_missing_keys(name: str) -> None:
         ({"typical": [0, math.nan, 1]}, "not numbers in [0, 1]"),
         ({"typical": [0, True, 1]}, "not numbers in [0, 1]"),
         ({"typical": None}, "its description cannot be read (TypeError"),
+        ({"mask": 1}, "its mask is 1, not true or false"),
         ({"labeller": 1}, "its labeller is 1, not true or false"),
         ({"labeller": "no"}, "its labeller is 'no', not true or false"),
         ({"recipe": None}, "its recipe is None, not text"),

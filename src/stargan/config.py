@@ -207,7 +207,7 @@ def _like(name: str, value: Any, default: Any) -> Any:
     else:
         right = _is_number(value) if isinstance(default, float) else _is_integer(value)
     if not right:
-        raise ConfigError(f"setting {name}: {value!r} is not of the right type")
+        raise ConfigError(f"setting {name}: {reprlib.repr(value)} is not of the right type")
     return value
 
 

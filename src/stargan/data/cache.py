@@ -6,7 +6,6 @@ import json
 import os
 import shutil
 import uuid
-import warnings
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -144,20 +143,13 @@ def _decode_all(
 
     def decode(row: int) -> None:
         try:
-            # Bytes, not a path: Pillow leaves a damaged file open until it is collected.
-            pixels[row] = np.asarray(images.fit(images.decode(source.path(row).read_bytes()), size, crop))
-        except FileNotFoundError:
-            bad[row] = "no such file"
-        except OSError as error:
-            bad[row] = f"cannot be read ({error.strerror or error})"
+            pixels[row] = np.asarray(images.fit(images.decode(source.path(row)), size, crop))
         except ImageError as error:
-            bad[row] = str(error).removeprefix("picture: ")
+            bad[row] = str(error).removeprefix(f"{source.path(row)}: ")
 
     total = len(source.files)
     threads = os.cpu_count() or 1
-    # Threads that each catch warnings put back each other's filters; this outer catch puts back the true ones.
-    with warnings.catch_warnings(), ThreadPoolExecutor(threads) as pool:
-        warnings.simplefilter("ignore")
+    with ThreadPoolExecutor(threads) as pool:
         for start in range(0, total, AHEAD * threads):
             stop = min(start + AHEAD * threads, total)
             for _ in pool.map(decode, range(start, stop)):
