@@ -30,7 +30,7 @@ class Progress:
 
             self._bar = progress.Progress(
                 progress.TextColumn("{task.description}"),
-                progress.BarColumn(),
+                progress.BarColumn(16),
                 progress.TextColumn("{task.completed:.0f}/{task.total:.0f}"),
                 progress.TextColumn("{task.fields[rate]}"),
                 progress.TimeRemainingColumn(),
