@@ -420,7 +420,7 @@ def test_summary(tmp_path: Path) -> None:
     source = find(faces(tmp_path / "faces"), [], [HAIR])
     pixels = np.zeros((10, 200, 100, 3), np.uint8)
     text = summary.table(source, Pictures(pixels, {3: "no such file"}))
-    assert "celeba, 10 pictures, 4 labels" in text
+    assert "faces (celeba): 10 pictures, 4 labels" in text
     assert "at most one of Black, Blond, Brown" in text
     assert "unreadable: 003.png: no such file" in text
     blond = next(line for line in text.splitlines() if line.startswith("Blond"))

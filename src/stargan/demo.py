@@ -22,7 +22,7 @@ FACES = 1500  # drawn for training
 TEST_SEED = 1  # faces of another seed than the training's are never seen
 TEST_PAIRS = 240
 SHOWN = 4  # faces in the picture
-ZOOM = 2
+ZOOM = 3
 
 
 def run(out: Path, steps: int | None = None) -> int:
