@@ -8,6 +8,8 @@ import pytest
 from conftest import TINY, stargan
 from PIL import Image
 
+from stargan import load
+
 
 def test_overview_and_version() -> None:
     for arguments in ([], ["--help"]):
@@ -151,6 +153,8 @@ def test_a_finished_run_can_be_prolonged(colours: Path, tmp_path: Path) -> None:
     assert first.returncode == 0, first.stderr
     done = stargan("train", "--resume", tmp_path / "r", "--steps", "6")
     assert done.returncode == 0, done.stderr
+    for name in ("model.onnx", "model.safetensors"):
+        assert load(tmp_path / "r" / name).info.steps == 6
     assert stargan("train", "--resume", tmp_path / "r", "--width", "8").returncode == 2
 
 

@@ -13,7 +13,7 @@ def export(source: Path, out: Path, *, overwrite: bool = False) -> ModelInfo:
     """Writes the model of a run folder or of a `.safetensors` file as another file.
 
     Args:
-        source: A run folder (its model, else its newest checkpoint) or a `.safetensors` file.
+        source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file.
         out: The file to write; its ending says the kind.
         overwrite: Whether `out` may exist.
 
@@ -27,7 +27,9 @@ def export(source: Path, out: Path, *, overwrite: bool = False) -> ModelInfo:
         raise ModelError(f"{out}: cannot write this kind of model; known: {', '.join(WRITERS)}")
     if out.exists() and not overwrite:
         raise ModelError(f"{out}: exists; say --overwrite to replace it")
-    path = modelfile.locate(source)
+    # The newest checkpoint goes first: the model files of a run that was prolonged are those of before.
+    kept = modelfile.checkpoints(source)
+    path = kept[-1] if kept else modelfile.locate(source)
     if path.suffix == ".onnx":
         raise ModelError(f"{path}: an .onnx file is an end product; export from the .safetensors file or the run")
     info, arrays, _ = modelfile.read(path)
