@@ -10,11 +10,14 @@
     ├── TrainingError            training that cannot go on (a loss became NaN)
     └── MissingExtraError        an optional part is not installed; the line says the pip command
 
-Library code raises these; only `stargan.cli` turns them into an exit code.
+Library code raises these; only the command line turns them into an exit code.
 """
 
 import importlib
 from types import ModuleType
+
+BAD_INPUT = 2  # exit code
+INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 
 
 class StarganError(Exception):

@@ -27,14 +27,20 @@ def export(source: Path, out: Path, *, overwrite: bool = False) -> ModelInfo:
         raise ModelError(f"{out}: cannot write this kind of model; known: {', '.join(WRITERS)}")
     if out.exists() and not overwrite:
         raise ModelError(f"{out}: exists; say --overwrite to replace it")
+    info, arrays = read_model(source)
+    WRITERS[out.suffix](out, info, arrays)
+    return info
+
+
+def read_model(source: Path) -> tuple[ModelInfo, modelfile.Arrays]:
+    """Reads what is to be exported; the argument and the errors are those of `export`."""
     # The newest checkpoint goes first: the model files of a run that was prolonged are those of before.
     kept = modelfile.checkpoints(source)
     path = kept[-1] if kept else modelfile.locate(source)
     if path.suffix == ".onnx":
         raise ModelError(f"{path}: an .onnx file is an end product; export from the .safetensors file or the run")
     info, arrays, _ = modelfile.read(path)
-    WRITERS[out.suffix](out, info, arrays)
-    return info
+    return info, arrays
 
 
 def _safetensors(path: Path, info: ModelInfo, arrays: modelfile.Arrays) -> None:

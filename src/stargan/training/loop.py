@@ -256,9 +256,14 @@ def _start_from(engine: engines.Engine, path: Path, info: ModelInfo) -> None:
     for name in ("image_size", "width", "blocks", "d_layers", "mask"):
         if getattr(other, name) != getattr(info, name):
             raise ConfigError(f"--start-from {path}: its {name} is {getattr(other, name)}, not {getattr(info, name)}")
-    if [s.groups for s in other.domains.sets] != [s.groups for s in info.domains.sets]:
+    if _layout(other.domains) != _layout(info.domains):
         raise ConfigError(f"--start-from {path}: it knows {', '.join(other.domains.names)}, grouped as there")
     engine.load_weights(arrays)
+
+
+def _layout(domains: Domains) -> list[list[tuple[tuple[str, ...], bool]]]:
+    """What decides what each label means: names and grouping, not what sets and groups are called."""
+    return [[(group.names, group.categorical) for group in labels.groups] for labels in domains.sets]
 
 
 def _info(

@@ -1,0 +1,52 @@
+"""`stargan translate`."""
+
+import dataclasses
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import tyro
+
+from stargan import files
+from stargan.errors import BAD_INPUT, ConfigError
+from stargan.options import parse, signed
+from stargan.translate import load
+
+
+@dataclasses.dataclass(frozen=True)
+class Options:
+    """Translate pictures, or whole folders of them.
+
+    Attributes:
+        model: An .onnx or .safetensors file, or a run folder.
+        images: Pictures or folders of pictures.
+        out: Folder for the translations, one PNG for each picture and target.
+        to: What to change, for example --to Blond_Hair Male=0; say it again for another target.
+        known: What the pictures show, where you know it, for example --from Black_Hair Male; the rest is estimated.
+        all: Every domain, and a labelled grid of them, instead of --to.
+        overwrite: Replace files that exist.
+    """
+
+    model: tyro.conf.Positional[Path]
+    images: tyro.conf.Positional[tuple[Path, ...]]
+    out: Path
+    to: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
+    known: Annotated[tuple[str, ...], tyro.conf.arg(name="from")] = ()
+    all: bool = False
+    overwrite: bool = False
+
+
+def run(arguments: list[str]) -> int:
+    """Runs the command and returns its exit code."""
+    options = parse(Options, signed(arguments), "translate")
+    if bool(options.to) == options.all or not all(options.to):
+        raise ConfigError("say either --to WORDS or --all")
+    if not options.images:
+        raise ConfigError("say which pictures or folders to translate")
+    jobs = files.find(options.images)
+    model = load(options.model)
+    report = files.translate(model, jobs, options.to, options.out, known=options.known, overwrite=options.overwrite)
+    for line in report.failed:
+        print(f"stargan: left out: {line}", file=sys.stderr)
+    print(f"{len(report.written)} files in {options.out}")
+    return BAD_INPUT if report.failed else 0

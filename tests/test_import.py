@@ -1,0 +1,246 @@
+"""Checkpoints of other codes: what their networks give, ours must give, whatever kind of file is written."""
+
+import os
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from conftest import TINY, stargan
+
+from stargan import load, modelfile
+from stargan.errors import ModelError
+from stargan.interop import foreign
+
+FIXTURES = Path(__file__).parent / "fixtures"
+CHECKPOINT = FIXTURES / "200000-G.ckpt"
+CELEBA = ["Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young"]
+EXPRESSIONS = ["angry", "contemptuous", "disgusted", "fearful", "happy", "neutral", "sad", "surprised"]
+
+
+def official(name: str, folder: Path, *, buffers: bool = True) -> Path:
+    """The checkpoint pair that the official code would have written of a fixture's networks."""
+    with np.load(FIXTURES / f"{name}.npz") as file:
+        for letter in "GD":
+            state = modelfile.under({key: file[key] for key in file.files}, f"before/{letter}")
+            kept = {key: torch.from_numpy(array) for key, array in state.items() if buffers or "running" not in key}
+            torch.save(kept, folder / f"10-{letter}.ckpt")
+    return folder / "10-G.ckpt"
+
+
+def differences(model: Path, name: str) -> float:
+    """The largest difference between what a model gives and what a fixture says, relative to the fixture's largest."""
+    with np.load(FIXTURES / f"{name}.npz") as file:
+        if name == "taki0112":
+            images, expected = (file[key].transpose(0, 3, 1, 2) for key in ("in/images_nhwc", "G/fake_nhwc"))
+            labels = file["in/label_trg"]
+        else:
+            images, labels, expected = file["in/images"], file["in/c_trg"], file["G/fake"]
+    found = load(model).generate(images, labels)
+    return float(np.abs(found - expected).max() / np.abs(expected).max())
+
+
+# ---------------------------------------------------------------- what is imported gives the same
+
+
+@pytest.mark.parametrize("kind", ["safetensors", "onnx"])
+@pytest.mark.parametrize(
+    ("name", "labels"),
+    [
+        ("celeba_binary", []),
+        ("rafd_categorical", ["--one-of-n", *EXPRESSIONS]),
+        ("joint_first", ["--attributes", *CELEBA, "--one-of-n", *EXPRESSIONS]),
+    ],
+)
+def test_an_official_checkpoint_gives_the_same_pictures(
+    name: str, labels: list[str], kind: str, tmp_path: Path
+) -> None:
+    out = tmp_path / f"model.{kind}"
+    done = stargan("import", official(name, tmp_path), out, *labels)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith(f"{out}: official, 16x16, ")
+    assert differences(out, name) < 1e-4
+
+
+def test_the_official_codes_own_file(tmp_path: Path) -> None:
+    info = foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
+    assert info.domains.names == tuple(CELEBA)
+    assert (info.image_size, info.width, info.blocks, info.d_layers) == ((16, 16), 4, 2, 3)
+    _, arrays, _ = modelfile.read(tmp_path / "m.safetensors")
+    with np.load(FIXTURES / "celeba_binary.npz") as file:  # written after the update of the fixture
+        np.testing.assert_array_equal(arrays["generator/layers.0.weight"], file["after_G/G/main.0.weight"])
+        np.testing.assert_array_equal(arrays["discriminator/src.weight"], file["after_D/D/conv1.weight"])
+
+
+@pytest.mark.parametrize("buffers", [True, False])
+def test_old_and_new_files_with_and_without_the_discriminator(buffers: bool, tmp_path: Path) -> None:
+    source = official("celeba_binary", tmp_path, buffers=buffers)
+    (tmp_path / "10-D.ckpt").rename(tmp_path / "elsewhere.ckpt")
+    alone = foreign.import_model(source, tmp_path / "alone.safetensors")
+    assert alone.image_size == (128, 128)  # nothing tells; the official code's default
+    both = foreign.import_model(source, tmp_path / "both.safetensors", discriminator=tmp_path / "elsewhere.ckpt")
+    assert both.image_size == (16, 16)
+    assert differences(tmp_path / "both.safetensors", "celeba_binary") < 1e-4
+    _, arrays, _ = modelfile.read(tmp_path / "both.safetensors")
+    assert "discriminator/src.weight" in arrays
+
+
+def test_tensorflow(tmp_path: Path) -> None:
+    pytest.importorskip("tensorflow", reason="stargan[tensorflow] is not installed")
+    for source in (FIXTURES / "tf1" / "StarGAN.model-200000", FIXTURES / "tf1"):
+        out = tmp_path / f"{source.name}.onnx"
+        done = stargan("import", source, out)
+        assert done.returncode == 0, done.stderr
+        assert differences(out, "taki0112") < 1e-4
+
+
+def test_tensorflow_is_asked_for(tmp_path: Path) -> None:
+    """A checkpoint of TensorFlow is known by its name, so that the line can say what to install."""
+    try:
+        import tensorflow  # noqa: F401
+    except ModuleNotFoundError:
+        done = stargan("import", FIXTURES / "tf1" / "StarGAN.model-200000.index", tmp_path / "m.onnx")
+        assert done.returncode == 2
+        assert "pip install 'stargan[tensorflow]'" in done.stderr
+
+
+# ---------------------------------------------------------------- what is imported is of use
+
+
+def test_an_imported_model_can_be_trained_on(colours: Path, tmp_path: Path) -> None:
+    names = ["blue", "green", "red"]
+    generator, discriminator = (torch.load(FIXTURES / f"200000-{letter}.ckpt", weights_only=True) for letter in "GD")
+    generator["main.0.weight"] = generator["main.0.weight"][:, :6].clone()
+    discriminator["conv2.weight"] = discriminator["conv2.weight"][:3].clone()
+    torch.save(generator, tmp_path / "7-G.ckpt")
+    torch.save(discriminator, tmp_path / "7-D.ckpt")
+    start = tmp_path / "start.safetensors"
+    assert stargan("import", tmp_path / "7-G.ckpt", start, "--one-of-n", *names).returncode == 0
+    sizes = ["--image-size", "16", "--width", "4", "--blocks", "2", "--d-layers", "3", *TINY[8:]]
+    done = stargan(
+        "train",
+        "--data",
+        colours,
+        "--run",
+        tmp_path / "run",
+        "--start-from",
+        start,
+        "--steps",
+        "2",
+        "--lr",
+        "1e-9",
+        *sizes,
+    )
+    assert done.returncode == 0, done.stderr
+    _, before, _ = modelfile.read(start)
+    _, after, _ = modelfile.read(tmp_path / "run" / "model.safetensors")
+    for name, array in before.items():
+        np.testing.assert_allclose(after[name], array, atol=1e-6, err_msg=name)
+
+
+def test_back_again(tmp_path: Path) -> None:
+    """Imported and exported, every tensor is the one that the official code wrote, and none is missing."""
+    foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
+    done = stargan("export", tmp_path / "m.safetensors", "--official", tmp_path / "back")
+    assert done.returncode == 0, done.stderr
+    assert sorted(path.name for path in (tmp_path / "back").iterdir()) == ["0-D.ckpt", "0-G.ckpt"]
+    for letter in "GD":
+        theirs = torch.load(FIXTURES / f"200000-{letter}.ckpt", weights_only=True)
+        ours = torch.load(tmp_path / "back" / f"0-{letter}.ckpt", weights_only=True)
+        assert ours.keys() == theirs.keys()
+        for name, tensor in theirs.items():
+            assert ours[name].shape == tensor.shape
+            assert ours[name].dtype == tensor.dtype
+            if "running" not in name and "num_batches" not in name:  # which nobody uses
+                assert torch.equal(ours[name], tensor), name
+    again = stargan("export", tmp_path / "m.safetensors", "--official", tmp_path / "back")
+    assert again.returncode == 2
+    assert "exists; say --overwrite" in again.stderr
+
+
+# ---------------------------------------------------------------- what is refused
+
+
+class Hostile:
+    """Unpickled, it makes a folder."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    def __reduce__(self) -> tuple[object, ...]:
+        return (os.mkdir, (str(self.path),))
+
+
+def test_a_hostile_pickle_is_refused(tmp_path: Path) -> None:
+    trap, victim = tmp_path / "1-G.ckpt", tmp_path / "victim"
+    for write in (torch.save, lambda state, path: path.write_bytes(pickle.dumps(state))):
+        state = dict(torch.load(CHECKPOINT, weights_only=True))
+        state["main.0.weight"] = Hostile(victim)
+        write(state, trap)
+        done = stargan("import", trap, tmp_path / "m.safetensors")
+        assert done.returncode == 2
+        assert done.stderr == f"stargan: {trap}: refused: it holds more than tensors, or is no PyTorch checkpoint\n"
+        assert not victim.exists()
+    with trap.open("rb") as file:  # the trap works: read without care, it makes the folder
+        pickle.load(file)
+    assert victim.exists()
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+def spoiled(tmp_path: Path, change: str) -> Path:
+    state = torch.load(CHECKPOINT, weights_only=True)
+    if change == "left over":
+        state["main.99.weight"] = torch.zeros(1)
+    elif change == "missing":
+        del state["main.4.bias"]
+    elif change == "shape":
+        state["main.3.weight"] = torch.zeros(8, 4, 3, 3)
+    elif change == "not real":
+        state["main.3.weight"] = state["main.3.weight"].to(torch.complex64)
+    path = tmp_path / "5-G.ckpt"
+    torch.save(state, path)
+    return path
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ("left over", "G/main.99.weight does not belong"),
+        ("missing", "G/main.4.bias is missing"),
+        ("shape", "G/main.3.weight has shape (8, 4, 3, 3), not (8, 4, 4, 4)"),
+        ("not real", "G/main.3.weight holds complex64"),
+    ],
+)
+def test_a_wrong_tensor_is_named(change: str, said: str, tmp_path: Path) -> None:
+    with pytest.raises(ModelError) as caught:
+        foreign.import_model(spoiled(tmp_path, change), tmp_path / "m.safetensors")
+    assert str(caught.value).startswith(f"{tmp_path / '5-G.ckpt'}: {said}")
+
+
+def test_wrong_input_gets_one_line(tmp_path: Path) -> None:
+    text = tmp_path / "text.ckpt"
+    text.write_text("not a checkpoint")
+    short = tmp_path / "short.ckpt"
+    short.write_bytes(CHECKPOINT.read_bytes()[:5000])
+    listed = tmp_path / "list.ckpt"
+    torch.save([torch.zeros(3)], listed)
+    out = tmp_path / "m.safetensors"
+    cases: dict[str, list[str | Path]] = {
+        "no such checkpoint": ["/no/where.ckpt", out],
+        "more than tensors, or is no PyTorch": [text, out],
+        "damaged or not a PyTorch": [short, out],
+        "not a state dict": [listed, out],
+        "takes 5 labels, 2 are named": [CHECKPOINT, out, "--attributes", *"AB"],
+        "takes 5 labels, 8 with the mask are named": [CHECKPOINT, out, "--attributes", *"AB", "--one-of-n", *"cdef"],
+        "its discriminator is for 16x16 pictures": [CHECKPOINT, out, "--image-size", "64"],
+        "cannot write this kind": [CHECKPOINT, tmp_path / "m.pt"],
+        "0 TensorFlow checkpoints in this folder": [tmp_path, out],
+    }  # fmt: skip
+    for said, arguments in cases.items():
+        done = stargan("import", *arguments)
+        assert done.returncode == 2, done.stderr
+        assert done.stderr.count("\n") == 1, done.stderr
+        assert said in done.stderr
+    assert not out.exists()
+    assert "say either which file to write or --official" in stargan("export", tmp_path).stderr
