@@ -22,7 +22,7 @@ PACKAGE = Path(stargan.__file__).parent
 
 _BASE = ("errors", "words", "domains", "config", "images")
 _MIDDLE = (*_BASE, "progress", "modelfile", "data", "engine")
-_TOP = (*_MIDDLE, "training", "evaluation", "interop", "translate", "files", "recipes")
+_TOP = (*_MIDDLE, "training", "evaluation", "interop", "translate", "files", "recipes", "protocols")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The base, of which each knows only those before it.
     "errors": (),
@@ -31,6 +31,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "config": ("errors", "words", "domains"),
     "images": ("errors", "words", "domains", "config"),
     "recipes": ("errors", "words", "domains", "config"),
+    "protocols": ("errors", "words", "domains"),
     "progress": ("errors",),
     "modelfile": ("errors", "domains", "config"),
     "data": (*_BASE, "progress"),
@@ -38,8 +39,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "training": _MIDDLE,
     "interop": _MIDDLE,
     "translate": _MIDDLE,
-    "evaluation": (*_MIDDLE, "translate"),  # it measures what a Translator gives
-    "files": (*_BASE, "progress", "translate"),
+    "evaluation": (*_MIDDLE, "translate", "protocols"),  # it measures what a Translator gives
+    "files": (*_BASE, "progress", "translate", "protocols"),
     "web": tuple(name for name in _TOP if name != "training"),
     "demo": (*_TOP, ""),
     "options": ("errors",),

@@ -1,0 +1,62 @@
+"""Protocols: what is asked of a picture."""
+
+import numpy as np
+import pytest
+
+from stargan.domains import Domains, Group, LabelSet
+from stargan.errors import ConfigError, DomainError
+from stargan.protocols import protocol
+
+HAIR = Group(("Black_Hair", "Blond_Hair", "Brown_Hair"))
+CELEBA = Domains((LabelSet("celeba", (HAIR, Group(("Male",)), Group(("Young",)))),))
+FACES = Domains((LabelSet("faces", (Group(("angry", "happy", "Neutral"), categorical=True, name="expression"),)),))
+
+
+def asked(name: str, domains: Domains, values: list[int]) -> dict[str, list[int]]:
+    return {task: wanted.astype(int).tolist() for task, wanted, _ in protocol(name, domains).targets(np.array(values))}
+
+
+def test_celeba() -> None:
+    assert asked("celeba", CELEBA, [0, 0, 1, 1, 0]) == {
+        "H": [1, 0, 0, 1, 0],
+        "G": [0, 0, 1, 0, 0],
+        "A": [0, 0, 1, 1, 1],
+        "H+G": [1, 0, 0, 0, 0],
+        "H+A": [1, 0, 0, 1, 1],
+        "G+A": [0, 0, 1, 0, 1],
+        "H+G+A": [1, 0, 0, 0, 1],
+    }
+    assert asked("celeba", CELEBA, [0, 0, 0, 0, 1])["H"] == [1, 0, 0, 0, 1]  # a bald picture gets the first colour
+
+
+def test_expressions_start_from_neutral() -> None:
+    assert asked("expressions", FACES, [0, 0, 1]) == {"angry": [1, 0, 0], "happy": [0, 1, 0]}
+    assert asked("expressions", FACES, [1, 0, 0]) == {}
+
+
+def test_single_is_every_change() -> None:
+    assert asked("single", CELEBA, [1, 0, 0, 1, 0]) == {
+        "Blond_Hair": [0, 1, 0, 1, 0],
+        "Brown_Hair": [0, 0, 1, 1, 0],
+        "Male=0": [1, 0, 0, 0, 0],
+        "Young": [1, 0, 0, 1, 1],
+    }
+
+
+@pytest.mark.parametrize(("name", "domains"), [("celeba", CELEBA), ("expressions", FACES), ("single", CELEBA)])
+def test_tasks_are_named_in_order(name: str, domains: Domains) -> None:
+    plan = protocol(name, domains)
+    for values in np.eye(domains.num_classes):
+        order = [plan.tasks.index(task) for task, _, _ in plan.targets(values)]
+        assert order == sorted(order)
+
+
+def test_what_a_model_cannot_do() -> None:
+    with pytest.raises(ConfigError, match="--protocol celebb: unknown; did you mean celeba"):
+        protocol("celebb", CELEBA)
+    with pytest.raises(DomainError, match="does not know Blond_Hair, only angry, happy, Neutral"):
+        protocol("celeba", FACES)
+    with pytest.raises(DomainError, match="does not know neutral"):
+        protocol("expressions", CELEBA)
+    with pytest.raises(DomainError, match="neutral must be one of several"):
+        protocol("expressions", Domains((LabelSet("x", (Group(("neutral",)),)),)))
