@@ -80,12 +80,13 @@ def _config(out: Path, steps: int | None) -> Config:
     return config if steps is None else replace(config, steps=steps)
 
 
-def measure(model: Translator, pairs: Sequence[cartoons.Pair]) -> dict[str, float]:
-    """Figures of a model whose domains are the cartoons', against true translations.
+def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[float] | None = None) -> dict[str, float]:
+    """Figures of a model whose domains are among the cartoons', against true translations.
 
     Args:
         model: Translates.
-        pairs: Faces that it was not trained on.
+        pairs: Faces that it was not trained on; what changes in them is among its domains.
+        mask: For a model of several data sets: the mask vector to give it instead of the right one.
 
     Returns:
         `psnr`: mean over pairs, in dB, of 10 log10(255^2 / mean squared difference) to the true translation;
@@ -96,10 +97,15 @@ def measure(model: Translator, pairs: Sequence[cartoons.Pair]) -> dict[str, floa
     domains = model.domains
     source = model.prepare([pair.image for pair in pairs])
     truth = model.prepare([pair.truth for pair in pairs])
-    shown = np.stack([pair.source for pair in pairs]).astype(np.float32)
-    wanted = np.stack([pair.target for pair in pairs]).astype(np.float32)
-    translated = images.to_array(images.to_pictures(model.generate(source, domains.labels(wanted, 0))))
+    columns = [cartoons.ATTRIBUTES.index(name) for name in domains.names]
+    shown = np.stack([pair.source for pair in pairs])[:, columns].astype(np.float32)
+    wanted = np.stack([pair.target for pair in pairs])[:, columns].astype(np.float32)
     asked = ~domains.agree(shown, wanted)
+    owners = np.array([dataset for dataset, _, _ in domains.groups()])
+    labels = domains.labels(wanted, owners[asked.argmax(axis=1)])
+    if mask is not None:
+        labels[:, domains.mask] = mask
+    translated = images.to_array(images.to_pictures(model.generate(source, labels)))
     differs = np.abs(truth - source) > 0.1
     to_truth = (np.abs(translated - truth) * differs).sum((1, 2, 3))
     to_source = (np.abs(translated - source) * differs).sum((1, 2, 3))

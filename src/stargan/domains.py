@@ -93,9 +93,8 @@ class Domains:
             raise DomainError("a model needs at least one set of labels")
         if len({key(label_set.name) for label_set in self.sets}) < len(self.sets):
             raise DomainError("two data sets have the same name; give their folders different names")
-        if len(self.sets) > 1:  # a request may have to say `set/name`
-            for label_set in self.sets:
-                check_name(label_set.name)
+        for label_set in self.sets if len(self.sets) > 1 else ():  # a request may have to say `set/name`
+            check_name(label_set.name)
 
     # ---------------------------------------------------------------- layout
 
@@ -118,6 +117,11 @@ class Domains:
     def num_labels(self) -> int:
         """L: the length of the generator's label vector, the mask included."""
         return self.num_classes + (len(self.sets) if len(self.sets) > 1 else 0)
+
+    @property
+    def mask(self) -> slice:
+        """The columns of the generator's labels that are the mask vector; none with one data set."""
+        return slice(self.num_classes, self.num_labels)
 
     def block(self, dataset: int) -> slice:
         """The columns of the values that belong to one data set."""
@@ -164,7 +168,7 @@ class Domains:
             block = self.block(index)
             labels[rows, block] = values[rows, block]
             if len(self.sets) > 1:
-                labels[rows, self.num_classes + index] = 1
+                labels[rows, self.mask.start + index] = 1
         return labels
 
     def place(self, known: np.ndarray, dataset: int) -> np.ndarray:
@@ -366,7 +370,7 @@ class Domains:
 
     def to_json(self) -> list[dict[str, Any]]:
         """As plain lists and dicts, for a model file."""
-        return [{"name": each.name, "groups": [_group_to_json(g) for g in each.groups]} for each in self.sets]
+        return [{"name": s.name, "groups": [{**vars(g), "names": list(g.names)} for g in s.groups]} for s in self.sets]
 
     @classmethod
     def from_json(cls, data: Any) -> "Domains":
@@ -383,10 +387,6 @@ class Domains:
 
 def _label_set(data: Any) -> LabelSet:
     return LabelSet(_typed(str, data["name"]), tuple(_group(group) for group in _typed(list, data["groups"])))
-
-
-def _group_to_json(group: Group) -> dict[str, Any]:
-    return {"name": group.name, "names": list(group.names), "categorical": group.categorical}
 
 
 def _group(data: Any) -> Group:
