@@ -51,7 +51,7 @@ BAD = {
     "missing run": (["train", "--resume", "/no/where"], "/no/where: not a run folder"),
     "missing model": (["translate", "/no/m.onnx", __file__, "--to", "A", "--out", "x"], "/no/m.onnx"),
     "missing picture": (["translate", "/no/m.onnx", "/no/p.jpg", "--to", "A", "--out", "x"], "/no/p.jpg: no such"),
-    "no target": (["translate", "m.onnx", "p.jpg", "--out", "x"], "say either --to WORDS or --all"),
+    "no target": (["translate", "m.onnx", "p.jpg", "--out", "x"], "say either --to WORDS or --all or --protocol NAME"),
     "no out": (["translate", "m.onnx", "p.jpg", "--to", "A"], "--out"),
     "export to what": (["export", "/no/run", "x.tar"], "cannot write this kind"),
     "no faces": (["cartoons", "x", "--count", "0"], "--count 0: must be at least 1"),

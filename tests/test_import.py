@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 from conftest import TINY, stargan
+from PIL import Image
 
 from stargan import load, modelfile
 from stargan.errors import ModelError
@@ -137,6 +138,37 @@ def test_an_imported_model_can_be_trained_on(colours: Path, tmp_path: Path) -> N
     _, after, _ = modelfile.read(tmp_path / "run" / "model.safetensors")
     for name, array in before.items():
         np.testing.assert_allclose(after[name], array, atol=1e-6, err_msg=name)
+
+
+def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
+    Image.new("RGB", (20, 24), "red").save(tmp_path / "a.png")
+    assert stargan("import", CHECKPOINT, tmp_path / "celeba.onnx").returncode == 0
+    done = stargan(
+        "translate", tmp_path / "celeba.onnx", tmp_path / "a.png", "--protocol", "celeba", "--out", tmp_path / "seven"
+    )
+    assert done.returncode == 0, done.stderr
+    names = {path.name for path in (tmp_path / "seven").iterdir()}
+    assert names == {f"a.{task}.png" for task in ("H", "G", "A", "H+G", "H+A", "G+A", "H+G+A", "all")}
+    with Image.open(tmp_path / "seven" / "a.all.png") as sheet:
+        assert sheet.width > 8 * 16
+
+    source = official("rafd_categorical", tmp_path)
+    assert stargan("import", source, tmp_path / "rafd.onnx", "--one-of-n", *EXPRESSIONS).returncode == 0
+    asked = [
+        "translate",
+        tmp_path / "rafd.onnx",
+        tmp_path / "a.png",
+        "--protocol",
+        "expressions",
+        "--out",
+        tmp_path / "e",
+    ]
+    unknown = stargan(*asked)  # it has no labeller, so the picture is not taken for a neutral one
+    assert unknown.returncode == 2
+    assert "a.png: does not show what this starts from; say what it shows with --from" in unknown.stderr
+    assert stargan(*asked, "--from", "neutral").returncode == 0
+    names = {path.name for path in (tmp_path / "e").iterdir()}
+    assert names == {f"a.{name}.png" for name in {*EXPRESSIONS, "all"} - {"neutral"}}
 
 
 def test_back_again(tmp_path: Path) -> None:

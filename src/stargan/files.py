@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,12 +11,15 @@ import numpy as np
 from PIL import Image
 
 from stargan import images
+from stargan.domains import Domains
 from stargan.errors import ImageError
 from stargan.progress import Progress
+from stargan.protocols import protocol
 from stargan.translate import Translator
 from stargan.words import Words
 
 BATCH = 8  # pictures that are translated together
+GRID = "all"  # what a picture's grid of all translations is called
 
 
 @dataclass(frozen=True)
@@ -75,10 +78,49 @@ def find(paths: Sequence[Path]) -> list[Job]:
     return jobs
 
 
+@dataclass(frozen=True)
+class Plan:
+    """What is asked of every picture.
+
+    Attributes:
+        names: Every name that a translation can get, for its file.
+        targets: From the (C,) values that a picture shows to the names and (L,) labels of its translations.
+        grid: Whether each picture also gets a labelled grid of them, `all`.
+    """
+
+    names: tuple[str, ...]
+    targets: Callable[[np.ndarray], list[tuple[str, np.ndarray]]]
+    grid: bool = False
+
+
+def plan(domains: Domains, words: Sequence[Sequence[str]] = (), protocol_name: str | None = None) -> Plan:
+    """The plan for targets in words, for a protocol, or, where neither is given, for every domain of a picture.
+
+    Raises:
+        DomainError: A word is not understood, or the domains lack what the protocol asks for.
+        ConfigError: There is no such protocol.
+    """
+    if words:
+        named = {",".join(target): target for target in words}
+        for target in named.values():
+            domains.apply(np.zeros(domains.num_classes), target)
+        return Plan(tuple(named), lambda values: [(n, domains.target(values, t)) for n, t in named.items()])
+    if protocol_name is not None:
+        asked = protocol(protocol_name, domains)
+        return Plan(
+            asked.tasks,
+            lambda values: [(n, domains.labels(v[None], dataset)[0]) for n, v, dataset in asked.targets(values)],
+            grid=True,
+        )
+    shown = (np.zeros(domains.num_classes), np.ones(domains.num_classes))
+    every = dict.fromkeys(word for values in shown for word, _ in domains.every(values))
+    return Plan(tuple(every), domains.every, grid=True)
+
+
 def translate(
     model: Translator,
     jobs: Sequence[Job],
-    targets: Sequence[Sequence[str]],
+    asked: Plan,
     out: Path,
     *,
     known: Words = (),
@@ -89,23 +131,20 @@ def translate(
     Args:
         model: Translates.
         jobs: What `find` gave.
-        targets: What is asked for, each a list of words; empty means every domain, and a labelled grid of them.
+        asked: What is asked for.
         out: The folder; made if it is not there. Folders inside a folder are kept.
         known: What all pictures show, see `Translator.values`.
         overwrite: Whether files of these names may be replaced.
 
     Returns:
-        What was written, and the pictures that could not be read, which are left out.
+        What was written, and the pictures that were left out: unreadable ones, and those of which the plan asks
+        nothing.
 
     Raises:
-        DomainError: A word is not understood; nothing is written then.
         ImageError: A file of such a name exists and `overwrite` is False; checked before any work.
     """
-    names = [",".join(words) for words in targets]
-    for words in targets:
-        model.domains.apply(np.zeros(model.domains.num_classes), words)
     if not overwrite:
-        _refuse_existing(jobs, names or _all_names(model), out)
+        _refuse_existing(jobs, asked, out)
     report = Report()
     writers: list[Future[None]] = []
     with (
@@ -119,10 +158,9 @@ def translate(
             for wait in writers:  # of the chunk before: bounds how many pictures are in memory
                 wait.result()
             writers = []
-            if read:
-                for path, picture in _translated(model, read, targets, names, out, known):
-                    report.written.append(path)
-                    writers.append(pool.submit(images.save, picture, path))
+            for path, picture in _translated(model, read, asked, out, known, report):
+                report.written.append(path)
+                writers.append(pool.submit(images.save, picture, path))
             done += len(chunk)
             progress.update(done)
         for wait in writers:
@@ -153,46 +191,41 @@ def _decoded(
 def _translated(
     model: Translator,
     read: Sequence[tuple[Job, Image.Image]],
-    targets: Sequence[Sequence[str]],
-    names: Sequence[str],
+    asked: Plan,
     out: Path,
     known: Words,
+    report: Report,
 ) -> Iterator[tuple[Path, Image.Image]]:
     """Yields the files of one chunk."""
+    if not read:
+        return
     prepared = images.to_array([picture for _, picture in read])
-    values = model.values(prepared, known)
-    for words, name in zip(targets, names, strict=True):
-        labels = np.stack([model.domains.target(row, words) for row in values])
-        pictures = images.to_pictures(model.generate(prepared, labels))
-        yield from ((job.output(out, name), p) for (job, _), p in zip(read, pictures, strict=True))
-    if not targets:
-        for index, (job, picture) in enumerate(read):
-            yield from _every(model, job, picture, prepared[index : index + 1], values[index], out)
+    wanted = [asked.targets(values) for values in model.values(prepared, known)]
+    rows = [row for row, targets in enumerate(wanted) for _ in targets]
+    labels = [label for targets in wanted for _, label in targets]
+    results: list[np.ndarray] = []
+    for start in range(0, len(rows), BATCH):  # bounds the memory of a picture with many targets
+        part = slice(start, start + BATCH)
+        results.extend(images.to_pixels(model.generate(prepared[rows[part]], np.stack(labels[part]))))
+    pixels = iter(results)
+    for (job, picture), targets in zip(read, wanted, strict=True):
+        if not targets:
+            report.failed.append(f"{job.path}: does not show what this starts from; say what it shows with --from")
+            continue
+        made = [next(pixels) for _ in targets]
+        for (name, _), result in zip(targets, made, strict=True):
+            yield job.output(out, name), Image.fromarray(result)
+        if asked.grid:
+            captions = ["source", *(name for name, _ in targets)]
+            yield (
+                job.output(out, GRID),
+                images.grid(np.stack([np.asarray(picture), *made]), len(captions), titles=captions),
+            )
 
 
-def _every(
-    model: Translator, job: Job, picture: Image.Image, prepared: np.ndarray, values: np.ndarray, out: Path
-) -> Iterator[tuple[Path, Image.Image]]:
-    wanted = model.domains.every(values)
-    labels = np.stack([labels for _, labels in wanted])
-    translated = model.generate(np.repeat(prepared, len(labels), axis=0), labels)
-    for (word, _), result in zip(wanted, images.to_pictures(translated), strict=True):
-        yield job.output(out, word), result
-    pixels = np.concatenate([np.asarray(picture)[None], images.to_pixels(translated)])
-    captions = ["source", *(word for word, _ in wanted)]
-    yield job.output(out, "all"), images.grid(pixels, len(captions), titles=captions)
-
-
-def _all_names(model: Translator) -> list[str]:
-    """Every target that `Domains.every` can name, whatever a picture shows."""
-    classes = model.domains.num_classes
-    shown = (np.zeros(classes), np.ones(classes))
-    return ["all", *sorted({word for values in shown for word, _ in model.domains.every(values)})]
-
-
-def _refuse_existing(jobs: Sequence[Job], names: Sequence[str], out: Path) -> None:
+def _refuse_existing(jobs: Sequence[Job], asked: Plan, out: Path) -> None:
     for job in jobs:
-        for name in names:
+        for name in (*asked.names, *([GRID] if asked.grid else [])):
             path = job.output(out, name)
             if path.exists():
                 raise ImageError(f"{path}: exists; say --overwrite to replace it, or another --out")

@@ -24,6 +24,8 @@ class Options:
         to: What to change, for example --to Blond_Hair Male=0; say it again for another target.
         known: What the pictures show, where you know it, for example --from Black_Hair Male; the rest is estimated.
         all: Every domain, and a labelled grid of them, instead of --to.
+        protocol: What a paper asks for, and a grid of it, instead of --to: celeba (hair colour, gender, age and their
+            combinations), expressions (from neutral to all others), single (every single change).
         overwrite: Replace files that exist.
     """
 
@@ -33,19 +35,21 @@ class Options:
     to: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
     known: Annotated[tuple[str, ...], tyro.conf.arg(name="from")] = ()
     all: bool = False
+    protocol: str | None = None
     overwrite: bool = False
 
 
 def run(arguments: list[str]) -> int:
     """Runs the command and returns its exit code."""
     options = parse(Options, signed(arguments), "translate")
-    if bool(options.to) == options.all or not all(options.to):
-        raise ConfigError("say either --to WORDS or --all")
+    if bool(options.to) + options.all + bool(options.protocol) != 1 or not all(options.to):
+        raise ConfigError("say either --to WORDS or --all or --protocol NAME")
     if not options.images:
         raise ConfigError("say which pictures or folders to translate")
     jobs = files.find(options.images)
     model = load(options.model)
-    report = files.translate(model, jobs, options.to, options.out, known=options.known, overwrite=options.overwrite)
+    asked = files.plan(model.domains, options.to, options.protocol)
+    report = files.translate(model, jobs, asked, options.out, known=options.known, overwrite=options.overwrite)
     for line in report.failed:
         print(f"stargan: left out: {line}", file=sys.stderr)
     print(f"{len(report.written)} files in {options.out}")
