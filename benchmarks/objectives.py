@@ -2,9 +2,11 @@
 
 The same networks, data, seed and settings (those of the recipe `demo`); only the objective differs. Updates with a
 gradient penalty cost more, so the cost of each objective's update is measured first, all of them in turns, and each
-gets as many updates as fit the time that the cheapest one needs for --steps of them.
+gets as many updates as fit the time that the cheapest one needs for --steps of them. An objective pulls as strongly as
+its own scale has it, so each is tried with two weights of reconstruction: the paper's and a larger one.
 """
 
+import itertools
 import sys
 import time
 from dataclasses import replace
@@ -20,6 +22,7 @@ from stargan.data import cartoons, sources
 from stargan.training import loop
 
 ROUNDS, UPDATES = 9, 10
+LAMBDA_REC = (10.0, 30.0)
 
 
 def costs(config: Config) -> dict[Objective, float]:
@@ -45,20 +48,20 @@ def costs(config: Config) -> dict[Objective, float]:
 
 def main() -> int:
     """Trains all six and prints the table."""
-    options = runs.arguments(__doc__, 3000)
+    options = runs.arguments(__doc__, 2400)
     faces = runs.draw(options.out / "faces", demo.FACES, 0)
     config = runs.settings([faces])
     cost = costs(config)
     cheapest = min(cost.values())
     pairs = list(cartoons.pairs(options.pairs, runs.TEST_SEED, config.image_size[0]))
     rows: list[dict[str, Any]] = []
-    for name in cost:
-        run = options.out / name
+    for lambda_rec, name in itertools.product(LAMBDA_REC, cost):
+        run = options.out / f"{name}-{lambda_rec:.0f}"
         begun = (run / "config.json").exists()
         steps = loop.saved_config(run).steps if begun else round(options.steps * cheapest / cost[name])
-        model = runs.train(replace(config, objective=name, steps=steps), run)
-        relative = cost[name] / cheapest
-        rows.append({"objective": name, "cost": relative, "updates": steps, **demo.measure(model, pairs)})
+        model = runs.train(replace(config, objective=name, lambda_rec=lambda_rec, steps=steps), run)
+        shown = {"objective": name, "lambda_rec": lambda_rec, "cost": cost[name] / cheapest, "updates": steps}
+        rows.append({**shown, **demo.measure(model, pairs)})
         runs.report(options.out, "objectives", rows)
     return 0
 

@@ -191,15 +191,11 @@ def test_an_update_of_g_leaves_d_alone() -> None:
     engine = make()
     train(engine, range(1))
     before = engine.state()
-    gradients = [
-        parameter.grad.clone() for parameter in engine.discriminator.parameters() if parameter.grad is not None
-    ]
     engine.g_step(*batch(seed=9), 0, step=1, lr=LR)
     names = changed(before, engine.state())
     assert {"generator", "training/generator", "labeller", "training/g_updates"} <= names
     assert not any("discriminator" in name for name in names)
-    after = [parameter.grad for parameter in engine.discriminator.parameters()]
-    assert all(torch.equal(a, b) for a, b in zip(gradients, after, strict=True) if b is not None)
+    assert all(parameter.grad is None for parameter in engine.discriminator.parameters())  # none are computed
     assert all(parameter.requires_grad for parameter in engine.discriminator.parameters())
 
 

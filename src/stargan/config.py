@@ -55,6 +55,7 @@ class Config:
         flip: Whether half of the pictures are mirrored.
         seed: Seed of everything random.
         device: Where to compute.
+        plain: Whether to compute without any fast path, to compare or to find a fault; the results are the same.
         precision: Number format of the forward passes; auto is bf16 on a GPU that has it, else fp32.
         log_every: Steps between two lines of stats.jsonl.
         sample_every: Steps between two sample grids with a look at the validation part.
@@ -95,6 +96,7 @@ class Config:
     flip: bool = True
     seed: int = 0
     device: Device = "auto"
+    plain: bool = False
     precision: Precision = "auto"
     log_every: int = 50
     sample_every: int = 1000

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stargan.config import Config, ModelInfo
 from stargan.domains import Domains
+from stargan.engine.pytorch.convolution import StridedConv, applies, norm_relu_conv
 from stargan.errors import ModelError
 from stargan.modelfile import under
 
@@ -21,11 +22,36 @@ def norm(channels: int) -> nn.InstanceNorm2d:
     return nn.InstanceNorm2d(channels, affine=True)
 
 
+LARGE = 2**18
+"""Numbers in a feature map from which saving memory is worth the time: 1 MB in float32."""
+
+
+def run(layers: nn.Sequential, x: Tensor, plain: bool) -> Tensor:
+    """Applies layers one after the other, in training on a CPU with less memory: see `norm_relu_conv`.
+
+    Args:
+        layers: Any.
+        x: What the first one takes.
+        plain: Layer by layer, always.
+    """
+    if plain or not applies(x) or not torch.is_grad_enabled() or x.numel() < LARGE:
+        return layers(x)
+    ahead = list(layers)
+    while ahead:
+        match ahead:
+            case [nn.InstanceNorm2d() as first, nn.ReLU(), (nn.Conv2d() | nn.ConvTranspose2d()) as conv, *rest]:
+                x, ahead = norm_relu_conv(x, first, conv), rest
+            case [layer, *rest]:
+                x, ahead = layer(x), rest
+    return x
+
+
 class ResidualBlock(nn.Module):
     """x + IN(conv(ReLU(IN(conv(x))))): both convolutions 3x3, no activation after the sum."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, plain: bool = False) -> None:
         super().__init__()
+        self.plain = plain
         self.layers = nn.Sequential(
             nn.Conv2d(channels, channels, 3, 1, 1, bias=False),
             norm(channels),
@@ -36,7 +62,7 @@ class ResidualBlock(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) to the same."""
-        return x + self.layers(x)
+        return x + run(self.layers, x, self.plain)
 
 
 class Generator(nn.Module):
@@ -51,11 +77,15 @@ class Generator(nn.Module):
         blocks: Residual blocks.
         mask: Not in the paper: a fourth output channel says where to repaint, the rest stays the source's pixels
             (after Pumarola et al. 2018, GANimation, eq. 1).
+        plain: As in `run`.
     """
 
-    def __init__(self, num_labels: int, width: int = 64, blocks: int = 6, mask: bool = False) -> None:
+    def __init__(
+        self, num_labels: int, width: int = 64, blocks: int = 6, mask: bool = False, plain: bool = False
+    ) -> None:
         super().__init__()
         self.mask = mask
+        self.plain = plain
         layers: list[nn.Module] = [
             nn.Conv2d(3 + num_labels, width, 7, 1, 3, bias=False),
             norm(width),
@@ -67,7 +97,7 @@ class Generator(nn.Module):
                 norm(2 * channels),
                 nn.ReLU(inplace=True),
             ]
-        layers += [ResidualBlock(4 * width) for _ in range(blocks)]
+        layers += [ResidualBlock(4 * width, plain) for _ in range(blocks)]
         for channels in (4 * width, 2 * width):
             layers += [
                 nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1, bias=False),
@@ -88,18 +118,18 @@ class Generator(nn.Module):
             (N, 3, H, W) in [-1, 1].
         """
         planes = labels[:, :, None, None].expand(-1, -1, images.shape[2], images.shape[3])
-        out = self.layers(torch.cat([images, planes], 1))
+        out = run(self.layers, torch.cat([images, planes], 1), self.plain)
         if not self.mask:
             return out.tanh()
         mask = MASK_FLOOR + (1 - MASK_FLOOR) * out[:, 3:].sigmoid()
         return torch.lerp(images, out[:, :3].tanh(), mask)
 
 
-def strided(widths: list[int]) -> nn.Sequential:
+def strided(widths: list[int], plain: bool) -> nn.Sequential:
     """Convolutions 4x4 of stride 2 with bias, each followed by LeakyReLU 0.01."""
     layers: list[nn.Module] = []
     for before, after in zip([3, *widths], widths, strict=False):
-        layers += [nn.Conv2d(before, after, 4, 2, 1), nn.LeakyReLU(0.01, inplace=True)]
+        layers += [StridedConv(before, after, plain), nn.LeakyReLU(0.01, inplace=True)]
     return nn.Sequential(*layers)
 
 
@@ -111,13 +141,16 @@ class Discriminator(nn.Module):
         image_size: (width, height), divisible by 2 to the power of `layers`.
         width: Channels of the first layer; each further layer doubles them.
         layers: Stride-2 layers.
+        plain: As in `StridedConv`.
     """
 
-    def __init__(self, num_classes: int, image_size: tuple[int, int], width: int = 64, layers: int = 6) -> None:
+    def __init__(
+        self, num_classes: int, image_size: tuple[int, int], width: int = 64, layers: int = 6, plain: bool = False
+    ) -> None:
         super().__init__()
         widths = [width * 2**i for i in range(layers)]
         left = (image_size[1] >> layers, image_size[0] >> layers)
-        self.layers = strided(widths)
+        self.layers = strided(widths, plain)
         self.src = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
         self.cls = nn.Conv2d(widths[-1], num_classes, left, bias=False)
 
@@ -141,7 +174,7 @@ class Labeller(nn.Module):
     def __init__(self, num_classes: int, layers: int = 6) -> None:
         super().__init__()
         widths = [min(32 * 2**i, 128) for i in range(layers)]
-        self.layers = strided(widths)
+        self.layers = strided(widths, plain=True)  # also because it goes into .onnx files
         self.cls = nn.Linear(widths[-1], num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
@@ -153,12 +186,12 @@ NAMES = ("generator", "discriminator", "labeller")
 """The networks by the names they have in model files."""
 
 
-def build(name: str, domains: Domains, sizes: Config | ModelInfo) -> nn.Module:
+def build(name: str, domains: Domains, sizes: Config | ModelInfo, plain: bool = False) -> nn.Module:
     """One of `NAMES`, with fresh weights; `sizes` has the image size, width, blocks and layers."""
     if name == "generator":
-        return Generator(domains.num_labels, sizes.width, sizes.blocks, sizes.mask)
+        return Generator(domains.num_labels, sizes.width, sizes.blocks, sizes.mask, plain)
     if name == "discriminator":
-        return Discriminator(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers)
+        return Discriminator(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers, plain)
     return Labeller(domains.num_classes, sizes.d_layers)
 
 
@@ -177,7 +210,7 @@ def restore(name: str, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> nn.
     Raises:
         ModelError: As `from_arrays`.
     """
-    network = build(name, info.domains, info)
+    network = build(name, info.domains, info, plain=True)
     from_arrays(network, under(arrays, name), name)
     return network.eval().requires_grad_(False)
 

@@ -44,14 +44,18 @@ class PytorchEngine:
         self.heads = [domains.heads(index) for index in range(len(domains.sets))]
         with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
             torch.manual_seed(config.seed)
-            self.networks = {name: networks.build(name, domains, config).to(self.device) for name in networks.NAMES}
+            self.networks = {
+                name: networks.build(name, domains, config, config.plain).to(self.device) for name in networks.NAMES
+            }
             if config.init == "xavier":
                 networks.initialise_xavier(self.networks["generator"])
                 networks.initialise_xavier(self.networks["discriminator"])
         self.generator = self.networks["generator"]
         self.discriminator = self.networks["discriminator"]
         self.labeller = self.networks["labeller"]
-        self.mean_generator = copy.deepcopy(self.generator).requires_grad_(False)
+        self.mean_generator = self.generator
+        if config.ema:
+            self.mean_generator = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimizers = {
             name: torch.optim.Adam(network.parameters(), config.lr, (config.beta1, config.beta2), fused=True)
             for name, network in self.networks.items()
@@ -85,6 +89,7 @@ class PytorchEngine:
             lr: The learning rate.
             alpha: (N, 1, 1, 1) in [0, 1] fixes the penalty's draw.
         """
+        self._forget_gradients()
         with torch.no_grad(), self._autocast():
             fake = self.generator(real, wanted).float()
         terms = self.d_terms(real, fake, values, dataset, alpha)
@@ -140,6 +145,7 @@ class PytorchEngine:
 
     def update_g(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, lr: float) -> None:
         """`g_step` on tensors; the arguments are those of `update_d`."""
+        self._forget_gradients()
         self.discriminator.requires_grad_(False)  # D only passes gradients on here; its own are not computed
         terms = self.g_terms(real, values, wanted, dataset)
         total = terms["g_fake"] + self.config.lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
@@ -172,21 +178,26 @@ class PytorchEngine:
         stacked = torch.stack(list(self.terms.values()))  # one transfer, not one a term
         return dict(zip(self.terms, stacked.tolist(), strict=True))
 
+    def _forget_gradients(self) -> None:
+        """All of them, since those of the networks that are not updated would only take memory."""
+        for optimizer in self.optimizers.values():
+            optimizer.zero_grad(set_to_none=True)
+
     def _update(self, name: str, total: Tensor, lr: float) -> None:
-        optimizer = self.optimizers[name]
-        optimizer.param_groups[0]["lr"] = lr
-        optimizer.zero_grad(set_to_none=True)
         total.backward()
-        optimizer.step()
+        self.optimizers[name].param_groups[0]["lr"] = lr
+        self.optimizers[name].step()
 
     @torch.no_grad()
     def _update_mean(self) -> None:
+        self.g_updates += 1
+        if self.mean_generator is self.generator:
+            return
         # Early on the mean follows quickly, so that short trainings are not held back by the first weights.
-        decay = min(self.config.ema, (1 + self.g_updates) / (10 + self.g_updates))
+        decay = min(self.config.ema, self.g_updates / (9 + self.g_updates))
         means: list[Tensor] = list(self.mean_generator.parameters())
         weights: list[Tensor] = list(self.generator.parameters())
         torch._foreach_lerp_(means, weights, 1 - decay)
-        self.g_updates += 1
 
     def _record(self, terms: Mapping[str, Tensor], **more: Tensor) -> None:
         self.terms.update({name: term.detach() for name, term in {**terms, **more}.items()})
