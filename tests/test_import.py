@@ -154,7 +154,7 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
 
     source = official("rafd_categorical", tmp_path)
     assert stargan("import", source, tmp_path / "rafd.onnx", "--one-of-n", *EXPRESSIONS).returncode == 0
-    asked = [
+    asked: list[str | Path] = [
         "translate",
         tmp_path / "rafd.onnx",
         tmp_path / "a.png",

@@ -31,9 +31,11 @@ class StridedConv(nn.Conv2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, before, H, W) to (N, after, H / 2, W / 2)."""
+        if self.plain:  # before the batch is looked at, which would fix its size in an exported graph
+            return super().forward(x)
         height, width = x.shape[2] // 2, x.shape[3] // 2
         few = 2 * len(x) * height * width <= self.in_channels  # then a product is faster, up to 4 times (measured)
-        if self.plain or not (few and applies(x)):
+        if not (few and applies(x)):
             return super().forward(x)
         rows = F.unfold(x, 4, padding=1, stride=2).transpose(1, 2).flatten(0, 1)
         out: Tensor = _Product.apply(rows, self.weight)

@@ -1,0 +1,381 @@
+"""Using a model, ours against the official code: latency, memory, the time to the first picture, whole folders.
+
+One set of random weights goes through the official generator, our PyTorch path, ONNX Runtime as we configure it and,
+where it is installed, OpenVINO. Before anything is timed, all must give the same pictures. Then the time from the start
+of a process to the written file, against the official main.py in its test mode; and a folder of JPEGs against the bare
+runtime on batches that are ready.
+
+Without --reference there is no official row, and ratios are to our PyTorch path. Torch is imported only where a side
+needs it, so that the memory of each side is what its user has.
+"""
+
+import argparse
+import contextlib
+import importlib
+import io
+import subprocess
+import sys
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import measure
+import numpy as np
+import reference
+from PIL import Image
+
+from stargan import engine as engines
+from stargan import files, images, load, modelfile
+from stargan.config import CELEBA_ATTRIBUTES, ModelInfo
+from stargan.data import cartoons
+from stargan.domains import Domains, Group, LabelSet
+from stargan.errors import ConfigError
+from stargan.interop.export import export
+from stargan.interop.foreign import export_official
+from stargan.recipes import recipe
+
+TOLERANCE = 1e-4  # between pictures in [-1, 1]
+LEVELS = 1.0  # of 255, between pictures that went through JPEG
+SHOWN = ("Black_Hair", "Male", "Young")  # what the photograph is said to show
+TARGETS = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male=0", "Young=0")  # what the official test makes of that
+WORD = "Blond_Hair"
+PICTURES = 64  # in the folder
+PHOTO = (178, 218)  # CelebA's
+CROP = 178
+
+Generate = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""(N, 3, H, W) and (N, L) to (N, 3, H, W), as `Translator.generate`."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """One set of weights in a folder, as each side wants it.
+
+    Attributes:
+        folder: Holds model.safetensors, model.onnx, 0-G.ckpt and 0-D.ckpt.
+        size: Side of the pictures.
+        width: Channels of the first layers.
+        blocks: Residual blocks of G.
+        checkout: The official code, if there is one.
+    """
+
+    folder: Path
+    size: int
+    width: int
+    blocks: int
+    checkout: Path | None
+
+    @property
+    def layers(self) -> int:
+        """Stride-2 layers of D: six, or as many as a small picture bears."""
+        return min(6, (self.size & -self.size).bit_length() - 1)
+
+    def write(self) -> None:
+        """Draws the weights and writes all files."""
+        hair, others = Group(CELEBA_ATTRIBUTES[:3]), (Group((name,)) for name in CELEBA_ATTRIBUTES[3:])
+        domains = Domains((LabelSet("faces", (hair, *others)),))
+        size = (self.size, self.size)
+        config = replace(
+            recipe("official"),
+            image_size=size,
+            width=self.width,
+            blocks=self.blocks,
+            d_layers=self.layers,
+            device="cpu",
+        )
+        info = ModelInfo(domains, size, CROP, self.width, self.blocks, self.layers, labeller=True)
+        state = engines.create(config, domains).state()
+        weights = {name: array for name, array in state.items() if not name.startswith(modelfile.TRAINING)}
+        modelfile.write(self.folder / "model.safetensors", info, weights, {})
+        export(self.folder / "model.safetensors", self.folder / "model.onnx")
+        export_official(self.folder / "model.safetensors", self.folder)
+
+    def data(self, batch: int) -> tuple[np.ndarray, np.ndarray]:
+        """(N, 3, H, W) and (N, L) float32."""
+        rng = np.random.default_rng(0)
+        images = rng.uniform(-1, 1, (batch, 3, self.size, self.size)).astype(np.float32)
+        return images, rng.integers(0, 2, (batch, len(CELEBA_ATTRIBUTES))).astype(np.float32)
+
+
+# ---------------------------------------------------------------- the sides
+
+
+def official(model: Model, threads: int | None) -> Generate:
+    """The official generator."""
+    _set_threads(threads)
+    assert model.checkout is not None  # this side is left out without one
+    labels = len(CELEBA_ATTRIBUTES)
+    checkpoint = model.folder / "0-G.ckpt"
+    return reference.generator(model.checkout, checkpoint, labels=labels, width=model.width, blocks=model.blocks)
+
+
+def ours_torch(model: Model, threads: int | None) -> Generate:
+    """Ours on PyTorch."""
+    _set_threads(threads)
+    return load(model.folder / "model.safetensors").generate
+
+
+def ours_onnx(model: Model, threads: int | None) -> Generate:
+    """Ours on ONNX Runtime, which takes as many threads as it likes."""
+    return load(model.folder / "model.onnx").generate
+
+
+def openvino(model: Model, threads: int | None) -> Generate:
+    """OpenVINO with our .onnx file."""
+    # On CPUs that have bf16 it would compute in that, which is another result.
+    settings: dict[str, Any] = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = threads
+    compiled = importlib.import_module("openvino").Core().compile_model(model.folder / "model.onnx", "CPU", settings)
+    return lambda images, labels: compiled({"images": images, "labels": labels})["translated"]
+
+
+def _set_threads(threads: int | None) -> None:
+    if threads:
+        import torch
+
+        torch.set_num_threads(threads)
+
+
+Side = Callable[[Model, int | None], Generate]
+"""Opens a model, with so many threads."""
+
+
+def sides(checkout: Path | None) -> dict[str, Side]:
+    """What can be measured here, by name."""
+    found: dict[str, Side] = {"official": official} if checkout else {}
+    found |= {"ours, PyTorch": ours_torch, "ours, ONNX Runtime": ours_onnx}
+    try:
+        importlib.import_module("openvino")
+        found["OpenVINO"] = openvino
+    except ImportError:
+        print("no row for OpenVINO, which is not installed")
+    return found
+
+
+def use(side: Side, model: Model, batch: int, threads: int | None) -> None:
+    """What a user does, for the memory it takes."""
+    generate, data = side(model, threads), model.data(batch)
+    generate(*data)
+    generate(*data)
+
+
+# ---------------------------------------------------------------- latency
+
+
+def latency(
+    known: Mapping[str, Side], model: Model, batch: int, repeats: int, threads: int | None
+) -> list[dict[str, Any]]:
+    """One row a side for one size and batch.
+
+    Raises:
+        ConfigError: The sides give different pictures.
+    """
+    memory = {name: measure.peak_memory(use, side, model, batch, threads).whole for name, side in known.items()}
+    opened = {name: side(model, threads) for name, side in known.items()}
+    data = model.data(batch)
+    results = {name: generate(*data) for name, generate in opened.items()}  # warms up, too
+    first = next(iter(known))
+    differences = {name: float(np.abs(result - results[first]).max()) for name, result in results.items()}
+    for name, difference in differences.items():
+        if not difference < TOLERANCE:
+            raise ConfigError(f"{name} differs from {first} by {difference:.1e}; at most {TOLERANCE} is rounding")
+    timed = {name: partial(measure.seconds_of, partial(generate, *data)) for name, generate in opened.items()}
+    seconds = measure.in_turns(timed, repeats)
+    rows = []
+    for name, times in seconds.items():
+        middle = median(times)
+        rows.append(
+            {
+                "side": name,
+                "px": model.size,
+                "batch": batch,
+                "median ms": 1e3 * middle,
+                "p95 ms": 1e3 * float(np.percentile(times, 95)),
+                "images/s": batch / middle,
+                "process MiB": memory[name] / measure.MIB,
+                "speed ratio": median(seconds[first]) / middle,
+                "memory ratio": memory[name] / memory[first],
+                "differs by": f"{differences[name]:.0e}",
+            }
+        )
+    return rows
+
+
+# ---------------------------------------------------------------- from the command to the file
+
+
+def cold_start(model: Model, repeats: int) -> list[dict[str, Any]]:
+    """Seconds from the start of a process to the written files, of one photograph.
+
+    The official test gives one strip with the five translations of a picture, which is what our --all gives as files.
+
+    Raises:
+        ConfigError: A command failed, or the two did not write the same pictures.
+    """
+    photo = draw(model.folder / "photo", 1)[0]
+    stargan = [sys.executable, "-m", "stargan", "translate", str(model.folder / "model.onnx"), str(photo)]
+    rest = ["--from", *SHOWN, "--overwrite", "--out", str(model.folder / "out")]
+    commands = {"official, 5 targets": official_test(model, photo)} if model.checkout else {}
+    commands |= {"ours, 5 targets": [*stargan, "--all", *rest], "ours, 1 target": [*stargan, "--to", WORD, *rest]}
+    for command in commands.values():  # the first time reads the disk
+        run(command, model.folder)
+    if model.checkout:
+        check_files(model, photo)
+    timed = {name: partial(measure.seconds_of, partial(run, each, model.folder)) for name, each in commands.items()}
+    seconds = measure.in_turns(timed, repeats)
+    first = median(next(iter(seconds.values())))
+    return [
+        {
+            "side": name,
+            "px": model.size,
+            "median s": median(times),
+            "slowest s": max(times),
+            "speed ratio": first / median(times),
+        }
+        for name, times in seconds.items()
+    ]
+
+
+def check_files(model: Model, photo: Path) -> None:
+    """Both commands must have written the same pictures: ours are put into a strip and through JPEG, as theirs were."""
+    theirs = np.asarray(Image.open(model.folder / "official" / "1-images.jpg"), float)
+    source = np.asarray(images.fit(images.decode(photo), (model.size, model.size), CROP))
+    ours = [np.asarray(Image.open(model.folder / "out" / f"{photo.stem}.{target}.png")) for target in TARGETS]
+    strip = io.BytesIO()
+    Image.fromarray(np.concatenate([source, *ours], axis=1)).save(strip, "JPEG")
+    difference = float(np.abs(np.asarray(Image.open(strip), float) - theirs).mean())
+    if difference > LEVELS:
+        raise ConfigError(f"the two commands wrote different pictures: by {difference:.1f} of 255 levels on average")
+
+
+def official_test(model: Model, photo: Path) -> list[str]:
+    """The command of the official test for one picture of CelebA's format."""
+    labels = photo.with_name("list.txt")
+    values = " ".join("1" if name in SHOWN else "-1" for name in CELEBA_ATTRIBUTES)
+    labels.write_text(f"1\n{' '.join(CELEBA_ATTRIBUTES)}\n{photo.name} {values}\n")
+    options: dict[str, object] = {
+        "mode": "test", "dataset": "CelebA", "celeba_image_dir": photo.parent, "attr_path": labels, "batch_size": 1,
+        "image_size": model.size, "celeba_crop_size": CROP, "test_iters": 0, "model_save_dir": model.folder,
+        "result_dir": model.folder / "official", "log_dir": model.folder / "logs", "sample_dir": model.folder / "logs",
+        "g_conv_dim": model.width, "d_conv_dim": model.width, "g_repeat_num": model.blocks,
+        "d_repeat_num": model.layers, "use_tensorboard": "false",
+    }  # fmt: skip
+    words = [f"--{name}={value}" for name, value in options.items()]
+    return [sys.executable, str(Path(reference.__file__).resolve()), str(model.checkout), *words]
+
+
+def run(command: Sequence[str], folder: Path) -> None:
+    """Runs a command to its end.
+
+    Raises:
+        ConfigError: It failed; the last thing it said is told.
+    """
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, check=False)
+    if done.returncode:
+        said = (done.stderr.strip() or done.stdout.strip() or "nothing was said").splitlines()[-1]
+        raise ConfigError(f"{Path(command[1]).name} {command[2]} failed: {said}")
+
+
+def draw(folder: Path, count: int) -> list[Path]:
+    """So many cartoon faces as JPEGs of CelebA's size."""
+    folder.mkdir(exist_ok=True)
+    paths = [folder / f"{index:06}.jpg" for index in range(1, count + 1)]
+    for index, path in enumerate(paths):
+        face, labels = cartoons.sample(0, index)
+        cartoons.draw(face, labels, PHOTO[1]).crop((20, 0, 20 + PHOTO[0], PHOTO[1])).save(path, quality=95)
+    return paths
+
+
+# ---------------------------------------------------------------- folders
+
+
+def whole_folder(model: Model, count: int, repeats: int) -> list[dict[str, Any]]:
+    """A folder of JPEGs into a folder of PNGs, against the bare runtime on batches that are ready.
+
+    The bare runtime neither decodes nor estimates what pictures show nor writes.
+    """
+    import onnxruntime
+
+    paths = draw(model.folder / "photos", count)
+    translator = load(model.folder / "model.onnx")
+    session = onnxruntime.InferenceSession(model.folder / "model.onnx", providers=["CPUExecutionProvider"])
+    prepared = translator.prepare(paths)
+    labels = np.zeros((count, translator.domains.num_labels), np.float32)
+
+    def bare() -> None:
+        for start in range(0, count, files.BATCH):
+            part = slice(start, start + files.BATCH)
+            session.run(["translated"], {"images": prepared[part], "labels": labels[part]})
+
+    def whole() -> None:
+        asked = files.plan(translator.domains, [[WORD]])
+        with contextlib.redirect_stderr(io.StringIO()):
+            files.translate(translator, files.find([paths[0].parent]), asked, model.folder / "out", overwrite=True)
+
+    bare()
+    whole()
+    work = {"bare ONNX Runtime": bare, "stargan.files.translate": whole}
+    seconds = measure.in_turns({name: partial(measure.seconds_of, each) for name, each in work.items()}, repeats)
+    least = median(seconds["bare ONNX Runtime"])
+    return [
+        {
+            "side": name,
+            "px": model.size,
+            "pictures": count,
+            "median s": median(times),
+            "images/s": count / median(times),
+            "speed ratio": least / median(times),
+        }
+        for name, times in seconds.items()
+    ]
+
+
+# ---------------------------------------------------------------- the command line
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = measure.parser(__doc__)
+    parser.add_argument("--reference", type=Path, help="a checkout of github.com/yunjey/stargan")
+    parser.add_argument("--sizes", type=measure.at_least_one, nargs="+", default=[128, 256], help="pixels a side")
+    parser.add_argument("--batch", type=measure.at_least_one, nargs="+", default=[1, 8])
+    parser.add_argument("--width", type=measure.at_least_one, default=64, help="channels of the first layers")
+    parser.add_argument("--blocks", type=measure.at_least_one, default=6, help="residual blocks of G")
+    parser.add_argument("--pictures", type=measure.at_least_one, default=PICTURES, help="in the folder")
+    return parser.parse_args()
+
+
+def main() -> None:
+    """Measures and prints. Cold start and folder are those of the first size."""
+    options = arguments()
+    checkout = reference.checked(options.reference) if options.reference else None
+    if any(size % 8 for size in options.sizes):
+        raise ConfigError(f"--sizes {' '.join(map(str, options.sizes))}: must be multiples of 8")
+    measure.settle("cpu", options.threads)
+    if options.threads:
+        print("--threads is for PyTorch and OpenVINO; ONNX Runtime as we configure it takes all cores")
+    known = sides(checkout)
+    results: dict[str, list[dict[str, Any]]] = {"latency": []}
+    for index, size in enumerate(options.sizes):
+        with tempfile.TemporaryDirectory() as place:
+            model = Model(Path(place), size, options.width, options.blocks, checkout)
+            model.write()
+            for batch in options.batch:
+                results["latency"] += latency(known, model, batch, options.repeats or 20, options.threads)
+            if index == 0:
+                results["cold start"] = cold_start(model, options.repeats or 5)
+                results["folder"] = whole_folder(model, options.pictures, min(options.repeats or 3, 3))
+    told = measure.machine()
+    print(*(f"{name}: {value}" for name, value in told.items()), sep="\n")
+    for title, rows in results.items():
+        print(f"\n{title}\n\n{measure.table(rows)}")
+    measure.keep(options.json, results, told)
+
+
+if __name__ == "__main__":
+    sys.exit(measure.command(main))

@@ -1,0 +1,218 @@
+"""What the benchmarks share: taking turns, peak memory, the machine, tables, one line for bad input."""
+
+import argparse
+import importlib
+import json
+import multiprocessing
+import os
+import platform
+import re
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from dataclasses import dataclass
+from importlib import metadata
+from pathlib import Path
+from typing import Any, NoReturn
+
+import numpy as np
+
+from stargan.errors import BAD_INPUT, ConfigError, StarganError
+from stargan.modelfile import write_bytes
+
+MIB = 2**20
+PACKAGES = ("numpy", "torch", "onnxruntime", "openvino", "pillow")
+
+# ---------------------------------------------------------------- the command line
+
+
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong in one line."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(message)
+
+
+def parser(about: str | None) -> Parser:
+    """The options that all benchmarks take."""
+    made = Parser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+    made.add_argument("--json", type=Path, help="write the figures to this file")
+    made.add_argument("--repeats", type=at_least_one, help="how often each is measured")
+    made.add_argument("--threads", type=at_least_one, help="threads of PyTorch; default: its own choice")
+    return made
+
+
+def at_least_one(text: str) -> int:
+    """A count, for argparse."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"{text}: must be a count of at least 1")
+    return int(text)
+
+
+def command(main: Callable[[], None]) -> int:
+    """Runs a benchmark and returns its exit code; an error made by the user is one line."""
+    try:
+        main()
+    except StarganError as error:
+        print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
+        return BAD_INPUT
+    return 0
+
+
+def settle(device: str, threads: int | None) -> None:
+    """Holds this process and those it starts to a device and a number of threads; before anything is computed."""
+    if device == "cpu":  # else the official code would take the GPU that it sees
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""
+    if threads:
+        import torch
+
+        os.environ["OMP_NUM_THREADS"] = str(threads)
+        torch.set_num_threads(threads)
+
+
+# ---------------------------------------------------------------- time
+
+
+def in_turns(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Seconds by name, measured A B B A: a machine that slows down slows all sides alike.
+
+    Args:
+        sides: Each does its work once and returns the seconds that this took. Warm up before.
+        repeats: How often each has its turn.
+    """
+    seconds: dict[str, list[float]] = {name: [] for name in sides}
+    names = list(sides)
+    for turn in range(repeats):
+        for name in names if turn % 2 == 0 else reversed(names):
+            seconds[name].append(sides[name]())
+    return seconds
+
+
+def seconds_of(work: Callable[[], object]) -> float:
+    """How long something takes."""
+    began = time.perf_counter()
+    work()
+    return time.perf_counter() - began
+
+
+def growth(sizes: Sequence[float], costs: Sequence[float]) -> float:
+    """The exponent e of cost ~ size^e: the slope of the straight line through the logarithms."""
+    return round(float(np.polyfit(np.log(sizes), np.log(costs), 1)[0]), 2) + 0.0  # which makes -0.0 plain 0.0
+
+
+# ---------------------------------------------------------------- memory
+
+
+@dataclass(frozen=True)
+class Memory:
+    """Peak memory in bytes: of the whole process, and what the work added to what imports took.
+
+    On a GPU both are the GPU's memory.
+    """
+
+    whole: int
+    own: int
+
+
+def peak_memory(work: Callable[..., object], *arguments: Any, preload: Sequence[str] = ()) -> Memory:
+    """The peak memory of some work, done in a process of its own.
+
+    Args:
+        work: A function of a module.
+        arguments: Of the work.
+        preload: Modules that count as imports, not as work. Where processes can be forked, this is done once.
+
+    Raises:
+        ConfigError: There was not enough memory.
+    """
+    method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
+    context: Any = multiprocessing.get_context(method)
+    if method == "forkserver":
+        context.set_forkserver_preload(list(preload))
+    try:
+        with ProcessPoolExecutor(1, mp_context=context) as pool:
+            return pool.submit(_watched, work, arguments, preload).result()
+    except BrokenProcessPool as error:
+        raise ConfigError("a process was killed, most likely for want of memory; choose smaller sizes") from error
+
+
+def _watched(work: Callable[..., object], arguments: tuple[Any, ...], preload: Sequence[str]) -> Memory:
+    for name in preload:
+        importlib.import_module(name)
+    before = resident()
+    work(*arguments)
+    torch = sys.modules.get("torch")
+    if torch is not None and torch.cuda.is_initialized():
+        used = torch.cuda.max_memory_allocated()
+        return Memory(used, used)
+    peak = resident(peak=True)
+    return Memory(peak, peak - before)
+
+
+def resident(*, peak: bool = False) -> int:
+    """Memory of this process in bytes, now or at its peak."""
+    status = Path("/proc/self/status")
+    if status.exists():
+        # Not getrusage: a new process inherits the ru_maxrss of the one that started it, even across exec.
+        found = re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB", status.read_text())
+        if found:
+            return int(found[1]) * 1024
+    import resource  # not on Windows
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+
+# ---------------------------------------------------------------- what is told
+
+
+def machine() -> dict[str, Any]:
+    """What was measured on; `load` is how many processes wanted to run in the last minute."""
+    import torch
+
+    told: dict[str, Any] = {
+        "cpu": _cpu(),
+        "cores": os.cpu_count(),
+        "threads": torch.get_num_threads(),
+        "load": round(os.getloadavg()[0], 1) if hasattr(os, "getloadavg") else None,
+        "gpu": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "system": platform.system(),
+        "python": platform.python_version(),
+    }
+    for package in PACKAGES:
+        try:
+            told[package] = metadata.version(package)
+        except metadata.PackageNotFoundError:
+            continue
+    return told
+
+
+def _cpu() -> str:
+    try:
+        found = re.search(r"model name\s*:\s*(.+)", Path("/proc/cpuinfo").read_text())
+    except OSError:
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def table(rows: Sequence[Mapping[str, Any]]) -> str:
+    """Rows as a Markdown table; numbers with three digits that count."""
+    heads = list(dict.fromkeys(head for row in rows for head in row))
+    lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
+    lines += ["| " + " | ".join(_cell(row.get(head)) for head in heads) + " |" for row in rows]
+    return "\n".join(lines)
+
+
+def _cell(value: Any) -> str:
+    if value is None:
+        return ""
+    if isinstance(value, float):
+        return f"{value:.0f}" if abs(value) >= 100 else f"{value:.3g}"
+    return str(value)
+
+
+def keep(path: Path | None, results: Any, told: Mapping[str, Any]) -> None:
+    """Writes the figures, if a file is named."""
+    if path is not None:
+        write_bytes(path, (json.dumps({"results": results, "machine": told}, indent=1) + "\n").encode())

@@ -1,0 +1,377 @@
+"""Training, ours against the official code: time, memory and use of the machine, side by side in one process.
+
+Both sides train networks of the same sizes from the same weights on the same batch, in groups of five updates of D and
+one of G; they take turns, and medians are told. The official side is its own `Solver.train`, run for five iterations at
+a time, with all it does in them; ours is what the training loop calls. Before anything is timed, both must give the
+same pictures and the same losses. Neither side's data loading is in the figures.
+
+Without --reference only ours is measured.
+"""
+
+import argparse
+import contextlib
+import io
+import re
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+import measure
+import numpy as np
+import reference
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+from stargan import engine as engines
+from stargan.config import Config, Device, Precision
+from stargan.domains import Domains, Group, LabelSet
+from stargan.errors import ConfigError
+from stargan.images import scale
+from stargan.interop.official import from_official
+from stargan.recipes import recipe
+
+UPDATES = 5  # of D, for one of G
+SCHEDULE = 200_000  # updates of D that the official code trains for
+TOLERANCE = 1e-4  # between pictures in [-1, 1]
+TERMS_TOLERANCE = 1e-3  # between losses, relative above 1; the official code prints four decimals
+WARM_UPS = {"cpu": 1, "cuda": 3}  # more on a GPU, where libraries first try their kernels
+PRELOAD = ("stargan.engine.pytorch.step", "torch._dynamo")  # the latter by torch.optim, at the first step
+CUDNN_BENCHMARK = torch.backends.cudnn.benchmark  # as PyTorch has it; the official main.py turns it on
+
+
+@dataclass(frozen=True)
+class Shape:
+    """What is trained: sizes, and where and in which number format it is computed."""
+
+    size: int = 128
+    batch: int = 16
+    width: int = 64
+    blocks: int = 6
+    labels: int = 5
+    device: Device = "cpu"
+    precision: Precision = "auto"
+
+    @property
+    def layers(self) -> int:
+        """Stride-2 layers of D: six, or as many as a small picture bears."""
+        return min(6, (self.size & -self.size).bit_length() - 1)
+
+    def config(self, plain: bool = False) -> Config:
+        """Our settings for it: the official ones."""
+        return replace(
+            recipe("official"),
+            image_size=(self.size, self.size),
+            width=self.width,
+            blocks=self.blocks,
+            d_layers=self.layers,
+            batch_size=self.batch,
+            device=self.device,
+            precision=self.precision,
+            plain=plain,
+        )
+
+    def data(self) -> tuple[np.ndarray, np.ndarray]:
+        """A batch: (N, H, W, 3) uint8 and (N, L) float32."""
+        rng = np.random.default_rng(0)
+        pixels = rng.integers(0, 256, (self.batch, self.size, self.size, 3), np.uint8)
+        return pixels, rng.integers(0, 2, (self.batch, self.labels)).astype(np.float32)
+
+    def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
+        """The same batch as the official code has it."""
+        pixels, labels = self.data()
+        return scale(torch.from_numpy(pixels).permute(0, 3, 1, 2).float()).contiguous(), torch.from_numpy(labels)
+
+
+# ---------------------------------------------------------------- the two sides
+
+
+class Loader:
+    """What `Solver.train` reads from. It fetches one batch for its samples first; the clock starts at the second."""
+
+    def __init__(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
+        self.batch = batch
+        self.began = 0.0
+
+    def __iter__(self) -> Any:
+        # Endless: an exception in here would be taken for the end of an epoch by that code's bare `except`.
+        yield self.batch
+        self.began = time.perf_counter()
+        while True:
+            yield self.batch
+
+
+class Official:
+    """The official code's Solver, a few iterations at a time."""
+
+    def __init__(self, path: Path, shape: Shape) -> None:
+        self.loader = Loader(shape.tensors())
+        self.solver = reference.solver(
+            path,
+            self.loader,
+            c_dim=shape.labels,
+            image_size=shape.size,
+            g_conv_dim=shape.width,
+            d_conv_dim=shape.width,
+            g_repeat_num=shape.blocks,
+            d_repeat_num=shape.layers,
+            selected_attrs=[f"label{index}" for index in range(shape.labels)],
+        )
+
+    def group(self, updates: int = UPDATES) -> float:
+        """So many updates of D and one of G; returns the seconds they took."""
+        torch.backends.cudnn.benchmark = True
+        # Its loop counts from zero each time; networks and optimizers go on where they were.
+        self.solver.num_iters = self.solver.n_critic = updates
+        with contextlib.redirect_stdout(io.StringIO()):
+            self.solver.train()
+        _synchronise()
+        return time.perf_counter() - self.loader.began
+
+    def terms(self) -> dict[str, float]:
+        """The losses of one update of each, from what it logs, by our names."""
+        said = io.StringIO()
+        self.solver.num_iters = self.solver.n_critic = self.solver.log_step = 1
+        with contextlib.redirect_stdout(said):
+            self.solver.train()
+        self.solver.log_step = reference.NEVER
+        found = re.findall(r"([DG])/loss_(\w+): (-?[\d.]+|nan)", said.getvalue())
+        return {f"{letter.lower()}_{name}": float(value) for letter, name, value in found}
+
+
+class Ours:
+    """Our engine, called as the training loop calls it."""
+
+    def __init__(self, shape: Shape, plain: bool = False) -> None:
+        groups = tuple(Group((f"label{index}",)) for index in range(shape.labels))
+        self.config = shape.config(plain)
+        torch.backends.cudnn.benchmark = CUDNN_BENCHMARK
+        self.engine: Any = engines.create(self.config, Domains((LabelSet("benchmark", groups),)))
+        self.cudnn_benchmark = torch.backends.cudnn.benchmark  # what our own code has made of it
+        self.images, self.labels = shape.data()
+        self.targets = self.labels[::-1].copy()
+
+    def group(self, updates: int = UPDATES) -> float:
+        """So many updates of D and one of G; returns the seconds they took."""
+        torch.backends.cudnn.benchmark = self.cudnn_benchmark
+        began = time.perf_counter()
+        for step in range(updates):
+            self.engine.d_step(self.images, self.labels, self.targets, 0, step=step, lr=self.config.lr)
+        self.engine.g_step(self.images, self.labels, self.targets, 0, step=updates - 1, lr=self.config.lr)
+        _synchronise()
+        return time.perf_counter() - began
+
+
+def _synchronise() -> None:
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
+
+
+def train_official(path: Path, shape: Shape) -> None:
+    """Two updates of each: the second one meets Adam's slots."""
+    side = Official(path, shape)
+    side.group(1)
+    side.group(1)
+
+
+def train_ours(shape: Shape, plain: bool = False) -> None:
+    """As `train_official`."""
+    side = Ours(shape, plain)
+    side.group(1)
+    side.group(1)
+
+
+# ---------------------------------------------------------------- do both compute the same?
+
+
+def check(official: Official, ours: Ours, shape: Shape) -> dict[str, float]:
+    """Gives both the same weights and compares pictures, then the losses of one update of D and G.
+
+    Returns:
+        The largest difference of pictures, and of losses (relative above 1).
+
+    Raises:
+        ConfigError: In float32 on a CPU they differ by more than rounding explains.
+    """
+    solver = official.solver
+    states = ({name: value.cpu().numpy() for name, value in net.state_dict().items()} for net in (solver.G, solver.D))
+    ours.engine.load_weights(from_official(*states)[0])
+    images, labels = shape.tensors()
+    with torch.no_grad():
+        expected = solver.G(images.to(solver.device), labels.to(solver.device)).cpu().numpy()
+    pictures = float(np.abs(ours.engine.generate(images.numpy(), labels.numpy()) - expected).max())
+
+    torch.manual_seed(0)
+    theirs = official.terms()
+    torch.manual_seed(0)  # and again what that code drew: the targets, then the penalty's points
+    targets = labels[torch.randperm(shape.batch)]
+    alpha = torch.rand(shape.batch, 1, 1, 1)
+    real, values, wanted, alpha = (tensor.to(solver.device) for tensor in (images, labels, targets, alpha))
+    ours.engine.update_d(real, values, wanted, 0, ours.config.lr, alpha)
+    ours.engine.update_g(real, values, wanted, 0, ours.config.lr)
+    found = ours.engine.losses()
+    losses = max(abs(found[name] - value) / max(1, abs(value)) for name, value in theirs.items())
+
+    exact = shape.device == "cpu" and shape.precision != "bf16"
+    if exact and not (pictures < TOLERANCE and losses < TERMS_TOLERANCE):
+        raise ConfigError(f"they do not compute the same: pictures differ by {pictures:.1e}, losses by {losses:.1e}")
+    return {"pictures differ by": pictures, "losses differ by": losses}
+
+
+# ---------------------------------------------------------------- how much work it is
+
+
+class Counter(TorchDispatchMode):
+    """Adds up the floating-point operations of all convolutions and matrix products that PyTorch is asked for.
+
+    By PyTorch's own formulas, but not with its FlopCounterMode, which fails on a gradient of a gradient.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.total = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        out = func(*args, **(kwargs or {}))
+        formula = flop_registry.get(func.overloadpacket)
+        if formula:
+            self.total += formula(*args, **(kwargs or {}), out_val=out)
+        return out
+
+
+def flops(group: Callable[[], object]) -> int:
+    """Floating-point operations of some work."""
+    with Counter() as counter:
+        group()
+    return counter.total
+
+
+def peak_flops(device: str, bf16: bool) -> float:
+    """What the machine reaches: the best of some large matrix products, in FLOP/s.
+
+    In bf16 or float32; on a GPU the latter means TF32, in which PyTorch's convolutions of float32 are done there.
+    """
+    side = 8192 if device == "cuda" else 2048
+    matrix = torch.ones(side, side, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
+    before = torch.get_float32_matmul_precision()
+    torch.set_float32_matmul_precision("high")
+    took = []
+    for _ in range(6):
+        began = time.perf_counter()
+        matrix @ matrix
+        _synchronise()
+        took.append(time.perf_counter() - began)
+    torch.set_float32_matmul_precision(before)
+    return 2 * side**3 / min(took)
+
+
+# ---------------------------------------------------------------- the table
+
+
+def compare(path: Path | None, shape: Shape, repeats: int) -> dict[str, Any]:
+    """Measures one size, prints its table and returns all figures.
+
+    Ratios are of ours to the reference: of speed (more than 1 is faster) and of memory (less than 1 is less).
+    """
+    memory = peaks_of_memory(path, shape)
+    sides: dict[str, Any] = {"reference": Official(path, shape)} if path else {}
+    sides |= {"ours": Ours(shape), "plain": Ours(shape, plain=True)}
+    told = {name: check(sides["reference"], sides[name], shape) for name in ("ours", "plain") if path}
+    bf16 = sides["ours"].engine.bf16
+    peak = {precision: peak_flops(shape.device, precision) for precision in {False, bf16}}
+    # Counting is the first warm-up. A fast path may hide its operations, so the plain one is counted for both of ours.
+    work = {name: flops(side.group) for name, side in sides.items() if name != "ours"}
+    work["ours"] = work["plain"]
+    for side in sides.values():
+        for _ in range(WARM_UPS[shape.device]):
+            side.group()
+    seconds = measure.in_turns({name: side.group for name, side in sides.items()}, repeats)
+
+    result: dict[str, Any] = {**asdict(shape), "bf16": bf16, "differences": told, "group_seconds": seconds}
+    rows = []
+    for name in sides:
+        each, used = median(seconds[name]) / UPDATES, memory[name].own
+        share = work[name] / UPDATES / each / peak[bf16 and name != "reference"]
+        result |= {f"{name}_s": each, f"{name}_bytes": used, f"{name}_flops": work[name], f"{name}_peak_share": share}
+        row = {"side": name, "it/s": 1 / each, "images/s": shape.batch / each, "% of peak": 100 * share}
+        row["memory MiB"] = used / measure.MIB
+        if path:
+            row |= {"speed ratio": result["reference_s"] / each, "memory ratio": used / result["reference_bytes"]}
+        rows.append(row)
+    if path:
+        result |= {"ratio": rows[1]["speed ratio"], "memory_ratio": rows[1]["memory ratio"]}
+        result["ratios"] = [a / b for a, b in zip(seconds["reference"], seconds["ours"], strict=True)]
+    report(result, rows)
+    return result
+
+
+def peaks_of_memory(path: Path | None, shape: Shape) -> dict[str, measure.Memory]:
+    """By side, above what imports take."""
+    found = {"reference": measure.peak_memory(train_official, path, shape, preload=PRELOAD)} if path else {}
+    found["ours"] = measure.peak_memory(train_ours, shape, preload=PRELOAD)
+    found["plain"] = measure.peak_memory(train_ours, shape, True, preload=PRELOAD)
+    return found
+
+
+def report(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
+    """Prints the figures of one size."""
+    size, batch = result["size"], result["batch"]
+    print(f"\n{size} px, batch {batch}, width {result['width']}, ours in {'bf16' if result['bf16'] else 'fp32'}")
+    print(measure.table(rows))
+    for name, differences in result["differences"].items():
+        print(f"{name} and the reference:", ", ".join(f"{what} {much:.1e}" for what, much in differences.items()))
+    if "ratios" in result:
+        print(f"speed ratio turn by turn: {min(result['ratios']):.2f} to {max(result['ratios']):.2f}")
+    if result["device"] == "cuda" and (size, batch) == (128, 16):
+        for row in rows:
+            hours = SCHEDULE / row["it/s"] / 3600
+            print(f"{SCHEDULE:,} updates of D, {row['side']}: {hours:.1f} h by this speed, without data and samples")
+
+
+def arguments() -> argparse.Namespace:
+    """The command line."""
+    parser = measure.parser(__doc__)
+    parser.add_argument("--reference", type=Path, help="a checkout of github.com/yunjey/stargan")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of ours")
+    parser.add_argument("--sizes", type=measure.at_least_one, nargs="+", default=[128, 64], help="pixels a side")
+    parser.add_argument("--batch", type=measure.at_least_one, nargs="+", help="default: 16 on a GPU, 4 and 8 on a CPU")
+    parser.add_argument("--width", type=measure.at_least_one, default=64, help="channels of the first layers")
+    parser.add_argument("--blocks", type=measure.at_least_one, default=6, help="residual blocks of G")
+    return parser.parse_args()
+
+
+def shapes(options: argparse.Namespace) -> list[Shape]:
+    """What is to be measured.
+
+    Raises:
+        ConfigError: Such networks cannot be built.
+    """
+    batches = options.batch or ([16] if options.device == "cuda" else [4, 8])
+    wanted = [
+        Shape(size, batch, options.width, options.blocks, device=options.device, precision=options.precision)
+        for size in options.sizes
+        for batch in batches
+    ]
+    for shape in wanted:
+        shape.config()
+    return wanted
+
+
+def main() -> None:
+    """Measures and prints."""
+    options = arguments()
+    path = reference.checked(options.reference) if options.reference else None
+    wanted = shapes(options)
+    measure.settle(options.device, options.threads)
+    told = measure.machine()
+    print(*(f"{name}: {value}" for name, value in told.items()), sep="\n")
+    measure.keep(options.json, [compare(path, shape, options.repeats or 5) for shape in wanted], told)
+
+
+if __name__ == "__main__":
+    sys.exit(measure.command(main))

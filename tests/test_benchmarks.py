@@ -1,0 +1,101 @@
+"""The benchmarks run; against the official code only where STARGAN_REFERENCE names a checkout of it."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from PIL import Image
+
+BENCHMARKS = Path(__file__).parent.parent / "benchmarks"
+TINY = ("--width", "4", "--blocks", "1", "--repeats", "1", "--threads", "1")
+
+
+def benchmark(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(BENCHMARKS / f"{name}.py"), *map(str, options)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+
+
+@pytest.fixture(scope="module")
+def checkout() -> Path:
+    path = os.environ.get("STARGAN_REFERENCE")
+    if not path:
+        pytest.skip("STARGAN_REFERENCE names no checkout of the official code")
+    return Path(path)
+
+
+@pytest.mark.parametrize(("name", "folder", "missing"), [("training", "", "solver.py"), ("inference", "x", "model.py")])
+def test_a_path_without_the_official_code_is_refused_in_one_line(
+    name: str, folder: str, missing: str, tmp_path: Path
+) -> None:
+    (tmp_path / "model.py").touch()
+    path = tmp_path / folder
+    done = benchmark(name, "--reference", path)
+    assert done.returncode == 2
+    assert done.stderr == (
+        f"{name}.py: --reference {path}: no {missing} there; must be a checkout of github.com/yunjey/stargan\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("training", ("--sizes", "30"), "--image-size 30x30: must be a multiple of 4"),
+        ("inference", ("--sizes", "30"), "--sizes 30: must be multiples of 8"),
+        ("inference", ("--repeats", "0"), "argument --repeats: 0: must be a count of at least 1"),
+    ],
+)
+def test_bad_options_are_refused_in_one_line(name: str, options: tuple[str, ...], said: str) -> None:
+    done = benchmark(name, *options)
+    assert done.returncode == 2
+    assert done.stderr.startswith(f"{name}.py: {said}")
+    assert done.stderr.count("\n") == 1
+
+
+def test_training_without_reference_measures_ours(tmp_path: Path) -> None:
+    done = benchmark("training", *TINY, "--sizes", "16", "--batch", "2", "--json", tmp_path / "figures.json")
+    assert done.returncode == 0, done.stderr
+    figures = json.loads((tmp_path / "figures.json").read_text())
+    (result,) = figures["results"]
+    assert (result["size"], result["batch"]) == (16, 2)
+    assert all(result[f"{side}_{what}"] > 0 for side in ("ours", "plain") for what in ("s", "bytes", "flops"))
+    assert "ratio" not in result
+    assert figures["machine"]["threads"] == 1
+
+
+def test_inference_without_reference_measures_ours(tmp_path: Path) -> None:
+    sizes = ("--sizes", "16", "--batch", "1", "--pictures", "4")
+    done = benchmark("inference", *TINY, *sizes, "--json", tmp_path / "figures.json")
+    assert done.returncode == 0, done.stderr
+    results = json.loads((tmp_path / "figures.json").read_text())["results"]
+    assert {"ours, PyTorch", "ours, ONNX Runtime"} <= {row["side"] for row in results["latency"]}
+    assert [row["side"] for row in results["cold start"]] == ["ours, 5 targets", "ours, 1 target"]
+    assert [row["side"] for row in results["folder"]] == ["bare ONNX Runtime", "stargan.files.translate"]
+
+
+def test_scaling_gives_an_exponent_for_each_axis_and_a_picture(tmp_path: Path) -> None:
+    names = tmp_path / "figures.json", tmp_path / "lines.png"
+    done = benchmark("scaling", "--quick", "--repeats", "1", "--threads", "1", "--json", names[0], "--plot", names[1])
+    assert done.returncode == 0, done.stderr
+    exponents = json.loads(names[0].read_text())["results"]["exponents"]
+    assert [row["axis"] for row in exponents] == ["pixels", "batch", "labels", "images", "images"]
+    with Image.open(names[1]) as plot:
+        assert len(plot.convert("RGB").getcolors(2**16) or []) > 5
+
+
+def test_training_and_the_official_code_agree(checkout: Path, tmp_path: Path) -> None:
+    options = ("--sizes", "32", "--batch", "2", "--reference", checkout, "--json", tmp_path / "figures.json")
+    done = benchmark("training", *TINY, *options)
+    assert done.returncode == 0, done.stderr
+    (result,) = json.loads((tmp_path / "figures.json").read_text())["results"]
+    assert result["ratio"] == pytest.approx(result["reference_s"] / result["ours_s"])
+    assert result["differences"]["plain"]["pictures differ by"] < 1e-4
+
+
+def test_inference_and_the_official_code_write_the_same(checkout: Path) -> None:
+    sizes = ("--sizes", "32", "--batch", "2", "--pictures", "4")
+    done = benchmark("inference", *TINY, *sizes, "--reference", checkout)
+    assert done.returncode == 0, done.stderr
+    assert "| official, 5 targets |" in done.stdout
