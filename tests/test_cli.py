@@ -15,7 +15,7 @@ def test_overview_and_version() -> None:
     for arguments in ([], ["--help"]):
         done = stargan(*arguments)
         assert done.returncode == 0
-        for name in ("train", "translate", "data", "export", "cartoons", "demo"):
+        for name in ("train", "translate", "data", "evaluate", "export", "import", "cartoons", "demo"):
             assert f"\n  {name} " in done.stdout
     assert stargan("--version").stdout.startswith("stargan ")
 
@@ -29,7 +29,7 @@ def test_help_loads_neither_torch_nor_onnxruntime() -> None:
     assert not loaded & {"torch", "onnxruntime", "onnx", "tensorboard", "safetensors", "tyro", "rich"}
 
 
-@pytest.mark.parametrize("command", ["data", "train", "translate", "export", "cartoons", "demo"])
+@pytest.mark.parametrize("command", ["data", "train", "translate", "evaluate", "export", "import", "cartoons", "demo"])
 def test_every_command_explains_its_options(command: str) -> None:
     done = stargan(command, "--help")
     assert done.returncode == 0

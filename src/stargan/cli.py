@@ -12,6 +12,7 @@ COMMANDS = {
     "data": "Show what is in a data set: labels per domain and split, unreadable files, a contact sheet",
     "train": "Train a model, or go on with a run",
     "translate": "Translate pictures, or whole folders of them",
+    "evaluate": "Measure models on pictures that they were not trained on: report.json and report.html",
     "export": "Write a model as another kind of file",
     "import": "Make a model file from a checkpoint of the official code or of taki0112's",
     "cartoons": "Draw a data set of cartoon faces, in CelebA format",

@@ -1,0 +1,1 @@
+"""How good translations are, measured on pictures that were not trained on."""

@@ -1,0 +1,120 @@
+"""The judge of translations: a classifier trained on real pictures, which no model has ever seen."""
+
+import hashlib
+import itertools
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stargan.data.cache import default_folder
+from stargan.domains import Domains
+from stargan.engine.pytorch import losses
+from stargan.errors import require
+from stargan.images import scale
+from stargan.modelfile import write_bytes
+from stargan.progress import Progress
+
+SIDE = 64  # pixels it sees; larger pictures are scaled down
+STEPS, BATCH, LR = 1000, 64, 2e-3
+WIDTHS = (24, 48, 96, 192)
+VERSION = 1  # of all above; kept weights of another one are not used
+
+
+class Classifier:
+    """Tells what pictures show.
+
+    Args:
+        domains: Of the model that is judged.
+        datasets: Which of its data sets the pictures have labels for.
+        seed: Of weights and order.
+    """
+
+    def __init__(self, domains: Domains, datasets: tuple[int, ...], seed: int = 0) -> None:
+        self.domains = domains
+        self.heads = [head for index in datasets for head in domains.heads(index)]
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(seed)
+            self.network = _network(domains.num_classes)
+        self.seed = seed
+
+    def fit(self, pixels: np.ndarray, values: np.ndarray, key: str) -> None:
+        """Trains, or finds that this was done before.
+
+        Args:
+            pixels: (N, H, W, 3) uint8, real pictures of the training part.
+            values: (N, C) what they show.
+            key: Stands for the pictures; kept weights are found by it.
+        """
+        library = require("safetensors.torch", "train", "keep a classifier")
+        path = self._path(key)
+        if path.is_file():
+            self.network.load_state_dict(library.load_file(path))
+        else:
+            self._train(pixels, values)
+            write_bytes(path, library.save(self.network.state_dict()))
+        self.network.eval()
+
+    def _path(self, key: str) -> Path:
+        settings = [VERSION, key, self.seed, STEPS, self.domains.to_json(), [vars(head) for head in self.heads]]
+        digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
+        return default_folder() / f"classifier-{digest[:24]}.safetensors"
+
+    def _train(self, pixels: np.ndarray, values: np.ndarray) -> None:
+        optimizer = torch.optim.AdamW(self.network.parameters(), LR, weight_decay=1e-2)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, STEPS)
+        rng = np.random.default_rng(self.seed)
+        self.network.train()
+        with Progress("train the classifier", STEPS, "steps") as progress:
+            for step in range(STEPS):
+                rows = np.sort(rng.integers(0, len(pixels), BATCH))
+                batch = _scaled(scale(pixels[rows].astype(np.float32)).transpose(0, 3, 1, 2))
+                flipped = torch.from_numpy(rng.random(BATCH) < 0.5)
+                batch = torch.where(flipped[:, None, None, None], batch.flip(3), batch)
+                loss = losses.classification(self.network(batch), torch.from_numpy(values[rows]), self.heads)
+                optimizer.zero_grad()
+                loss.backward()
+                optimizer.step()
+                schedule.step()
+                progress.update(step + 1)
+
+    @torch.inference_mode()
+    def decide(self, pictures: np.ndarray) -> np.ndarray:
+        """What (N, 3, H, W) pictures in [-1, 1] show: (N, C) of 0 and 1."""
+        parts = [self.network(_scaled(pictures[start : start + 256])) for start in range(0, len(pictures), 256)]
+        return self.domains.decide(self.domains.probabilities(torch.cat(parts).numpy()))
+
+
+class _Block(nn.Module):
+    """Two convolutions 3x3, the first of stride 2, beside a shortcut (He et al. 2016)."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.Conv2d(before, after, 3, 2, 1, bias=False),
+            nn.BatchNorm2d(after),
+            nn.ReLU(inplace=True),
+            nn.Conv2d(after, after, 3, 1, 1, bias=False),
+            nn.BatchNorm2d(after),
+        )
+        self.shortcut = nn.Conv2d(before, after, 1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.relu(self.layers(x) + self.shortcut(x))
+
+
+def _network(num_classes: int) -> nn.Sequential:
+    stem = nn.Sequential(nn.Conv2d(3, WIDTHS[0], 3, 2, 1, bias=False), nn.BatchNorm2d(WIDTHS[0]), nn.ReLU(inplace=True))
+    blocks = [_Block(before, after) for before, after in itertools.pairwise(WIDTHS)]
+    return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(WIDTHS[-1], num_classes))
+
+
+def _scaled(pictures: np.ndarray) -> Tensor:
+    x = torch.from_numpy(np.ascontiguousarray(pictures, np.float32))
+    if max(x.shape[2:]) <= SIDE:
+        return x
+    factor = SIDE / max(x.shape[2:])
+    return F.interpolate(x, scale_factor=factor, mode="bilinear", antialias=True)
