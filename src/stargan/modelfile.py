@@ -6,7 +6,7 @@ it is also a model file, and reading a model from either is the same.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -57,12 +57,15 @@ def write_bytes(path: Path, content: bytes) -> None:
             os.close(folder)
 
 
-def read(path: Path, *, training: bool = False) -> tuple[ModelInfo, Arrays, dict[str, str]]:
+def read(
+    path: Path, *, training: bool = False, networks: Sequence[str] | None = None
+) -> tuple[ModelInfo, Arrays, dict[str, str]]:
     """Reads a model file or a checkpoint.
 
     Args:
         path: The `.safetensors` file.
         training: Whether to read the arrays under `training/` as well.
+        networks: Read only the arrays of these.
 
     Returns:
         What it says about itself, its arrays by name, and its other metadata.
@@ -80,7 +83,8 @@ def read(path: Path, *, training: bool = False) -> tuple[ModelInfo, Arrays, dict
                 raise ModelError("no description of a stargan model in it; `stargan import` reads foreign files")
             info = ModelInfo.loads(metadata.pop("stargan"))
             names = [name for name in file.keys() if training or not name.startswith(TRAINING)]  # noqa: SIM118
-            arrays = {name: file.get_tensor(name) for name in names}
+            kept = tuple(f"{network}/" for network in networks) if networks is not None else ("",)
+            arrays = {name: file.get_tensor(name) for name in names if name.startswith(kept)}
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (library.SafetensorError, OSError, ValueError, TypeError) as error:

@@ -233,7 +233,7 @@ class _TorchBackend:
 
 def _load_safetensors(path: Path) -> Translator:
     require("torch", "train", "use .safetensors files (an .onnx file needs nothing more)")
-    info, arrays, _ = modelfile.read(path)
+    info, arrays, _ = modelfile.read(path, networks=("generator", "labeller"))  # D is the largest, and of no use here
     try:
         return Translator(info, _TorchBackend(info, arrays))
     except ModelError as error:

@@ -1,6 +1,6 @@
 """Measures a model: every picture translated to every task of a protocol, and all that can be said of the results."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol as Interface
 
@@ -184,7 +184,7 @@ def measure(
                 pooled.append(features.pooled(made))
             progress.update(min(start + CHUNK, len(asked.rows)))
     each["error"], each["kept"] = _judged(domains, subject, asked, found)
-    figures = _figures(asked, each, seed)
+    figures = _figures(asked, each, protocol.tasks, seed)
     if reference is not None:
         _add_distances(figures, domains, subject, asked, np.concatenate(pooled), reference, seed)
     agree = domains.agree(judge.decide(source), values)[:, _known(domains, subject.datasets)]
@@ -240,9 +240,11 @@ def _judged(domains: Domains, subject: Subject, asked: Asked, found: np.ndarray)
     return error, kept
 
 
-def _figures(asked: Asked, each: Mapping[str, np.ndarray], seed: int) -> dict[str, dict[str, Figure]]:
+def _figures(
+    asked: Asked, each: Mapping[str, np.ndarray], tasks: Sequence[str], seed: int
+) -> dict[str, dict[str, Figure]]:
     figures: dict[str, dict[str, Figure]] = {}
-    for task in (ALL, *dict.fromkeys(asked.tasks.tolist())):
+    for task in (ALL, *(task for task in tasks if task in asked.tasks)):
         rows = np.flatnonzero(asked.tasks == task) if task != ALL else np.arange(len(asked.tasks))
         measured = {name: numbers for name, numbers in each.items() if np.isfinite(numbers).any()}
         figures[task] = {n: metrics.mean(numbers[rows], asked.rows[rows], seed) for n, numbers in measured.items()}

@@ -27,6 +27,7 @@ _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; max-width: 70em; margin: 2em auto; padding: 0 1em; color: #222 }
 table { border-collapse: collapse } th, td { padding: .2em .8em; text-align: right; border-bottom: 1px solid #ddd }
 th:first-child, td:first-child { text-align: left } small { color: #666 } b { color: #05632f }
+td { white-space: nowrap }
 .bar { display: inline-block; height: .8em; background: #4a7ebb; vertical-align: baseline }
 .strip img { image-rendering: pixelated; height: 96px; margin: 1px } .strip { overflow-x: auto; white-space: nowrap }
 pre { background: #f4f4f4; padding: 1em; overflow-x: auto } svg { background: #fafafa; border: 1px solid #ddd }
