@@ -11,6 +11,7 @@ from conftest import stargan
 from stargan.config import ModelInfo
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
+from stargan.errors import DataError
 from stargan.evaluation import classifier, features, metrics, report, subjects
 from stargan.evaluation import measure as measuring
 from stargan.evaluation.classifier import Classifier
@@ -154,6 +155,20 @@ def test_one_table_and_a_page(measured: dict[str, Measured], subject: Subject, t
     assert "data:image/png;base64," in page
     assert not any(word in page for word in ("http://", "https://", "<script", "<b>none</b>"))
     assert "oracle" in report.overall(entries)
+
+
+def test_expressions_are_asked_of_neutral_faces() -> None:
+    names = ("angry", "neutral", "sad")
+    domains = Domains((LabelSet("faces", (Group(names, categorical=True),)),))
+    pixels, values = np.zeros((3, 8, 8, 3), np.uint8), np.eye(3, dtype=np.float32)
+    faces = Subject("faces", "test", (0,), "", (pixels, values), (pixels, values))
+    asked = measuring.ask(faces, protocol("expressions", domains))
+    assert asked.rows.tolist() == [1, 1]
+    assert asked.tasks.tolist() == ["angry", "sad"]
+    assert asked.wanted.tolist() == [[1, 0, 0], [0, 0, 1]]
+    angry = Subject("faces", "test", (0,), "", (pixels, values), (pixels[:1], values[:1]))
+    with pytest.raises(DataError, match="--protocol expressions asks nothing of any of these pictures"):
+        measuring.ask(angry, protocol("expressions", domains))
 
 
 # ---------------------------------------------------------------- metrics by hand

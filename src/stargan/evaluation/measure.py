@@ -9,6 +9,7 @@ import numpy as np
 from stargan import images
 from stargan.config import ModelInfo
 from stargan.domains import Domains
+from stargan.errors import DataError
 from stargan.evaluation import features, metrics
 from stargan.evaluation.metrics import Figure
 from stargan.evaluation.subjects import Subject, prepared
@@ -111,14 +112,20 @@ class Measured:
 
 
 def ask(subject: Subject, protocol: Protocol) -> Asked:
-    """Every task of every picture; tasks of data sets that the subject has no labels of are left out."""
+    """Every task of every picture; tasks of data sets that the subject has no labels of are left out.
+
+    Raises:
+        DataError: Nothing is asked of any picture: none is neutral, for example.
+    """
     found = [
         (task, row, wanted, dataset)
         for row, values in enumerate(subject.held[1])
         for task, wanted, dataset in protocol.targets(values)
         if dataset in subject.datasets
     ]
-    tasks, rows, wanted, datasets = zip(*found, strict=True) if found else ((), (), (), ())
+    if not found:
+        raise DataError(f"{subject.name}: --protocol {protocol.name} asks nothing of any of these pictures")
+    tasks, rows, wanted, datasets = zip(*found, strict=True)
     return Asked(np.array(tasks), np.array(rows, int), np.array(wanted, np.float32), np.array(datasets, int))
 
 
