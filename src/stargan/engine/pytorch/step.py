@@ -22,6 +22,7 @@ from stargan.modelfile import under
 LABELLER_LR = 1e-3  # plain supervised learning of a small network; falls with the schedule of the others
 G_UPDATES = "training/g_updates"
 ADAM_SLOTS = ("step", "exp_avg", "exp_avg_sq")
+PART_PIXELS = 2 * 128 * 128  # of the pictures that G's update takes together on a CPU
 GENERATE_BATCH = 32  # bounds the memory of `generate`
 
 
@@ -99,7 +100,8 @@ class PytorchEngine:
             + self.config.lambda_cls * terms["d_cls"]
             + self.config.lambda_gp * terms.get("d_gp", 0)
         )
-        self._update("discriminator", total, lr)
+        total.backward()
+        self._step("discriminator", lr)
         self._record(terms, d_total=total)
 
     def d_terms(
@@ -147,17 +149,24 @@ class PytorchEngine:
         """`g_step` on tensors; the arguments are those of `update_d`."""
         self._forget_gradients()
         self.discriminator.requires_grad_(False)  # D only passes gradients on here; its own are not computed
-        terms = self.g_terms(real, values, wanted, dataset)
-        total = terms["g_fake"] + self.config.lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
-        self._update("generator", total, lr)
+        sums: dict[str, Tensor] = {}
+        for part in self._parts(real):
+            share = len(real[part]) / len(real)
+            terms = self.g_terms(real[part], values[part], wanted[part], dataset)
+            total = terms["g_fake"] + self.config.lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
+            (share * total).backward()
+            for name, term in {**terms, "g_total": total}.items():
+                sums[name] = sums.get(name, 0) + share * term.detach()
+        self._step("generator", lr)
         self.discriminator.requires_grad_(True)
         self._update_mean()
 
         with self._autocast():
             logits = self.labeller(real)
         label_loss = losses.classification(logits.float(), values, self.heads[dataset])
-        self._update("labeller", label_loss, LABELLER_LR * lr / self.config.lr)
-        self._record(terms, g_total=total, labeller=label_loss)
+        label_loss.backward()
+        self._step("labeller", LABELLER_LR * lr / self.config.lr)
+        self._record(sums, labeller=label_loss)
 
     def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int) -> dict[str, Tensor]:
         """The unweighted terms of G's loss (eqs. 8, 6 and 7)."""
@@ -183,10 +192,20 @@ class PytorchEngine:
         for optimizer in self.optimizers.values():
             optimizer.zero_grad(set_to_none=True)
 
-    def _update(self, name: str, total: Tensor, lr: float) -> None:
-        total.backward()
+    def _step(self, name: str, lr: float) -> None:
         self.optimizers[name].param_groups[0]["lr"] = lr
         self.optimizers[name].step()
+
+    def _parts(self, images: Tensor) -> list[slice]:
+        """The batch in parts whose ways back are taken one after the other, on a CPU, where it costs nothing.
+
+        No picture's results depend on another's, and every term of G's loss is a mean over pictures, so the
+        gradients of the parts add up to those of the batch; only what is to be remembered becomes less.
+        """
+        count = len(images)
+        whole = self.config.plain or self.device.type != "cpu"
+        size = count if whole else max(1, PART_PIXELS // (images.shape[2] * images.shape[3]))
+        return [slice(start, start + size) for start in range(0, count, size)]
 
     @torch.no_grad()
     def _update_mean(self) -> None:
