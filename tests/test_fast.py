@@ -76,41 +76,47 @@ def test_norm_relu_conv(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
         assert apart(first, second) < 1e-5
 
 
-def check_gradients(plain: nn.Module, fast: nn.Module) -> None:
-    gradients = [[p.grad for p in network.parameters() if p.grad is not None] for network in (plain, fast)]
-    assert len(gradients[0]) == len(list(plain.parameters()))
-    floor = 1e-6 * max(float(gradient.norm()) for gradient in gradients[0])
-    for first, second in zip(*gradients, strict=True):
-        assert float((first - second).norm()) < 1e-4 * float(first.norm()) + floor
-
-
 @pytest.mark.parametrize("device", DEVICES)
 @pytest.mark.parametrize("mask", [False, True])
 @pytest.mark.parametrize("objective", ["wgan-gp", "dragan", "hinge"])
-def test_an_update(objective: Objective, mask: bool, device: Device) -> None:
-    """Gradients and weights after ten updates of both networks."""
+def test_ten_updates(objective: Objective, mask: bool, device: Device) -> None:
+    """Losses, gradients and weights of both networks, in float64.
+
+    In float32 Adam's first steps are the signs of gradients that are rounding noise, which no two ways of adding share.
+    """
     config = Config(
         image_size=(16, 16), width=16, blocks=2, d_layers=3, batch_size=2, objective=objective, mask=mask,
         device=device, precision="fp32", lr=1e-4,
     )  # fmt: skip
     engines = [PytorchEngine(replace(config, plain=plain), DOMAINS) for plain in (True, False)]
+    for engine in engines:
+        for network in (*engine.networks.values(), engine.mean_generator):
+            network.double()
     rng = np.random.default_rng(0)
-    for step in range(10):
-        pictures = rng.integers(0, 256, (2, 16, 16, 3), dtype=np.uint8)
-        labels, targets = (DOMAINS.labels(DOMAINS.random_values(rng, 2), 0) for _ in range(2))
-        for update in ("d_step", "g_step"):
-            for engine in engines:
-                getattr(engine, update)(pictures, labels, targets, 0, step=step, lr=config.lr)
-            if step == 0:
-                check_gradients(*(e.networks["discriminator" if update == "d_step" else "generator"] for e in engines))
+    for _ in range(10):
+        pictures = torch.from_numpy(rng.uniform(-1, 1, (2, 3, 16, 16))).to(engines[0].device)
+        labels, targets = (
+            torch.from_numpy(DOMAINS.labels(DOMAINS.random_values(rng, 2), 0)).double().to(engines[0].device)
+            for _ in range(2)
+        )
+        for engine in engines:
+            engine.update_d(pictures, labels, targets, 0, config.lr)
+        check_same(*(engine.discriminator for engine in engines))
+        for engine in engines:
+            engine.update_g(pictures, labels, targets, 0, config.lr)
+        check_same(*(engine.generator for engine in engines))
     plain, fast = (engine.losses() for engine in engines)
     assert plain.keys() == fast.keys()
-    for name, value in plain.items():
-        assert fast[name] == pytest.approx(value, rel=1e-3, abs=1e-4), name
-    for network in ("generator", "discriminator"):
-        for first, second in zip(*(engine.networks[network].parameters() for engine in engines), strict=True):
-            # Adam's step is the gradient's sign where the gradient is noise, so a few weights may drift by 2 lr a step.
-            assert float((first - second).detach().abs().mean()) < 0.1 * config.lr
+    assert fast == pytest.approx(plain, rel=1e-6)
+
+
+def check_same(plain: nn.Module, fast: nn.Module) -> None:
+    """Weights and gradients."""
+    for first, second in zip(plain.parameters(), fast.parameters(), strict=True):
+        assert first.grad is not None
+        assert second.grad is not None
+        assert apart(first.grad, second.grad) < 1e-8
+        assert apart(first.detach(), second.detach()) < 1e-8
 
 
 def test_the_fast_paths_are_taken() -> None:
