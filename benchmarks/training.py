@@ -30,9 +30,11 @@ from torch.utils.flop_counter import flop_registry
 from stargan import engine as engines
 from stargan.config import Config, Device, Precision
 from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.pytorch import networks
 from stargan.errors import ConfigError
 from stargan.images import scale
 from stargan.interop.official import from_official
+from stargan.modelfile import Arrays, under
 from stargan.recipes import recipe
 
 UPDATES = 5  # of D, for one of G
@@ -188,6 +190,14 @@ def train_ours(shape: Shape, plain: bool = False) -> None:
 # ---------------------------------------------------------------- do both compute the same?
 
 
+def weights(solver: Any) -> Arrays:
+    """The official networks' weights as they are now, by our names."""
+    nets = (solver.G, solver.D)
+    return from_official(*({name: tensor.cpu().numpy() for name, tensor in net.state_dict().items()} for net in nets))[
+        0
+    ]
+
+
 def check(official: Official, ours: Ours, shape: Shape) -> dict[str, float]:
     """Gives both the same weights and compares pictures, then the losses of one update of D and G.
 
@@ -198,8 +208,7 @@ def check(official: Official, ours: Ours, shape: Shape) -> dict[str, float]:
         ConfigError: In float32 on a CPU they differ by more than rounding explains.
     """
     solver = official.solver
-    states = ({name: value.cpu().numpy() for name, value in net.state_dict().items()} for net in (solver.G, solver.D))
-    ours.engine.load_weights(from_official(*states)[0])
+    ours.engine.load_weights(weights(solver))
     images, labels = shape.tensors()
     with torch.no_grad():
         expected = solver.G(images.to(solver.device), labels.to(solver.device)).cpu().numpy()
@@ -212,6 +221,9 @@ def check(official: Official, ours: Ours, shape: Shape) -> dict[str, float]:
     alpha = torch.rand(shape.batch, 1, 1, 1)
     real, values, wanted, alpha = (tensor.to(solver.device) for tensor in (images, labels, targets, alpha))
     ours.engine.update_d(real, values, wanted, 0, ours.config.lr, alpha)
+    # G's terms with the very D that theirs were taken with: Adam's first step is the gradient's sign, so where that is
+    # rounding noise two updated D differ by whole steps.
+    networks.from_arrays(ours.engine.discriminator, under(weights(solver), "discriminator"), "discriminator")
     ours.engine.update_g(real, values, wanted, 0, ours.config.lr)
     found = ours.engine.losses()
     losses = max(abs(found[name] - value) / max(1, abs(value)) for name, value in theirs.items())

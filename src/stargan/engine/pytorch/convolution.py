@@ -55,7 +55,7 @@ class _Product(torch.autograd.Function):
     def forward(ctx: Any, rows: Tensor, kernel: Tensor) -> Tensor:
         """(M, K) and (N, ...) to (M, N)."""
         ctx.save_for_backward(rows, kernel)
-        return rows.mm(kernel.flatten(1).t())
+        return _forward(rows, kernel)
 
     @staticmethod
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
@@ -74,7 +74,7 @@ class _Back(torch.autograd.Function):
     def forward(ctx: Any, gradient: Tensor, kernel: Tensor) -> Tensor:
         """(M, N) and (N, ...) to (M, K)."""
         ctx.save_for_backward(gradient, kernel)
-        return gradient.mm(kernel.flatten(1))
+        return _backward(gradient, kernel)
 
     @staticmethod
     def backward(ctx: Any, second: Tensor) -> tuple[Tensor | None, None]:
@@ -82,7 +82,20 @@ class _Back(torch.autograd.Function):
         gradient, kernel = ctx.saved_tensors
         if ctx.needs_input_grad[1] and not torch.is_grad_enabled():
             _accumulate(kernel, gradient, second)
-        return second.mm(kernel.flatten(1).t()) if ctx.needs_input_grad[0] else None, None
+        return _forward(second, kernel) if ctx.needs_input_grad[0] else None, None
+
+
+# The same product goes up to three times as fast with the long matrix on the left, except with very few rows (measured
+# with 1024 x 16 weights for each of 2048 channels and 4 to 64 rows).
+
+
+def _forward(rows: Tensor, kernel: Tensor) -> Tensor:
+    return kernel.flatten(1).mm(rows.t()).t()
+
+
+def _backward(gradient: Tensor, kernel: Tensor) -> Tensor:
+    matrix = kernel.flatten(1)
+    return gradient.mm(matrix) if len(gradient) < 16 else matrix.t().mm(gradient.t()).t()
 
 
 def _accumulate(kernel: Tensor, left: Tensor, right: Tensor) -> None:
