@@ -1,6 +1,5 @@
 """`stargan demo`: the whole of it in some minutes, on faces that it draws itself."""
 
-import math
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -12,6 +11,8 @@ from PIL import Image
 from stargan import images
 from stargan.config import Config
 from stargan.data import cartoons
+from stargan.errors import INTERRUPTED
+from stargan.evaluation import metrics
 from stargan.interop.export import export
 from stargan.progress import Progress
 from stargan.recipes import recipe
@@ -46,7 +47,7 @@ def run(out: Path, steps: int | None = None) -> int:
     result = loop.train(config, out / "run", resume=resume)
     if not result.finished:
         print(f"stopped after step {result.step}, with a checkpoint; the same command goes on")
-        return 130
+        return INTERRUPTED
     export(out / "run", out / "run" / "model.onnx", overwrite=True)
     model = load(out / "run" / "model.onnx")
 
@@ -89,7 +90,7 @@ def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[fl
         mask: For a model of several data sets: the mask vector to give it instead of the right one.
 
     Returns:
-        `psnr`: mean over pairs, in dB, of 10 log10(255^2 / mean squared difference) to the true translation;
+        `psnr`: mean over pairs, in dB, to the true translation, see `metrics.psnr`;
         `psnr_of_doing_nothing`: the same of the untouched picture; `hit`: share of requested changes that the
         model's labeller finds; `hit_in_truth`: the same in the true translations; `nearer`: share of translations
         that are nearer to the truth than to the source, over the pixels in which these two differ.
@@ -110,18 +111,12 @@ def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[fl
     to_truth = (np.abs(translated - truth) * differs).sum((1, 2, 3))
     to_source = (np.abs(translated - source) * differs).sum((1, 2, 3))
     return {
-        "psnr": _psnr(translated, truth),
-        "psnr_of_doing_nothing": _psnr(source, truth),
+        "psnr": float(metrics.psnr(translated, truth).mean()),
+        "psnr_of_doing_nothing": float(metrics.psnr(source, truth).mean()),
         "hit": float(domains.agree(model.values(translated), wanted)[asked].mean()),
         "hit_in_truth": float(domains.agree(model.values(truth), wanted)[asked].mean()),
         "nearer": float((to_truth < to_source).mean()),
     }
-
-
-def _psnr(first: np.ndarray, second: np.ndarray) -> float:
-    """Mean over pictures, in dB, of arrays in [-1, 1]; a picture without difference counts as half a gray level."""
-    error = np.maximum(np.square(first - second).mean((1, 2, 3)), (1 / 255) ** 2)
-    return float(np.mean(10 * np.log10(4 / error))) if len(error) else math.nan
 
 
 def _picture(model: Translator, pairs: Sequence[cartoons.Pair]) -> Image.Image:
