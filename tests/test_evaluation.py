@@ -6,29 +6,31 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import stargan
 
 from stargan.config import ModelInfo
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import DataError
-from stargan.evaluation import classifier, features, metrics, report, subjects
-from stargan.evaluation import measure as measuring
+from stargan.evaluation import classifier, distances, features, page, report, subjects, tasks
 from stargan.evaluation.classifier import Classifier
-from stargan.evaluation.measure import ALL, Measured
+from stargan.evaluation.definitions import DEFINITIONS
+from stargan.evaluation.distances import Space
+from stargan.evaluation.measure import Measured, measure
 from stargan.evaluation.subjects import Subject
+from stargan.evaluation.tasks import ALL
 from stargan.protocols import protocol
 
 HAIR = Group(cartoons.EXCLUSIVE)
 DOMAINS = Domains((LabelSet("cartoons", (HAIR, Group(("Eyeglasses",)), Group(("Wearing_Hat",)))),))
 INFO = ModelInfo(domains=DOMAINS, image_size=(32, 32))
-FACES = 10
+FACES = 16
+SINGLE = protocol("single", DOMAINS)
 
 
 class Fake:
     """A model that does one known thing."""
 
-    info, domains = INFO, DOMAINS
+    domains = DOMAINS
 
     def __init__(self, does: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         self.does = does
@@ -39,22 +41,24 @@ class Fake:
 
 @pytest.fixture(scope="module")
 def subject(cache_folder: Path) -> Subject:
-    return subjects.find("cartoons", INFO, split=None, limit=FACES, seed=0)
+    with pytest.MonkeyPatch.context() as patch:  # enough to tell those models apart, and quick
+        patch.setattr(subjects, "DRAWN", 500)
+        return subjects.find("cartoons", INFO, split=None, limit=FACES, seed=0)
 
 
 @pytest.fixture(scope="module")
 def judge(subject: Subject) -> Classifier:
     trained = Classifier(DOMAINS, (0,), 0)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(classifier, "STEPS", 250)
-        trained.fit(*subject.train, key=subject.key)
+        patch.setattr(classifier, "STEPS", 150)
+        patch.setattr(classifier, "LOOK", 50)
+        trained.fit(subject.pixels, subject.values, subject.train, subject.key)
     return trained
 
 
 def oracle(subject: Subject) -> Fake:
     """Knows each face by its pixels, in every look of it that it has drawn, and draws the true translation."""
-    sources = subjects.prepared(subject.held[0])
-    known = {picture.tobytes(): row for row, picture in enumerate(sources)}
+    known = {picture.tobytes(): row for row, picture in enumerate(subjects.prepared(subject.sources))}
     assert subject.truth is not None
     truth = subject.truth
 
@@ -62,7 +66,7 @@ def oracle(subject: Subject) -> Fake:
         found = []
         for image, label in zip(images, labels, strict=True):
             row = known[image.tobytes()]
-            drawn = truth(row, label[: DOMAINS.num_classes])
+            drawn = truth(row, label)
             assert drawn is not None
             made = subjects.prepared(drawn[None])[0]
             known[made.tobytes()] = row
@@ -70,6 +74,21 @@ def oracle(subject: Subject) -> Fake:
         return np.stack(found)
 
     return Fake(does)
+
+
+class Blind:
+    """A recogniser that knows faces by their mean colour, and finds none in the first picture."""
+
+    def __init__(self, first: np.ndarray) -> None:
+        self.first = first
+
+    def find(self, pixels: np.ndarray) -> object:
+        return None if np.array_equal(pixels, self.first) else "a face"
+
+    def describe(self, pixels: np.ndarray, faces: list[object]) -> np.ndarray:
+        found = pixels.mean((1, 2)) / 255
+        found[[face is None for face in faces]] = np.nan
+        return found
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +101,17 @@ def measured(subject: Subject, judge: Classifier) -> dict[str, Measured]:
         "shuffled": Fake(lambda images, labels: images[::-1].copy()),
         "noise": Fake(lambda images, labels: rng.uniform(-1, 1, images.shape).astype(np.float32)),
     }
-    plan = protocol("single", DOMAINS)
-    with pytest.MonkeyPatch.context() as patch:  # enough to tell these apart, and quick
-        patch.setattr(features, "SIDE", 64)
-        patch.setattr(measuring, "REFERENCES", 200)
-        reference = measuring.refer(subject, 0)
-        return {name: measuring.measure(model, subject, plan, judge, reference, 0) for name, model in models.items()}
+    recogniser = Blind(subject.sources[0])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(features, "SIDE", 48)
+        patch.setattr(distances, "REFERENCES", 200)
+        patch.setattr(subjects, "DRAWN", 500)
+        spaces = [Space("", features.pooled)] if features.installed() else []
+        references = [distances.refer(subject, space, 0) for space in spaces]
+        return {
+            name: measure(model, subject, SINGLE, judge, references, 0, recogniser)  # type: ignore[arg-type]
+            for name, model in models.items()
+        }
 
 
 def values(measured: dict[str, Measured], metric: str) -> dict[str, float]:
@@ -95,162 +119,156 @@ def values(measured: dict[str, Measured], metric: str) -> dict[str, float]:
 
 
 def test_the_classifier_is_worth_asking(measured: dict[str, Measured]) -> None:
-    assert measured["oracle"].real_error.value < 0.1
+    assert set(measured["oracle"].judge) == {", ".join(cartoons.EXCLUSIVE), "Eyeglasses", "Wearing_Hat"}
+    assert max(figure.value for figure in measured["oracle"].judge.values()) <= 0.15
+    assert measured["oracle"].figures[ALL]["real_error"].value < 0.1
 
 
 def test_error_and_kept(measured: dict[str, Measured]) -> None:
-    error, kept = values(measured, "error"), values(measured, "kept")
-    assert error["oracle"] < 0.15 < 0.75 < error["identity"]
+    error, hit, kept = (values(measured, name) for name in ("error", "hit", "kept"))
+    assert error["oracle"] < 0.15 < 0.8 < error["identity"]
+    assert all(hit[name] == pytest.approx(1 - error[name]) for name in measured)  # single changes: one label each
     assert min(error["constant"], error["noise"]) > 0.4
-    assert kept["identity"] > 0.9
+    assert kept["identity"] == values(measured, "real_kept")["oracle"] > 0.9
     assert kept["oracle"] > 0.85
-    assert max(kept["noise"], kept["constant"]) < min(kept["identity"], kept["oracle"])
+    assert max(kept["noise"], kept["constant"], kept["shuffled"]) < min(kept["identity"], kept["oracle"])
 
 
 def test_against_the_truth(measured: dict[str, Measured]) -> None:
-    for metric, better in (("truth_psnr", 1), ("truth_ssim", 1)):
-        found = {name: better * value for name, value in values(measured, metric).items()}
+    for metric in ("truth_psnr", "truth_ssim"):
+        found = values(measured, metric)
         assert found["oracle"] > found["identity"] > found["shuffled"]
         assert found["identity"] > max(found["constant"], found["noise"])
-    idle = values(measured, "idle_psnr")
-    assert idle["oracle"] == pytest.approx(values(measured, "truth_psnr")["identity"])
+    assert values(measured, "idle_psnr")["oracle"] == pytest.approx(values(measured, "truth_psnr")["identity"])
 
 
-def test_reconstruction_and_background(measured: dict[str, Measured]) -> None:
-    back, change = values(measured, "rec_l1"), values(measured, "background")
-    assert back["identity"] < 1e-6
-    assert back["oracle"] < 1e-6
-    assert change["identity"] < 1e-6
+def test_reconstruction_background_and_sharpness(measured: dict[str, Measured]) -> None:
+    back, change, sharp = (values(measured, name) for name in ("rec_l1", "background", "sharpness"))
+    assert max(back["identity"], back["oracle"], change["identity"]) < 1e-6
     assert change["oracle"] < min(change[name] for name in ("constant", "noise", "shuffled"))
     assert back["noise"] > back["constant"] > 0.1
-    assert values(measured, "sharpness")["noise"] > 2 > 0.5 > values(measured, "sharpness")["constant"]
+    assert sharp["identity"] == pytest.approx(1)
+    assert sharp["noise"] > 2 > 0.5 > sharp["constant"]
+
+
+def test_identity(measured: dict[str, Measured]) -> None:
+    found = values(measured, "identity")
+    assert found["identity"] < 1e-6 < found["oracle"] < min(found["constant"], found["shuffled"], found["noise"])
+    assert values(measured, "stranger")["identity"] > found["oracle"]
+    without = np.isnan(measured["oracle"].each["identity"])
+    assert set(measured["oracle"].rows[without]) == {0}  # the picture in which no face was found
 
 
 @pytest.mark.skipif(not features.installed(), reason="stargan[evaluate] is not installed")
 def test_distances_in_features(measured: dict[str, Measured]) -> None:
-    kid = values(measured, "kid")
-    assert kid["oracle"] < 0.2 * min(kid["constant"], kid["noise"])
-    far = values(measured, "truth_perceptual")
+    kid, far = values(measured, "kid"), values(measured, "truth_perceptual")
+    assert kid["oracle"] < kid["identity"] < min(kid["constant"], kid["noise"])
+    assert kid["identity"] == pytest.approx(values(measured, "idle_kid")["oracle"])
     assert far["oracle"] < 1e-6 < far["identity"] < min(far["constant"], far["noise"], far["shuffled"])
-    real = measured["oracle"].real_kid
-    assert real is not None
-    assert real.low < 5 < kid["noise"]
-
-
-def test_one_table_and_a_page(measured: dict[str, Measured], subject: Subject, tmp_path: Path) -> None:
-    entries = [
-        report.Entry(name, {"recipe": "<b>none</b>"}, subject, found, {"g_rec": ([0, 50], [1.0, 0.5])})
-        for name, found in measured.items()
+    real = measured["oracle"].figures[ALL]["real_kid"]
+    assert real.low < kid["oracle"] < kid["identity"]
+    by_task = [
+        figures["kid"].value for task, figures in measured["noise"].figures.items() if task != ALL and "kid" in figures
     ]
-    report.write(tmp_path, entries, {"data": "cartoons", "seed": 0})
-    told = json.loads((tmp_path / "report.json").read_text())
+    assert kid["noise"] == pytest.approx(np.mean(by_task))
+    assert "fewer than 2048" in measured["oracle"].skipped["fid"]
+
+
+def test_what_is_not_measured_has_a_reason(subject: Subject, judge: Classifier) -> None:
+    few = Subject("few", "test", (0,), "", subject.pixels, subject.values, subject.train, subject.held[:2])
+    found = measure(Fake(lambda images, labels: images), few, SINGLE, judge, [], 0)
+    assert {"identity", "truth_...", "inception_kid, inception_fid"} <= set(found.skipped)
+    assert not {"identity", "truth_psnr", "kid", "fid"} & set(found.figures[ALL])
+
+
+def test_one_table_and_a_page(measured: dict[str, Measured]) -> None:
+    curves = {"d_real": ([0.0, 50.0], [-1.0, 0.5]), "g_rec": ([0.0], [1.0])}
+    entries = [report.Entry(name, {"recipe": "<b>none</b>"}, found, None, curves) for name, found in measured.items()]
+    told = json.loads(report.dumps(entries, {"data": "cartoons", "seed": 0}))
+    assert (told["format"], told["seed"]) == ("stargan-report-1", 0)
     assert set(told["models"]) == set(measured)
     for model in told["models"].values():
-        assert set(model["figures"]) == {ALL, *protocol("single", DOMAINS).tasks}
+        assert set(model["figures"]) == {ALL, *SINGLE.tasks}
         for figures in model["figures"].values():
             for name, figure in figures.items():
                 assert name in told["definitions"]
+                assert figure["count"] >= 0
                 assert figure["low"] is None or figure["low"] <= figure["value"] <= figure["high"]
-    page = (tmp_path / "report.html").read_text()
-    assert "data:image/png;base64," in page
-    assert not any(word in page for word in ("http://", "https://", "<script", "<b>none</b>"))
+    shown = page.render(entries, {"data": "cartoons", "seed": 0})
+    for metric, meant in DEFINITIONS.items():
+        ranked = meant.ranks and metric in measured["oracle"].each
+        assert shown.count(f"Pictures by {metric} ") == ranked * len(measured)
+    assert shown.count("<polyline") == 2 * len(measured)
+    assert not any(word in shown for word in ("http://", "https://", "<script", "<link", "<b>none</b>"))
     assert "oracle" in report.overall(entries)
+
+
+# ---------------------------------------------------------------- what is asked
 
 
 def test_expressions_are_asked_of_neutral_faces() -> None:
     names = ("angry", "neutral", "sad")
     domains = Domains((LabelSet("faces", (Group(names, categorical=True),)),))
-    pixels, values = np.zeros((3, 8, 8, 3), np.uint8), np.eye(3, dtype=np.float32)
-    faces = Subject("faces", "test", (0,), "", (pixels, values), (pixels, values))
-    asked = measuring.ask(faces, protocol("expressions", domains))
+    plan = protocol("expressions", domains)
+    pixels, shown, rows = np.zeros((3, 8, 8, 3), np.uint8), np.eye(3, dtype=np.float32), np.arange(3)
+    faces = Subject("faces", "test", (0,), "", pixels, shown, rows, rows)
+    asked = tasks.ask(faces, plan, domains)
     assert asked.rows.tolist() == [1, 1]
     assert asked.tasks.tolist() == ["angry", "sad"]
     assert asked.wanted.tolist() == [[1, 0, 0], [0, 0, 1]]
-    angry = Subject("faces", "test", (0,), "", (pixels, values), (pixels[:1], values[:1]))
+    assert asked.changed.tolist() == [[True], [True]]
+    assert not asked.others.any()
+    angry = Subject("faces", "test", (0,), "", pixels, shown, rows, rows[:1])
     with pytest.raises(DataError, match="--protocol expressions asks nothing of any of these pictures"):
-        measuring.ask(angry, protocol("expressions", domains))
+        tasks.ask(angry, plan, domains)
 
 
-# ---------------------------------------------------------------- metrics by hand
+def test_judgement_by_hand() -> None:
+    domains = Domains((LabelSet("faces", (Group(("A",)), Group(("B",)), Group(("C",)))),))
+    shown = np.array([[0, 0, 1]], np.float32)
+    subject = Subject("faces", "test", (0,), "", np.zeros((1, 8, 8, 3), np.uint8), shown, np.arange(1), np.arange(1))
+    asked = tasks.ask(subject, protocol("single", domains), domains)
+    assert asked.order == ("A", "B", "C=0")
+    found = np.array([[1, 0, 0], [0, 0, 1], [1, 1, 0]], np.float32)  # A: C lost; B: not found; C: all else lost
+    counted = tasks.judged(domains, asked, found, np.repeat([[1, 0, 1]], 3, 0), np.repeat(shown, 3, 0))
+    assert counted["error"].tolist() == [0, 1, 0]
+    assert counted["hit"].tolist() == [1, 0, 1]
+    assert counted["kept"].tolist() == [0.5, 1, 0]
+    assert counted["real_error"].tolist() == [1, 0, 0]  # it sees A in the source, too
+    assert counted["real_kept"].tolist() == [1, 0.5, 0.5]
 
 
-def test_two_pictures_by_hand() -> None:
-    first, second = np.zeros((1, 3, 16, 16), np.float32), np.full((1, 3, 16, 16), 0.2, np.float32)
-    assert metrics.l1(first, second) == pytest.approx(0.2)
-    assert metrics.psnr(first, second) == pytest.approx(20.0)  # 10 log10(4 / 0.04)
-    assert metrics.psnr(first, first) == pytest.approx(20 * np.log10(255))
-    assert metrics.ssim(first, first) == pytest.approx(1.0)
-    c1 = 0.02**2
-    assert metrics.ssim(first, second) == pytest.approx(c1 / (0.04 + c1))  # flat pictures: only the means differ
-    checks = (np.indices((16, 16)).sum(0)[None] % 2 * 2 - 1) * np.ones((1, 3, 16, 16), np.float32)
-    assert metrics.ssim(checks, -checks) < 0
-    assert metrics.sharpness(checks) == pytest.approx(np.array([64.0]), rel=1e-3)  # +-8 everywhere
-    assert metrics.sharpness(second) == pytest.approx(0.0, abs=1e-9)
+def test_real_pictures_of_the_target_domain() -> None:
+    domains = Domains((LabelSet("faces", (Group(("A", "B")), Group(("Male",)))),))
+    shown = np.array([[1, 0, 0], [0, 0, 1]], np.float32)
+    subject = Subject("faces", "test", (0,), "", np.zeros((2, 8, 8, 3), np.uint8), shown, np.arange(2), np.arange(2))
+    asked = tasks.ask(subject, protocol("single", domains), domains)
+    numbers = dict(asked.each())
+    real = np.array([[0, 1, 0], [0, 1, 1], [1, 0, 1], [0, 0, 0]], np.float32)
+    assert tasks.alike(domains, asked, numbers["B"], real).tolist() == [0, 1]
+    assert tasks.alike(domains, asked, numbers["Male"], real).tolist() == [1, 2]
+    assert tasks.alike(domains, asked, numbers["Male=0"], real).tolist() == [0, 3]
 
 
-def test_background_looks_only_there() -> None:
-    first = np.zeros((1, 3, 20, 20), np.float32)
-    inner, outer = first.copy(), first.copy()
-    inner[:, :, 5:15, 5:15] = 1
-    outer[:, :, :, 0] = 1
-    assert metrics.background(first, inner) == 0
-    assert metrics.background(first, outer) > 0.2
+# ---------------------------------------------------------------- the classifier
 
 
-def test_sets_by_hand() -> None:
+def test_the_classifier_is_trained_once(subject: Subject, judge: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "STEPS", 150)
+    monkeypatch.setattr(classifier, "LOOK", 50)
+    monkeypatch.setattr(Classifier, "_train", lambda *_: pytest.fail("trained again"))
+    again = Classifier(DOMAINS, (0,), 0)
+    again.fit(subject.pixels, subject.values, subject.train, subject.key)
+    pictures = subjects.prepared(subject.sources)
+    assert np.array_equal(again.decide(pictures), judge.decide(pictures))
+
+
+def test_the_classifier_stops_when_it_learns_no_more(monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> None:
+    monkeypatch.setattr(classifier, "LOOK", 1)
+    monkeypatch.setattr(classifier, "BATCH", 4)
+    looks = iter(range(100))
+    monkeypatch.setattr(Classifier, "_error", lambda *_: min(0.5, 0.5 + next(looks)))
     rng = np.random.default_rng(0)
-    same = [rng.normal(size=(300, 8)) for _ in range(2)]
-    apart = same[1] + 1
-    near, far = metrics.kid(same[0], same[1], 0), metrics.kid(same[0], apart, 0)
-    assert near.low < 0 < near.high  # unbiased: nothing is found where nothing is
-    assert far.low > near.high
-    assert metrics.fid(same[0], same[0]) == pytest.approx(0, abs=1e-6)
-    assert metrics.fid(same[0], same[0] + 2) == pytest.approx(32)  # 8 dimensions, means 2 apart
-    assert np.isnan(metrics.kid(same[0][:3], apart, 0).value)
-
-
-def test_intervals_hold_the_mean_as_often_as_they_say() -> None:
-    rng = np.random.default_rng(0)
-    held = 0
-    for seed in range(200):
-        figure = metrics.mean(rng.normal(size=60), np.arange(60), seed)
-        held += figure.low <= 0 <= figure.high
-    assert 180 <= held <= 198
-    alone = metrics.mean(np.arange(20.0), np.arange(20), 0)
-    together = metrics.mean(np.repeat(np.arange(20.0), 3), np.repeat(np.arange(20), 3), 0)
-    assert together.high - together.low == pytest.approx(alone.high - alone.low)  # copies add no certainty
-    assert np.isnan(metrics.mean(np.array([np.nan]), np.zeros(1, int), 0).value)
-
-
-# ---------------------------------------------------------------- the command
-
-
-def test_the_command(run: Path, colours: Path, tmp_path: Path) -> None:
-    out = tmp_path / "report"
-    done = stargan("evaluate", run, run / "model.onnx", "--data", colours, "--limit", "6", "--out", out, timeout=300)
-    assert done.returncode == 0, done.stderr
-    told = json.loads((out / "report.json").read_text())
-    assert set(told["models"]) == {"tiny", "model.onnx"}
-    figures = [model["figures"]["all"]["rec_l1"]["value"] for model in told["models"].values()]
-    assert figures[0] == pytest.approx(figures[1], abs=1e-3)  # one is the other as another file
-    assert "polyline" in (out / "report.html").read_text()
-    again = stargan("evaluate", run, "--data", colours, "--out", out)
-    assert again.returncode == 2
-    assert "exists; say --overwrite" in again.stderr
-
-
-def test_wrong_input_gets_one_line(run: Path, colours: Path, tmp_path: Path) -> None:
-    for arguments, said in (
-        (["/no/model.onnx", "--data", colours], "/no/model.onnx: no such model"),
-        ([run, "--data", "/no/data"], "/no/data: no such file or folder"),
-        ([run, "--data", "cartoons"], "--data cartoons: the model is for 16x16 pictures with"),
-        ([run, "--data", colours, "--protocol", "singel"], "--protocol singel: unknown; did you mean single?"),
-        ([run, "--data", colours, "--protocol", "celeba"], "does not know Blond_Hair"),
-        ([run, "--data", colours, "--split", "tset"], "--split tset: must be train, val or test"),
-        ([run, "--data", colours, "--limit", "1"], "--limit 1: must be at least 2"),
-    ):
-        done = stargan("evaluate", *arguments, "--out", tmp_path / "x")  # type: ignore[arg-type]
-        assert done.returncode == 2, done.stderr
-        assert said in done.stderr
-        assert "Traceback" not in done.stderr
-    assert not (tmp_path / "x").exists()
+    pixels, shown = rng.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8), DOMAINS.random_values(rng, 20)
+    Classifier(DOMAINS, (0,), 0).fit(pixels, shown, np.arange(20), "nothing to learn")
+    assert next(looks) == 1 + classifier.PATIENCE

@@ -60,7 +60,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "jax": (),
     "onnx": ("interop",),
     "onnxscript": ("interop",),
-    "onnxruntime": ("interop", "translate"),
+    "onnxruntime": ("interop", "translate", "evaluation"),
     "fastapi": ("web",),
     "uvicorn": ("web",),
 }

@@ -1,16 +1,27 @@
 """`stargan evaluate`."""
 
+import contextlib
 import dataclasses
 import json
+import math
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
 from stargan.errors import ConfigError, ModelError, require
+from stargan.modelfile import write_bytes
 from stargan.options import parse
-from stargan.protocols import protocol
-from stargan.translate import load
+from stargan.protocols import Protocol, protocol
+from stargan.translate import Translator, load
+
+if TYPE_CHECKING:  # they load PyTorch
+    from stargan.evaluation.distances import Space
+    from stargan.evaluation.pairs import Pair
+    from stargan.evaluation.report import Entry
+    from stargan.evaluation.subjects import Subject
+
+REPORTS = ("report.json", "report.html")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,8 +33,11 @@ class Options:
         data: A data set as for stargan train, or cartoons: drawn faces, whose true translations are known.
         out: Folder for the report.
         protocol: What is asked of each picture: single (every change), celeba (the paper's seven tasks), expressions.
-        split: Part of the data: train, val or test; by default test, or val where there is none.
+        split: Part of the data: train, val, test or all; by default test, or val where there is none.
         limit: At most so many pictures.
+        pairs: Folder with pictures, their true translations and a pairs.csv: source,truth,target.
+        groups: Labels of the data, of the model or not; figures are told for sources with and without each.
+        inception: Feature network of papers as an .onnx file, for their FID.
         seed: Of the choice of pictures, of the classifier and of the intervals.
         max_bad: How many unreadable pictures are left out.
         overwrite: Replace a report that exists.
@@ -33,8 +47,11 @@ class Options:
     data: str
     out: Path
     protocol: str = "single"
-    split: str | None = None
+    split: Annotated[str | None, tyro.conf.arg(metavar="PART")] = None
     limit: int = 500
+    pairs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
+    groups: tuple[str, ...] = ()
+    inception: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     seed: int = 0
     max_bad: int = 10
     overwrite: bool = False
@@ -44,70 +61,136 @@ def run(arguments: list[str]) -> int:
     """Runs the command and returns its exit code."""
     options = parse(Options, arguments, "evaluate")
     _check(options)
-    models = [load(path) for path in options.models]  # before anything is computed
-    plans = [protocol(options.protocol, model.domains) for model in models]
     require("torch", "evaluate", "train the classifier that judges")
-    from stargan.evaluation import features, report, subjects
-    from stargan.evaluation.classifier import Classifier
-    from stargan.evaluation.measure import Reference, measure, refer
+    from stargan.evaluation import page, pairs, report
 
-    if not features.installed():
-        print("without KID and perceptual distances, which need: pip install 'stargan[evaluate]'")
-    entries: list[report.Entry] = []
-    references: dict[str, Reference | None] = {}
-    for name, path, model, plan in zip(_names(options.models), options.models, models, plans, strict=True):
-        subject = subjects.find(
-            options.data,
-            model.info,
-            split=options.split,
-            limit=options.limit,
-            seed=options.seed,
-            max_bad=options.max_bad,
-        )
-        judge = Classifier(model.domains, subject.datasets, options.seed)
-        judge.fit(*subject.train, key=subject.key)
+    # What can be wrong is found first, then what takes minutes is done.
+    known = pairs.read(options.pairs) if options.pairs else []
+    spaces = _spaces(options.inception)
+    cases = _cases(options, known)
+    entries = _measured(cases, known, spaces, options.seed)
+    settings = _settings(options, cases[0].subject)
+    written = (report.dumps(entries, settings), page.render(entries, settings))
+    for name, content in zip(REPORTS, written, strict=True):
+        write_bytes(options.out / name, content.encode())
+    print(report.overall(entries))
+    print(f"report: {options.out / REPORTS[1]}")
+    return 0
+
+
+@dataclasses.dataclass(frozen=True)
+class _Case:
+    """One model, what is asked of it, and the pictures for it."""
+
+    path: Path
+    model: Translator
+    plan: Protocol
+    subject: "Subject"
+
+
+def _spaces(inception: Path | None) -> "list[Space]":
+    from stargan.evaluation import features
+    from stargan.evaluation.definitions import INCEPTION
+    from stargan.evaluation.distances import Space
+
+    spaces = [Space("", features.pooled)] if features.installed() else []
+    if inception:
+        spaces.append(Space(INCEPTION, features.Inception(inception).pooled))
+    return spaces
+
+
+def _cases(options: Options, known: "list[Pair]") -> list[_Case]:
+    from stargan.evaluation import pairs, subjects, tasks
+
+    models = [load(path) for path in options.models]
+    plans = [protocol(options.protocol, model.domains) for model in models]
+    for model in models:
+        pairs.check(known, model)
+    chosen = {name: getattr(options, name) for name in ("split", "limit", "seed", "max_bad", "groups")}
+    cases = []
+    for path, model, plan in zip(options.models, models, plans, strict=True):
+        cases.append(_Case(path, model, plan, subjects.find(options.data, model.info, **chosen)))
+        tasks.ask(cases[-1].subject, plan, model.domains)
+    return cases
+
+
+def _measured(cases: list[_Case], known: "list[Pair]", spaces: "list[Space]", seed: int) -> "list[Entry]":
+    from stargan.evaluation import distances, identity, pairs
+    from stargan.evaluation.classifier import Classifier
+    from stargan.evaluation.measure import measure
+    from stargan.evaluation.report import Entry
+
+    recogniser = identity.Recogniser() if identity.installed() else None
+    references: dict[str, list[distances.Reference]] = {}
+    entries = []
+    for name, case in zip(_names([case.path for case in cases]), cases, strict=True):
+        subject = case.subject
+        judge = Classifier(case.model.domains, subject.datasets, seed)
+        judge.fit(subject.pixels, subject.values, subject.train, subject.key)
         if subject.key not in references:
-            references[subject.key] = refer(subject, options.seed)
-        measured = measure(model, subject, plan, judge, references[subject.key], options.seed)
-        entries.append(report.Entry(name, json.loads(model.info.dumps()), subject, measured, _curves(path)))
+            references[subject.key] = [distances.refer(subject, space, seed) for space in spaces]
+        found = measure(case.model, subject, case.plan, judge, references[subject.key], seed, recogniser)
+        truths = pairs.measure(case.model, known, seed) if known else None
+        about = {"What the model says": json.loads(case.model.info.dumps()), **_config(case.path)}
+        entries.append(Entry(name, about, found, truths, _curves(case.path)))
+    return entries
+
+
+def _settings(options: Options, subject: "Subject") -> dict[str, Any]:
     settings = {
-        "data": entries[0].subject.name,
-        "split": entries[0].subject.split,
-        "pictures": len(entries[0].subject.held[0]),
+        "data": subject.name,
+        "split": subject.split,
+        "pictures": len(subject.held),
         "protocol": options.protocol,
         "seed": options.seed,
-        "interval": "95 %, bootstrap over pictures",
+        "interval": "95 %, bootstrap over pictures; of kid and fid from half samples",
     }
-    written = report.write(options.out, entries, settings)
-    print(report.overall(entries))
-    print(f"report: {written[-1]}")
-    return 0
+    if options.pairs:
+        settings["pairs"] = str(options.pairs)
+    if options.inception:
+        settings["inception"] = str(options.inception)
+    if subject.split in ("train", "all"):
+        settings["remark"] = "the classifier, kid and perhaps the models have seen these pictures: too good a view"
+    return settings
 
 
 def _check(options: Any) -> None:
     if not options.models:
         raise ConfigError("say which model to measure")
-    if options.split not in (None, "train", "val", "test"):
-        raise ConfigError(f"--split {options.split}: must be train, val or test")
+    if len({path.resolve() for path in options.models}) < len(options.models):
+        raise ConfigError("the same model is named twice")
+    if options.split not in (None, "train", "val", "test", "all"):
+        raise ConfigError(f"--split {options.split}: must be train, val, test or all")
     for name, low in (("limit", 2), ("seed", 0)):
         if getattr(options, name) < low:
             raise ConfigError(f"--{name} {getattr(options, name)}: must be at least {low}")
-    for name in ("report.json", "report.html"):
+    if options.out.exists() and not options.out.is_dir():
+        raise ConfigError(f"--out {options.out}: is a file; must be a folder")
+    for name in REPORTS:
         if (options.out / name).exists() and not options.overwrite:
             raise ModelError(f"{options.out / name}: exists; say --overwrite to replace it, or another --out")
 
 
-def _names(paths: tuple[Path, ...]) -> list[str]:
+def _names(paths: list[Path]) -> list[str]:
     """Short names, all different."""
     short = [path.resolve().name for path in paths]
     return [name if short.count(name) == 1 else str(path) for name, path in zip(short, paths, strict=True)]
 
 
-def _curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
-    """The losses of a run folder by name: steps and values."""
-    from stargan.evaluation.report import CURVES
+def _config(path: Path) -> dict[str, Any]:
+    """The settings of a run folder."""
+    file = path / "config.json"
+    return {"Configuration of its run": json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
 
+
+def _curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
+    """The figures of a run folder by name: steps and values."""
     stats = path / "stats.jsonl"
-    rows = [json.loads(line) for line in stats.read_text(encoding="utf-8").splitlines()] if stats.is_file() else []
-    found = {name: [(row["step"], row[name]) for row in rows if row.get(name) is not None] for name in CURVES}
-    return {name: ([s for s, _ in points], [v for _, v in points]) for name, points in found.items() if points}
+    points: dict[str, list[tuple[float, float]]] = {}
+    for line in stats.read_text(encoding="utf-8").splitlines() if stats.is_file() else []:
+        with contextlib.suppress(ValueError, AttributeError, KeyError):  # a killed run may have left half a line
+            row = json.loads(line)
+            for name, value in row.items():
+                if name not in ("step", "lr", "steps_per_second") and value is not None and math.isfinite(value):
+                    points.setdefault(name, []).append((row["step"], value))
+    return {name: ([s for s, _ in found], [v for _, v in found]) for name, found in points.items()}

@@ -14,14 +14,16 @@ from stargan.data.cache import default_folder
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses
 from stargan.errors import require
-from stargan.images import scale
+from stargan.evaluation.subjects import prepared
 from stargan.modelfile import write_bytes
 from stargan.progress import Progress
 
 SIDE = 64  # pixels it sees; larger pictures are scaled down
-STEPS, BATCH, LR = 1000, 64, 2e-3
+STEPS, BATCH, LR = 3000, 64, 2e-3  # steps at most
+LOOK, PATIENCE = 100, 3  # steps between looks at pictures set aside, and how many may bring nothing better
+ASIDE = 1000  # pictures set aside for that, or a tenth
 WIDTHS = (24, 48, 96, 192)
-VERSION = 1  # of all above; kept weights of another one are not used
+VERSION = 2  # of all above; kept weights of another one are not used
 
 
 class Classifier:
@@ -35,18 +37,20 @@ class Classifier:
 
     def __init__(self, domains: Domains, datasets: tuple[int, ...], seed: int = 0) -> None:
         self.domains = domains
+        self.datasets = datasets
         self.heads = [head for index in datasets for head in domains.heads(index)]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network = _network(domains.num_classes)
         self.seed = seed
 
-    def fit(self, pixels: np.ndarray, values: np.ndarray, key: str) -> None:
+    def fit(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, key: str) -> None:
         """Trains, or finds that this was done before.
 
         Args:
-            pixels: (N, H, W, 3) uint8, real pictures of the training part.
+            pixels: (N, H, W, 3) uint8, real pictures.
             values: (N, C) what they show.
+            rows: Which of them are of the training part.
             key: Stands for the pictures; kept weights are found by it.
         """
         library = require("safetensors.torch", "train", "keep a classifier")
@@ -54,32 +58,58 @@ class Classifier:
         if path.is_file():
             self.network.load_state_dict(library.load_file(path))
         else:
-            self._train(pixels, values)
+            self._train(pixels, values, rows)
             write_bytes(path, library.save(self.network.state_dict()))
         self.network.eval()
 
     def _path(self, key: str) -> Path:
-        settings = [VERSION, key, self.seed, STEPS, self.domains.to_json(), [vars(head) for head in self.heads]]
+        settings = [VERSION, key, self.seed, STEPS, LOOK, self.domains.to_json(), [vars(head) for head in self.heads]]
         digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
         return default_folder() / f"classifier-{digest[:24]}.safetensors"
 
-    def _train(self, pixels: np.ndarray, values: np.ndarray) -> None:
-        optimizer = torch.optim.AdamW(self.network.parameters(), LR, weight_decay=1e-2)
-        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, STEPS)
+    def _train(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray) -> None:
+        """Until the error on pictures set aside falls no more, the rate falling with it; the best weights are kept."""
         rng = np.random.default_rng(self.seed)
-        self.network.train()
+        aside, rows = np.split(rng.permutation(rows), [min(ASIDE, len(rows) // 10)])
+        aside = aside if len(aside) else rows
+        optimizer = torch.optim.AdamW(self.network.parameters(), LR, weight_decay=1e-2)
+        best, kept, worse = np.inf, self._weights(), 0
         with Progress("train the classifier", STEPS, "steps") as progress:
-            for step in range(STEPS):
-                rows = np.sort(rng.integers(0, len(pixels), BATCH))
-                batch = _scaled(scale(pixels[rows].astype(np.float32)).transpose(0, 3, 1, 2))
+            for step in range(1, STEPS + 1):
+                self.network.train()
+                chosen = np.sort(rng.choice(rows, BATCH))
+                batch = _scaled(prepared(pixels[chosen]))
                 flipped = torch.from_numpy(rng.random(BATCH) < 0.5)
                 batch = torch.where(flipped[:, None, None, None], batch.flip(3), batch)
-                loss = losses.classification(self.network(batch), torch.from_numpy(values[rows]), self.heads)
+                loss = losses.classification(self.network(batch), torch.from_numpy(values[chosen]), self.heads)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
-                schedule.step()
-                progress.update(step + 1)
+                progress.update(step, f"error {best:.1%}" if step > LOOK else "")
+                if step % LOOK and step < STEPS:
+                    continue
+                error = self._error(pixels, values, aside)
+                if error < best:
+                    best, kept, worse = error, self._weights(), 0
+                else:
+                    self.network.load_state_dict(kept)
+                    worse += 1
+                    optimizer.param_groups[0]["lr"] *= 0.3
+                if worse == PATIENCE or best == 0:
+                    progress.total = step  # that was all
+                    break
+        self.network.load_state_dict(kept)
+
+    def _weights(self) -> dict[str, Tensor]:
+        return {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
+
+    def _error(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray) -> float:
+        """Share of the groups of labels that it gets wrong."""
+        self.network.eval()
+        parts = np.array_split(np.sort(rows), max(1, len(rows) // 256))  # pixels may be on disk
+        found = np.concatenate([self.decide(prepared(pixels[part])) for part in parts])
+        own = [owner in self.datasets for owner, _, _ in self.domains.groups()]
+        return float(1 - self.domains.agree(found, values[np.sort(rows)])[:, own].mean())
 
     @torch.inference_mode()
     def decide(self, pictures: np.ndarray) -> np.ndarray:

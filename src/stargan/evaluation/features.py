@@ -1,10 +1,12 @@
 """Features of an ImageNet network whose weights come in a package: EfficientNet-lite0 (Tan & Le 2019).
 
-Distances in these features compare with each other only: they are never the paper's FID, whose network is Inception.
+Distances in these features compare with each other only: they are never the FID of papers, whose network is
+Inception-v3. Who has that network as an .onnx file can have it used beside.
 """
 
 from collections.abc import Iterator
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -12,9 +14,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stargan.errors import require
+from stargan.errors import ModelError, require
 
 NAME = "EfficientNet-lite0"
+INCEPTION_SIDE = 299  # pixels that the network of papers is given
 SIDE = 128  # pixels that it is given; its weights are of 224, but a smaller picture costs a third and has no more in it
 STAGES = (1, 3, 5, 8, 15)  # blocks after which perceptual distance looks, one for each resolution
 BATCH = 32
@@ -77,3 +80,36 @@ def _prepared(pictures: np.ndarray) -> Iterator[Tensor]:
     for start in range(0, len(pictures), BATCH):
         part = torch.from_numpy(np.ascontiguousarray(pictures[start : start + BATCH], np.float32))
         yield (F.interpolate(part, (SIDE, SIDE), mode="bilinear", antialias=True) / 2 + 0.5 - MEAN) / SPREAD
+
+
+class Inception:
+    """A feature network of the user's own, in an .onnx file, which holds no code: run by ONNX Runtime.
+
+    Args:
+        path: It takes (N, 3, 299, 299) float32 in [-1, 1], RGB, and gives (N, D) float32. For figures that compare
+            with papers it is Inception-v3 with the weights of the original FID, up to its last pooling: D = 2048.
+
+    Raises:
+        ModelError: It cannot be loaded, or is not of that form.
+    """
+
+    def __init__(self, path: Path) -> None:
+        import onnxruntime
+
+        options = onnxruntime.SessionOptions()
+        options.log_severity_level = 3
+        try:
+            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            (self._input,) = self._session.get_inputs()
+            tried = self._session.run(None, {self._input.name: np.zeros((2, 3, INCEPTION_SIDE, INCEPTION_SIDE), "f4")})
+        except Exception as error:  # ONNX Runtime raises its own unrelated classes
+            said = str(error).splitlines()[0]
+            raise ModelError(f"--inception {path}: does not take (N, 3, 299, 299) float32 ({said})") from error
+        if tried[0].ndim != 2 or len(tried[0]) != 2:
+            raise ModelError(f"--inception {path}: gives {tried[0].shape} for two pictures; must be (2, D)")
+
+    def pooled(self, pictures: np.ndarray) -> np.ndarray:
+        """(N, 3, H, W) float32 in [-1, 1] to (N, D)."""
+        whole = F.interpolate(torch.from_numpy(pictures), (INCEPTION_SIDE, INCEPTION_SIDE), mode="bilinear")
+        parts = [self._session.run(None, {self._input.name: part.numpy()})[0] for part in whole.split(BATCH)]
+        return np.concatenate(parts)

@@ -1,6 +1,6 @@
-"""Figures of pictures and of sets of pictures, as pure functions of arrays.
+"""Figures of pairs of pictures, and their means with intervals, as pure functions of arrays.
 
-Pictures are (N, 3, H, W) float32 in [-1, 1]; features are (N, D).
+Pictures are (N, 3, H, W) float32 in [-1, 1].
 """
 
 from dataclasses import dataclass
@@ -8,9 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 
 WINDOW = 11  # of SSIM, in pixels, with a standard deviation of 1.5 (Wang et al. 2004)
-OUTSIDE = 0.1  # of the width on either side, and of the height above, lies outside an aligned face
+BESIDE, ABOVE = 0.1, 0.05  # of the width at either side, of the height: outside face and hair in an aligned picture
 RESAMPLES = 1000
-HALVES = 200  # half samples for the interval of a set's figure
 
 
 @dataclass(frozen=True)
@@ -32,7 +31,7 @@ def mean(values: np.ndarray, pictures: np.ndarray, seed: int) -> Figure:
         seed: Of the draws.
     """
     kept = np.isfinite(values)
-    values, pictures = values[kept], pictures[kept]
+    values, pictures = values[kept].astype(np.float64), pictures[kept]
     if not len(values):
         return Figure(np.nan, np.nan, np.nan, 0)
     _, owner = np.unique(pictures, return_inverse=True)
@@ -84,9 +83,9 @@ def background(first: np.ndarray, second: np.ndarray) -> np.ndarray:
     """Mean absolute difference beside and above the face, where a change of hair or face has nothing to do: (N,)."""
     height, width = first.shape[2:]
     outside = np.zeros((height, width), bool)
-    edge = max(1, round(OUTSIDE * width))
+    edge = max(1, round(BESIDE * width))
     outside[:, :edge] = outside[:, -edge:] = True
-    outside[: max(1, round(OUTSIDE / 2 * height))] = True
+    outside[: max(1, round(ABOVE * height))] = True
     return np.abs(first - second).mean(1)[:, outside].mean(1)
 
 
@@ -96,48 +95,3 @@ def sharpness(pictures: np.ndarray) -> np.ndarray:
     inner = gray[:, 1:-1, 1:-1]
     laplacian = gray[:, :-2, 1:-1] + gray[:, 2:, 1:-1] + gray[:, 1:-1, :-2] + gray[:, 1:-1, 2:] - 4 * inner
     return laplacian.var((1, 2))
-
-
-# ---------------------------------------------------------------- two sets
-
-
-def kid(first: np.ndarray, second: np.ndarray, seed: int) -> Figure:
-    """Kernel distance of two sets of features: unbiased squared MMD, kernel (x.y / D + 1)^3 (Binkowski et al. 2018).
-
-    The interval is that of half samples without replacement, whose spread is that of the whole sample's estimate.
-    """
-    if min(len(first), len(second)) < 4:
-        return Figure(np.nan, np.nan, np.nan, min(len(first), len(second)))
-    both = np.concatenate([first, second]).astype(np.float64)
-    kernel = (both @ both.T / both.shape[1] + 1) ** 3
-    rng, halves = np.random.default_rng(seed), []
-    left, right = np.arange(len(first)), len(first) + np.arange(len(second))
-    value = _mmd(kernel, left, right)
-    for _ in range(HALVES):
-        half = (rng.permutation(side)[: max(2, len(side) // 2)] for side in (left, right))
-        halves.append(_mmd(kernel, *half))
-    spread = 1.96 * float(np.std(halves))
-    return Figure(value, value - spread, value + spread, min(len(first), len(second)))
-
-
-def _mmd(kernel: np.ndarray, left: np.ndarray, right: np.ndarray) -> float:
-    def within(side: np.ndarray) -> float:
-        block = kernel[np.ix_(side, side)]
-        return float((block.sum() - np.trace(block)) / (len(side) * (len(side) - 1)))
-
-    return within(left) + within(right) - 2 * float(kernel[np.ix_(left, right)].mean())
-
-
-def fid(first: np.ndarray, second: np.ndarray) -> float:
-    """Frechet distance between two sets of features (Heusel et al. 2017, eq. 6). Biased upwards with few samples."""
-    (mean1, root), (mean2, _) = (_moments(side) for side in (first, second))
-    cov1, cov2 = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
-    middle = np.linalg.eigvalsh(root @ cov2 @ root)
-    cross = np.sqrt(np.clip(middle, 0, None)).sum()
-    return float(np.square(mean1 - mean2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * cross)
-
-
-def _moments(features: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The mean, and the root of the covariance."""
-    values, vectors = np.linalg.eigh(np.cov(features, rowvar=False))
-    return features.mean(0), (vectors * np.sqrt(np.clip(values, 0, None))) @ vectors.T

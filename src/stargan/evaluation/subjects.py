@@ -1,8 +1,9 @@
 """The pictures that models are measured on: a labelled data set, or drawn faces whose true translations are known."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
@@ -14,9 +15,10 @@ from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.errors import DataError
 from stargan.progress import Progress
-from stargan.words import key
+from stargan.words import key, suggest
 
 CARTOONS = "cartoons"
+EVERY = "all"  # the name of all parts together
 DRAWN_TRAIN, DRAWN_TEST = 101, 102  # seeds that nothing else draws with
 DRAWN = 1500  # faces for the classifier
 
@@ -32,58 +34,102 @@ class Subject:
         split: Which part is measured on.
         datasets: Which of the model's data sets the labels are of.
         key: Stands for the pictures and their labels.
-        train: (N, H, W, 3) uint8 and (N, C) float32: real pictures of the training part.
-        held: (M, H, W, 3) uint8 and (M, C) float32: those that are measured on.
-        truth: From a row of `held` and (C,) values to the true translation, (H, W, 3) uint8, where it is known.
+        pixels: (N, H, W, 3) uint8, perhaps memory-mapped.
+        values: (N, C) float32, what they show.
+        train: Rows of the training part.
+        held: Rows of the M pictures that are measured on.
+        truth: From one of the M and (C,) values to the true translation, (H, W, 3) uint8, or None where it is not
+            known.
+        groups: By label, (M,) bool: whether the picture shows it. Figures are told for either side of each.
     """
 
     name: str
     split: str
     datasets: tuple[int, ...]
     key: str
-    train: tuple[np.ndarray, np.ndarray]
-    held: tuple[np.ndarray, np.ndarray]
+    pixels: np.ndarray
+    values: np.ndarray
+    train: np.ndarray
+    held: np.ndarray
     truth: Truth | None = None
+    groups: Mapping[str, np.ndarray] = field(default_factory=dict)
+
+    @cached_property
+    def sources(self) -> np.ndarray:
+        """(M, H, W, 3) uint8: the pictures that are measured on."""
+        return np.asarray(self.pixels[self.held])
+
+    @property
+    def shown(self) -> np.ndarray:
+        """(M, C) what they show."""
+        return self.values[self.held]
 
 
-def find(data: str, info: ModelInfo, *, split: str | None, limit: int, seed: int, max_bad: int = 10) -> Subject:
+def find(
+    data: str,
+    info: ModelInfo,
+    *,
+    split: str | None,
+    limit: int,
+    seed: int,
+    max_bad: int = 10,
+    groups: Sequence[str] = (),
+) -> Subject:
     """The pictures of a data set for one model.
 
     Args:
         data: A path as `--data` of `stargan train` takes it, or `cartoons`.
         info: What the model says about itself.
-        split: The part to measure on; None: `test`, or `val` where there is none.
+        split: The part to measure on, or `all`; None: `test`, or `val` where there is none.
         limit: At most so many pictures of it, chosen by `seed`.
         seed: Of the choice.
         max_bad: How many unreadable pictures are left out.
+        groups: Labels of the data set, whether the model knows them or not, for figures of either side of each.
 
     Raises:
-        DataError: The data set cannot be used, knows none of the model's labels, or has no such part.
+        DataError: The data set cannot be used, knows none of the model's labels or not a label of `groups`, or has
+            no such part.
     """
     if data == CARTOONS and not Path(data).exists():
-        return _drawn(info, limit, seed)
+        return _drawn(info, limit, seed, groups)
     source = sources.find(data)
+    members = _members(groups, source.label_set.names, source.labels, data)
     datasets, values = _labels(source, info.domains, data)
     with Progress(f"read {source.name}", len(source.files), "pictures") as progress:
         pictures = cache.load(
             source, info.image_size, info.crop, max_bad=max_bad, report=lambda done, total: progress.update(done)
         )
-    bad = list(pictures.bad)
+    usable = _in_one_domain(info.domains, datasets, values)
+    usable[list(pictures.bad)] = False
     name = split or next((part for part in ("test", "val") if len(source.rows(part))), "test")
-    rows, train = (np.setdiff1d(source.rows(part), bad) for part in (name, "train"))
-    for part, found in ((name, rows), ("train", train)):
+    held = np.flatnonzero(usable) if name == EVERY else source.rows(name)[usable[source.rows(name)]]
+    train = source.rows("train")[usable[source.rows("train")]]
+    for part, found in ((name, held), ("train", train)):
         if not len(found):
             raise DataError(f"{data}: its part {part!r} has no pictures")
-    rows = np.sort(np.random.default_rng(seed).permutation(rows)[:limit])
+    held = np.sort(np.random.default_rng(seed).permutation(held)[:limit])
     digest = hashlib.sha256(repr((source.files, info.image_size, info.crop)).encode() + values.tobytes())
+    digest.update(pictures.pixels[:: max(1, len(values) // 100)].tobytes())  # other pictures of the same names
     return Subject(
         source.name,
         name,
         datasets,
         digest.hexdigest(),
-        (pictures.pixels[train], values[train]),
-        (pictures.pixels[rows], values[rows]),
+        pictures.pixels,
+        values,
+        train,
+        held,
+        groups={name: member[held] for name, member in members.items()},
     )
+
+
+def _members(groups: Sequence[str], names: Sequence[str], labels: np.ndarray, data: str) -> dict[str, np.ndarray]:
+    """By label, (N,) bool: which pictures show it."""
+    known = {key(name): column for column, name in enumerate(names)}
+    for name in groups:
+        if key(name) not in known:
+            raise DataError(f"--groups {name}: {data} has no such label{suggest(name, list(names))}")
+    return {names[known[key(name)]]: labels[:, known[key(name)]] > 0 for name in groups}
 
 
 def _labels(source: Source, domains: Domains, data: str) -> tuple[tuple[int, ...], np.ndarray]:
@@ -101,30 +147,48 @@ def _labels(source: Source, domains: Domains, data: str) -> tuple[tuple[int, ...
     return tuple(datasets), values
 
 
-def _drawn(info: ModelInfo, limit: int, seed: int) -> Subject:
+def _in_one_domain(domains: Domains, datasets: tuple[int, ...], values: np.ndarray) -> np.ndarray:
+    """(N,) bool: pictures that show one value of each one-of-n group; data may have values that the model has not."""
+    groups = [(start, len(g.names)) for owner, start, g in domains.groups() if g.categorical and owner in datasets]
+    return np.all([np.ones(len(values), bool), *(values[:, s : s + n].sum(1) == 1 for s, n in groups)], axis=0)
+
+
+def _drawn(info: ModelInfo, limit: int, seed: int, groups: Sequence[str]) -> Subject:
     names = {key(name): column for column, name in enumerate(cartoons.ATTRIBUTES)}
-    lacking = [name for name in info.domains.names if key(name.rpartition("/")[2]) not in names]
+    plain = [name.rpartition("/")[2] for name in info.domains.names]
+    lacking = [name for name in plain if key(name) not in names]
     width, height = info.image_size
-    if lacking or width != height:
-        raise DataError(f"--data cartoons: the model is for {width}x{height} pictures with {', '.join(lacking)}")
-    columns = [names[key(name.rpartition("/")[2])] for name in info.domains.names]
+    if width != height:
+        raise DataError(f"--data cartoons: they are square, the model's pictures {width}x{height}")
+    if lacking:
+        raise DataError(f"--data cartoons: has no labels for {', '.join(lacking)}, which the model was trained with")
+    columns = np.array([names[key(name)] for name in plain])
+    drawn = [(DRAWN_TRAIN, i) for i in range(DRAWN)] + [(DRAWN_TEST + seed, i) for i in range(limit)]
+    faces = [cartoons.sample(*lot) for lot in drawn]
+    pixels = np.empty((len(drawn), height, width, 3), np.uint8)
+    with Progress("draw", len(drawn), "faces") as progress:
+        for row, (face, labels) in enumerate(faces):
+            pixels[row] = np.asarray(cartoons.draw(face, labels, width))
+            progress.update(row + 1)
+    values = np.stack([labels[columns] for _, labels in faces]).astype(np.float32)
+    datasets, rows = tuple(range(len(info.domains.sets))), np.arange(len(drawn))
+    usable = _in_one_domain(info.domains, datasets, values)
+    held = rows[usable & (rows >= DRAWN)]
 
-    def faces(drawn_seed: int, count: int) -> tuple[np.ndarray, np.ndarray]:
-        found = [cartoons.sample(drawn_seed, index) for index in range(count)]
-        pixels = [np.asarray(cartoons.draw(face, labels, width)) for face, labels in found]
-        return np.stack(pixels), np.stack([labels[columns] for _, labels in found]).astype(np.float32)
-
-    def truth(row: int, values: np.ndarray) -> np.ndarray | None:
-        face, labels = cartoons.sample(DRAWN_TEST + seed, row)
+    def truth(index: int, wanted: np.ndarray) -> np.ndarray | None:
+        face, labels = faces[held[index]]
+        changed = wanted != values[held[index]]
         labels = labels.copy()
-        labels[columns] = values
+        labels[columns[changed]] = wanted[changed]
+        if labels[: len(cartoons.EXCLUSIVE)].sum() != 1:  # no such face: a hair colour was only turned off
+            return None
         return np.asarray(cartoons.draw(face, labels, width))
 
-    datasets = tuple(range(len(info.domains.sets)))
-    with Progress("draw", 1, "sets") as progress:
-        train, held = faces(DRAWN_TRAIN, DRAWN), faces(DRAWN_TEST + seed, limit)
-        progress.update(1)
-    return Subject(CARTOONS, "drawn", datasets, f"{CARTOONS} {DRAWN_TRAIN} {DRAWN} {width}", train, held, truth)
+    stands = f"{CARTOONS} {DRAWN_TRAIN} {DRAWN} {width} {' '.join(info.domains.names)}"
+    shown = np.stack([labels for _, labels in faces])
+    members = _members(groups, cartoons.ATTRIBUTES, shown, CARTOONS)
+    own = {name: member[held] for name, member in members.items()}
+    return Subject(CARTOONS, "drawn", datasets, stands, pixels, values, rows[usable & (rows < DRAWN)], held, truth, own)
 
 
 def prepared(pixels: np.ndarray) -> np.ndarray:

@@ -1,0 +1,163 @@
+"""Metrics against numbers worked out by hand, and intervals against what they promise."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from stargan.errors import ModelError
+from stargan.evaluation import distances, features, metrics
+
+# ---------------------------------------------------------------- two pictures
+
+
+def test_two_pictures_by_hand() -> None:
+    first, second = np.zeros((1, 3, 16, 16), np.float32), np.full((1, 3, 16, 16), 0.2, np.float32)
+    assert metrics.l1(first, second) == pytest.approx(0.2)
+    assert metrics.psnr(first, second) == pytest.approx(20.0)  # 10 log10(4 / 0.04)
+    assert metrics.psnr(first, first) == pytest.approx(20 * np.log10(255))
+    assert metrics.ssim(first, first) == pytest.approx(1.0)
+    c1 = 0.02**2
+    assert metrics.ssim(first, second) == pytest.approx(c1 / (0.04 + c1))  # flat pictures: only the means differ
+    checks = (np.indices((16, 16)).sum(0)[None] % 2 * 2 - 1) * np.ones((1, 3, 16, 16), np.float32)
+    assert metrics.ssim(checks, -checks) < 0
+    assert metrics.sharpness(checks) == pytest.approx(np.array([64.0]), rel=1e-3)  # +-8 everywhere
+    assert metrics.sharpness(second) == pytest.approx(0.0, abs=1e-9)
+
+
+def test_ssim_against_its_definition() -> None:
+    """One position of two noisy pictures, as large as the window: sums with weights, as in the paper."""
+    rng = np.random.default_rng(0)
+    first, second = rng.uniform(-1, 1, (2, 1, 1, 11, 11))
+    line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
+    weights = np.outer(line, line) / line.sum() ** 2
+    x, y = first[0, 0], second[0, 0]
+    mean_x, mean_y = (weights * x).sum(), (weights * y).sum()
+    var_x, var_y = (weights * (x - mean_x) ** 2).sum(), (weights * (y - mean_y) ** 2).sum()
+    both = (weights * (x - mean_x) * (y - mean_y)).sum()
+    c1, c2 = 0.02**2, 0.06**2
+    expected = (2 * mean_x * mean_y + c1) * (2 * both + c2) / ((mean_x**2 + mean_y**2 + c1) * (var_x + var_y + c2))
+    assert metrics.ssim(first, second) == pytest.approx(expected)
+
+
+def test_background_looks_only_there() -> None:
+    first = np.zeros((1, 3, 20, 20), np.float32)
+    inner, outer = first.copy(), first.copy()
+    inner[:, :, 5:15, 5:15] = 1
+    outer[:, :, :, 0] = 1
+    assert metrics.background(first, inner) == 0
+    assert metrics.background(first, outer) > 0.2
+
+
+def test_intervals_hold_the_mean_as_often_as_they_say() -> None:
+    rng = np.random.default_rng(0)
+    held = 0
+    for seed in range(200):
+        figure = metrics.mean(rng.normal(size=60), np.arange(60), seed)
+        held += figure.low <= 0 <= figure.high
+    assert 180 <= held <= 198
+    alone = metrics.mean(np.arange(20.0), np.arange(20), 0)
+    together = metrics.mean(np.repeat(np.arange(20.0), 3), np.repeat(np.arange(20), 3), 0)
+    assert together.high - together.low == pytest.approx(alone.high - alone.low)  # copies add no certainty
+    assert np.isnan(metrics.mean(np.array([np.nan]), np.zeros(1, int), 0).value)
+
+
+# ---------------------------------------------------------------- two sets
+
+
+def test_kid_by_hand() -> None:
+    first, second = np.array([[0.0, 0], [2, 0], [0, 2]]), np.array([[1.0, 1], [3, 1]])
+
+    def kernel(x: np.ndarray, y: np.ndarray) -> float:
+        return (x @ y / 2 + 1) ** 3
+
+    pairs = [kernel(first[i], first[j]) for i in range(3) for j in range(3) if i != j]
+    expected = np.mean(pairs) + kernel(*second) - 2 * np.mean([kernel(x, y) for x in first for y in second])
+    assert distances.kid(first, second) == pytest.approx(expected)
+
+
+def test_kid_is_unbiased_and_fid_is_not() -> None:
+    rng = np.random.default_rng(0)
+    few = [[rng.normal(size=(20, 8)) for _ in range(2)] for _ in range(100)]
+    found = [distances.kid(*pair) for pair in few]
+    assert abs(np.mean(found)) < 3 * np.std(found) / 10
+    assert np.mean([distances.fid(*pair) for pair in few]) > 1
+    one, other = rng.normal(size=(2, 300, 8))
+    assert distances.kid(one, other + 1) > 10 * abs(distances.kid(one, other))
+
+
+def test_fid_by_hand() -> None:
+    rng = np.random.default_rng(0)
+    same = rng.normal(size=(300, 8))
+    assert distances.fid(same, same) == pytest.approx(0, abs=1e-6)
+    assert distances.fid(same, same + 2) == pytest.approx(32)  # 8 dimensions, means 2 apart
+    flat = same - same.mean(0)
+    traces = np.trace(np.cov(flat, rowvar=False))
+    assert distances.fid(flat, 3 * flat) == pytest.approx(traces * (1 + 9 - 2 * 3))
+
+
+def test_half_samples_spread_as_samples_do() -> None:
+    """The interval of one sample is as wide as the figure's spread over many samples."""
+    rng = np.random.default_rng(0)
+    found, spreads = [], []
+    for _ in range(40):
+        first, second = rng.normal(size=(80, 6)) + 0.5, rng.normal(size=(100, 6))
+        halves = (distances.halves(len(side), distances.HALVES, rng) for side in (first, second))
+        value, drawn = distances._kid(distances.Sets(first, second, *halves))
+        found.append(value)
+        spreads.append(np.std(drawn))
+    assert np.mean(spreads) == pytest.approx(np.std(found), rel=0.35)
+
+
+def test_halves_are_halves() -> None:
+    drawn = distances.halves(9, 5, np.random.default_rng(0))
+    assert drawn.sum(1).tolist() == [4] * 5
+    assert len({row.tobytes() for row in drawn}) > 1
+
+
+# ---------------------------------------------------------------- feature networks
+
+
+@pytest.mark.skipif(not features.installed(), reason="stargan[evaluate] is not installed")
+def test_features_tell_pictures_apart() -> None:
+    pictures = np.random.default_rng(0).uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
+    pictures[1] = pictures[0] * 0.9
+    assert features.pooled(pictures).shape == (3, 1280)
+    same, near, far = features.perceptual(pictures[[0, 0, 0]], pictures)
+    assert same == pytest.approx(0, abs=1e-6)
+    assert same < near < far
+
+
+def means(path: Path, side: int = 299, dimensions: int = 2) -> Path:
+    """An .onnx file that gives the mean of each channel."""
+    from onnx import TensorProto, helper, save
+
+    names = ("pictures", "pooled", "features")
+    nodes = [helper.make_node("GlobalAveragePool", names[:1], names[1:2])]
+    nodes += [helper.make_node("Flatten" if dimensions == 2 else "Identity", names[1:2], names[2:])]
+    given = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ("n", 3, side, side))
+    graph = helper.make_graph(
+        nodes, "means", [given], [helper.make_tensor_value_info("features", TensorProto.FLOAT, None)]
+    )
+    save(helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=10), path)
+    return path
+
+
+def test_a_network_of_the_users_own(tmp_path: Path) -> None:
+    network = features.Inception(means(tmp_path / "means.onnx"))
+    pictures = np.zeros((40, 3, 16, 16), np.float32)
+    pictures[7, 1] = 0.5
+    found = network.pooled(pictures)
+    assert found.shape == (40, 3)
+    assert found[7] == pytest.approx([0, 0.5, 0], abs=1e-6)
+
+
+def test_a_wrong_network_gets_one_line(tmp_path: Path) -> None:
+    damaged = tmp_path / "damaged.onnx"
+    damaged.write_bytes(b"no network")
+    for path in (damaged, tmp_path / "missing.onnx", means(tmp_path / "small.onnx", side=64)):
+        with pytest.raises(ModelError, match=r"--inception .*\.onnx: does not take \(N, 3, 299, 299\)") as caught:
+            features.Inception(path)
+        assert "\n" not in str(caught.value)
+    with pytest.raises(ModelError, match=r"gives \(2, 3, 1, 1\) for two pictures; must be \(2, D\)"):
+        features.Inception(means(tmp_path / "flat.onnx", dimensions=4))
