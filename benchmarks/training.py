@@ -228,7 +228,7 @@ def check(official: Official, ours: Ours, shape: Shape) -> dict[str, float]:
     found = ours.engine.losses()
     losses = max(abs(found[name] - value) / max(1, abs(value)) for name, value in theirs.items())
 
-    exact = shape.device == "cpu" and shape.precision != "bf16"
+    exact = shape.device == "cpu" and not ours.engine.bf16
     if exact and not (pictures < TOLERANCE and losses < TERMS_TOLERANCE):
         raise ConfigError(f"they do not compute the same: pictures differ by {pictures:.1e}, losses by {losses:.1e}")
     return {"pictures differ by": pictures, "losses differ by": losses}
@@ -291,23 +291,24 @@ def compare(path: Path | None, shape: Shape, repeats: int) -> dict[str, Any]:
     """
     memory = peaks_of_memory(path, shape)
     sides: dict[str, Any] = {"reference": Official(path, shape)} if path else {}
-    sides |= {"ours": Ours(shape), "plain": Ours(shape, plain=True)}
-    told = {name: check(sides["reference"], sides[name], shape) for name in ("ours", "plain") if path}
-    bf16 = sides["ours"].engine.bf16
-    peak = {precision: peak_flops(shape.device, precision) for precision in {False, bf16}}
-    # Counting is the first warm-up. A fast path may hide its operations, so the plain one is counted for both of ours.
-    work = {name: flops(side.group) for name, side in sides.items() if name != "ours"}
-    work["ours"] = work["plain"]
+    own = ours_of(shape)
+    sides |= {name: Ours(each, name == "plain") for name, each in own.items()}
+    told = {name: check(sides["reference"], sides[name], shape) for name in own if path}
+    bf16 = {name: name in own and sides[name].engine.bf16 for name in sides}
+    peak = {precision: peak_flops(shape.device, precision) for precision in set(bf16.values())}
+    # Counting is the first warm-up. A fast path may hide its operations, so the plain one is counted for all of ours.
+    work = {name: flops(sides[name].group) for name in sides if name not in own or name == "plain"}
+    work |= dict.fromkeys(own, work["plain"])
     for side in sides.values():
         for _ in range(WARM_UPS[shape.device]):
             side.group()
     seconds = measure.in_turns({name: side.group for name, side in sides.items()}, repeats)
 
-    result: dict[str, Any] = {**asdict(shape), "bf16": bf16, "differences": told, "group_seconds": seconds}
+    result: dict[str, Any] = {**asdict(shape), "bf16": bf16["ours"], "differences": told, "group_seconds": seconds}
     rows = []
     for name in sides:
         each, used = median(seconds[name]) / UPDATES, memory[name].own
-        share = work[name] / UPDATES / each / peak[bf16 and name != "reference"]
+        share = work[name] / UPDATES / each / peak[bf16[name]]
         result |= {f"{name}_s": each, f"{name}_bytes": used, f"{name}_flops": work[name], f"{name}_peak_share": share}
         row = {"side": name, "it/s": 1 / each, "images/s": shape.batch / each, "% of peak": 100 * share}
         row["memory MiB"] = used / measure.MIB
@@ -324,9 +325,16 @@ def compare(path: Path | None, shape: Shape, repeats: int) -> dict[str, Any]:
 def peaks_of_memory(path: Path | None, shape: Shape) -> dict[str, measure.Memory]:
     """By side, above what imports take."""
     found = {"reference": measure.peak_memory(train_official, path, shape, preload=PRELOAD)} if path else {}
-    found["ours"] = measure.peak_memory(train_ours, shape, preload=PRELOAD)
-    found["plain"] = measure.peak_memory(train_ours, shape, True, preload=PRELOAD)
+    for name, each in ours_of(shape).items():
+        found[name] = measure.peak_memory(train_ours, each, name == "plain", preload=PRELOAD)
     return found
+
+
+def ours_of(shape: Shape) -> dict[str, Shape]:
+    """Our sides: as it trains by default; where that is in bf16, also in fp32; and without fast paths."""
+    default = Ours(replace(shape, size=16, width=1, blocks=0, batch=1)).engine.bf16
+    fp32 = {"ours, fp32": replace(shape, precision="fp32")} if default else {}
+    return {"ours": shape, **fp32, "plain": shape}
 
 
 def report(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:

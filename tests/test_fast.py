@@ -59,6 +59,19 @@ def test_strided_convolution(size: int) -> None:
         assert apart(first, second) < 1e-5
 
 
+def test_a_product_in_bf16_keeps_full_precision() -> None:
+    """Its weights stay as they are, so it differs from float32 by the rounding of the pictures alone."""
+    layer, pictures = StridedConv(64, 12), torch.randn(2, 64, 4, 4).bfloat16().float()
+    expected = layer(pictures)
+    with torch.autocast("cpu", torch.bfloat16):
+        found = layer(pictures.bfloat16())
+    assert found.dtype == torch.float32
+    assert torch.equal(found, expected)
+    found.square().sum().backward()
+    assert layer.weight.grad is not None
+    assert layer.weight.grad.dtype == torch.float32
+
+
 @pytest.mark.parametrize("conv", [nn.Conv2d(6, 5, 4, 2, 1, bias=False), nn.ConvTranspose2d(6, 5, 4, 2, 1, bias=False)])
 def test_norm_relu_conv(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
     torch.manual_seed(0)

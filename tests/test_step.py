@@ -2,7 +2,9 @@
 
 import dataclasses
 import re
+import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, get_args
 
 import numpy as np
@@ -342,8 +344,9 @@ def test_generate_uses_the_running_mean_in_pieces(monkeypatch: pytest.MonkeyPatc
 # ---------------------------------------------------------------- numbers and devices
 
 
-def test_bf16_stays_close_to_fp32() -> None:
-    plain, short = make(JOINT), make(JOINT, precision="bf16")
+@pytest.mark.parametrize("mask", [False, True])
+def test_bf16_stays_close_to_fp32(mask: bool) -> None:
+    plain, short = make(JOINT, mask=mask), make(JOINT, mask=mask, precision="bf16")
     assert same(plain.state(), short.state())
     for engine in (plain, short):
         train(engine, range(2))
@@ -364,6 +367,13 @@ def test_create() -> None:
     shapes = [array.size for name, array in engine.state().items() if name.startswith("discriminator/")]
     assert engine.num_parameters["discriminator"] == sum(shapes)
     assert not engine.bf16
+
+
+def test_auto_is_bf16_only_where_that_is_fast() -> None:
+    assert not make(precision="auto", plain=True).bf16
+    if not torch.cuda.is_available() and sys.platform == "linux":
+        fast = "avx512_bf16" in Path("/proc/cpuinfo").read_text()
+        assert make(precision="auto", device="cpu").bf16 == fast
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")

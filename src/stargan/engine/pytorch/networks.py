@@ -121,6 +121,7 @@ class Generator(nn.Module):
         out = run(self.layers, torch.cat([images, planes], 1), self.plain)
         if not self.mask:
             return out.tanh()
+        out = out.to(images.dtype)  # in full precision, so that what the mask leaves is the source's own pixels
         mask = MASK_FLOOR + (1 - MASK_FLOOR) * out[:, 3:].sigmoid()
         return torch.lerp(images, out[:, :3].tanh(), mask)
 
