@@ -20,7 +20,7 @@ PACKAGE = Path(stargan.__file__).parent
 
 # ---------------------------------------------------------------- the rules
 
-_BASE = ("errors", "words", "domains", "config", "images")
+_BASE = ("errors", "words", "domains", "card", "config", "images")
 _MIDDLE = (*_BASE, "progress", "modelfile", "data", "engine")
 _TOP = (*_MIDDLE, "training", "evaluation", "interop", "translate", "files", "recipes", "protocols")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
@@ -28,7 +28,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "words": ("errors",),
     "domains": ("errors", "words"),
-    "config": ("errors", "words", "domains"),
+    "card": ("errors",),
+    "config": ("errors", "words", "domains", "card"),
     "images": ("errors", "words", "domains", "config"),
     "recipes": ("errors", "words", "domains", "config"),
     "protocols": ("errors", "words", "domains"),

@@ -13,6 +13,7 @@ COMMANDS = {
     "train": "Train a model, or go on with a run",
     "translate": "Translate pictures, or whole folders of them",
     "evaluate": "Measure models on pictures that they were not trained on: report.json and report.html",
+    "card": "Print what a model says about itself: how well it does, and for whom",
     "export": "Write a model as another kind of file",
     "import": "Make a model file from a checkpoint of the official code or of taki0112's",
     "cartoons": "Draw a data set of cartoon faces, in CelebA format",

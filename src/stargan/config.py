@@ -8,6 +8,7 @@ import reprlib
 from dataclasses import dataclass, field
 from typing import Any, Literal, get_args
 
+from stargan.card import Card
 from stargan.domains import Domains
 from stargan.errors import ConfigError, DomainError, ModelError
 from stargan.words import suggest
@@ -257,6 +258,7 @@ class ModelInfo:
         data: One object a data set: name, kind, number of training pictures.
         quality: Measured figures by name, on pictures not trained on.
         licence: Licence of the training data, in words; empty where nobody said.
+        card: How well it does; None where nobody measured.
     """
 
     domains: Domains
@@ -273,11 +275,12 @@ class ModelInfo:
     data: tuple[dict[str, Any], ...] = ()
     quality: dict[str, float] = field(default_factory=dict)
     licence: str = ""
+    card: Card | None = None
 
     def dumps(self) -> str:
         """As JSON text."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
-        plain["domains"] = self.domains.to_json()
+        plain |= {"domains": self.domains.to_json(), "card": self.card and self.card.to_json()}
         return json.dumps({"format": FORMAT, **plain}, ensure_ascii=False)
 
     @classmethod
@@ -292,6 +295,7 @@ class ModelInfo:
             if plain.pop("format") != FORMAT:
                 raise ModelError(f"not of the format {FORMAT}; written by a newer version of stargan?")
             plain["domains"] = Domains.from_json(plain["domains"])
+            plain["card"] = None if plain.get("card") is None else Card.from_json(plain["card"])
             unknown = sorted(plain.keys() - {f.name for f in dataclasses.fields(cls)})
             if unknown:
                 raise ModelError(f"it tells of {unknown[0]!r}; written by a newer version of stargan?")

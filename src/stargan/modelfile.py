@@ -17,6 +17,7 @@ from stargan.errors import ModelError, require
 Arrays = dict[str, np.ndarray]
 
 CHECKPOINTS = "checkpoints"
+SHIPPED = Path(__file__).parent / "models"
 TRAINING = "training/"
 
 
@@ -102,20 +103,28 @@ def checkpoints(run: Path) -> list[Path]:
     return sorted((run / CHECKPOINTS).glob("step-*.safetensors"))
 
 
+def shipped() -> list[str]:
+    """The names of the models that come with the package."""
+    return sorted(path.stem for path in SHIPPED.glob("*.onnx"))
+
+
 def locate(path: Path, kinds: tuple[str, ...] = (".safetensors", ".onnx")) -> Path:
-    """The model file that `path` means: itself, or of a run folder its model, else its newest checkpoint.
+    """The model file that `path` means: itself, of a run folder its model or newest checkpoint, or a shipped one.
 
     Args:
-        path: A file or a run folder.
+        path: A file, a run folder, or the name of a model that comes with the package.
         kinds: Which kinds of model file a run folder is searched for, the best first.
 
     Raises:
         ModelError: There is none.
     """
     if not path.is_dir():
-        if not path.exists():
-            raise ModelError(f"{path}: no such model file or run folder")
-        return path
+        if path.exists():
+            return path
+        if str(path) in shipped():  # a name alone; a file or folder of that name goes first
+            return SHIPPED / f"{path}.onnx"
+        known = f"; models that come with stargan: {', '.join(shipped())}" if len(path.parts) == 1 else ""
+        raise ModelError(f"{path}: no such model file or run folder{known}")
     for kind in kinds:
         if (path / f"model{kind}").is_file():
             return path / f"model{kind}"

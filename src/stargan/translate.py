@@ -81,6 +81,17 @@ class Translator:
         pictures = images.to_pictures(self.generate(np.repeat(prepared, len(labels), axis=0), labels))
         return [(word, picture) for (word, _), picture in zip(wanted, pictures, strict=True)]
 
+    def warnings(self, words: Words) -> list[str]:
+        """What the model's card says against asking for `words`: a line for each that mostly fails.
+
+        Raises:
+            DomainError: `words` are not understood.
+        """
+        if self.info.card is None:
+            return []
+        asked = self.domains.parse(words).items()
+        return self.info.card.warnings([self.domains.names[i] + ("" if state else "=0") for i, state in asked])
+
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Translates arrays.
 
@@ -141,7 +152,8 @@ def load(path: str | Path) -> Translator:
     """Loads a model.
 
     Args:
-        path: An `.onnx` file, a `.safetensors` file, or a run folder (its finished model, else its newest checkpoint).
+        path: An `.onnx` file, a `.safetensors` file, a run folder (its finished model, else its newest checkpoint), or
+            the name of a model that comes with the package: `celeba`, `cartoons`.
 
     Raises:
         ModelError: It is missing, damaged or not a model of ours.

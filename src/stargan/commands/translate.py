@@ -18,7 +18,7 @@ class Options:
     """Translate pictures, or whole folders of them.
 
     Attributes:
-        model: An .onnx or .safetensors file, or a run folder.
+        model: An .onnx or .safetensors file, a run folder, or a model that comes with stargan: celeba, cartoons.
         images: Pictures or folders of pictures.
         out: Folder for the translations, one PNG for each picture and target.
         to: What to change, for example --to Blond_Hair Male=0; say it again for another target.
@@ -48,6 +48,8 @@ def run(arguments: list[str]) -> int:
         raise ConfigError("say which pictures or folders to translate")
     jobs = files.find(options.images)
     model = load(options.model)
+    for line in dict.fromkeys(line for words in options.to for line in model.warnings(words)):
+        print(f"stargan: warning: {line}; `stargan card {options.model}` says more", file=sys.stderr)
     asked = files.plan(model.domains, options.to, options.protocol)
     report = files.translate(model, jobs, asked, options.out, known=options.known, overwrite=options.overwrite)
     for line in report.failed:

@@ -1,35 +1,66 @@
 """`stargan export`: one kind of model file into another."""
 
+import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 from stargan import modelfile
+from stargan.card import Card
 from stargan.config import ModelInfo
 from stargan.errors import ModelError
 from stargan.interop import onnx
 
 
-def export(source: Path, out: Path, *, overwrite: bool = False) -> ModelInfo:
+def export(
+    source: Path,
+    out: Path,
+    *,
+    overwrite: bool = False,
+    half: bool = False,
+    report: Path | None = None,
+    licence: str | None = None,
+    limits: str = "",
+) -> ModelInfo:
     """Writes the model of a run folder or of a `.safetensors` file as another file.
 
     Args:
         source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file.
         out: The file to write; its ending says the kind.
         overwrite: Whether `out` may exist.
+        half: Whether an `.onnx` file keeps its weights in float16, which halves it; it still computes in float32.
+        report: The report.json of `stargan evaluate` about this model, for its card.
+        licence: Licence of the training data, in words; None leaves what the source says.
+        limits: What the model should not be used for, in words, for its card.
 
     Returns:
         What the model says about itself.
 
     Raises:
-        ModelError: The source cannot be read, the kind is unknown, or `out` exists.
+        ModelError: The source or the report cannot be read, the kind is unknown, or `out` exists.
     """
     if out.suffix not in WRITERS:
         raise ModelError(f"{out}: cannot write this kind of model; known: {', '.join(WRITERS)}")
     if out.exists() and not overwrite:
         raise ModelError(f"{out}: exists; say --overwrite to replace it")
+    if limits and not report:
+        raise ModelError("limits stand on a model's card, which needs a report")
     info, arrays = read_model(source)
-    WRITERS[out.suffix](out, info, arrays)
+    if report:
+        info = replace(info, card=_card(report, limits))
+    if licence is not None:
+        info = replace(info, licence=licence)
+    WRITERS[out.suffix](out, info, arrays, half)
     return info
+
+
+def _card(report: Path, limits: str) -> Card:
+    try:
+        return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits)
+    except (OSError, ValueError, RecursionError) as error:
+        raise ModelError(f"{report}: cannot be read as JSON ({error})") from error
+    except ModelError as error:
+        raise ModelError(f"{report}: {error}") from error
 
 
 def read_model(source: Path) -> tuple[ModelInfo, modelfile.Arrays]:
@@ -43,15 +74,17 @@ def read_model(source: Path) -> tuple[ModelInfo, modelfile.Arrays]:
     return info, arrays
 
 
-def _safetensors(path: Path, info: ModelInfo, arrays: modelfile.Arrays) -> None:
+def _safetensors(path: Path, info: ModelInfo, arrays: modelfile.Arrays, half: bool) -> None:
+    if half:
+        raise ModelError(f"{path}: only an .onnx file is written with weights in float16")
     modelfile.write(path, info, arrays, {})
 
 
-def _onnx(path: Path, info: ModelInfo, arrays: modelfile.Arrays) -> None:
-    onnx.write(path, info, arrays)
+def _onnx(path: Path, info: ModelInfo, arrays: modelfile.Arrays, half: bool) -> None:
+    onnx.write(path, info, arrays, half=half)
 
 
-WRITERS: dict[str, Callable[[Path, ModelInfo, modelfile.Arrays], None]] = {
+WRITERS: dict[str, Callable[[Path, ModelInfo, modelfile.Arrays, bool], None]] = {
     ".onnx": _onnx,
     ".safetensors": _safetensors,
 }

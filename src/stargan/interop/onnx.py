@@ -17,7 +17,7 @@ from stargan.errors import ModelError, require
 TOLERANCE = 1e-4  # largest difference to PyTorch that an exported file may show
 
 
-def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> float:
+def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], *, half: bool = False) -> float:
     """Writes G as an ONNX graph: `images` (N, 3, H, W) and `labels` (N, L) to `translated` (N, 3, H, W).
 
     The labeller, where there is one, is a second small graph, base64 in the metadata `labeller`: it is asked only for
@@ -27,9 +27,10 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> floa
         path: Ends in `.onnx`.
         info: What the file says about itself.
         arrays: The weights by name, as in `stargan.modelfile`.
+        half: Whether weights are rounded to float16 and kept so; what runs the file turns them back as it loads them.
 
     Returns:
-        The largest difference to PyTorch on random pictures.
+        The largest difference to PyTorch, with the same weights, on random pictures.
 
     Raises:
         ModelError: A weight is missing or wrong, or the file's results differ by more than `TOLERANCE`.
@@ -45,11 +46,13 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> floa
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
     labels = torch.from_numpy(info.domains.labels(np.eye(2, info.domains.num_classes, dtype=np.float32), 0))
 
+    if half:
+        arrays = {name: array.astype(np.float16).astype(array.dtype) for name, array in arrays.items()}
     generator = networks.restore("generator", info, arrays)
-    model, difference = _graph(generator, {"images": images, "labels": labels}, "translated")
+    model, difference = _graph(generator, {"images": images, "labels": labels}, "translated", half)
     metadata = {"stargan": info.dumps()}
     if info.labeller:
-        labeller, other = _graph(networks.restore("labeller", info, arrays), {"images": images}, "logits")
+        labeller, other = _graph(networks.restore("labeller", info, arrays), {"images": images}, "logits", half)
         metadata["labeller"] = base64.b64encode(labeller.SerializeToString()).decode()
         difference = max(difference, other)
     if difference > TOLERANCE:
@@ -60,7 +63,7 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> floa
     return difference
 
 
-def _graph(network: Any, inputs: Mapping[str, Any], output: str) -> tuple[Any, float]:
+def _graph(network: Any, inputs: Mapping[str, Any], output: str, half: bool) -> tuple[Any, float]:
     """Exports one network with a free batch size; also its largest difference to PyTorch."""
     import onnxruntime
     import torch
@@ -79,9 +82,27 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str) -> tuple[Any, f
         assert program is not None  # only so without dynamo
         expected = network(*inputs.values()).numpy()
     model = program.model_proto
+    if half:
+        _halve(model.graph)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (found,) = session.run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
     return model, float(np.abs(found - expected).max())
+
+
+def _halve(graph: Any) -> None:
+    """Keeps weights in float16, each behind a node that turns it into float32."""
+    from onnx import TensorProto, helper, numpy_helper
+
+    casts = []
+    for weight in graph.initializer:
+        if weight.data_type != TensorProto.FLOAT:
+            continue
+        name = weight.name
+        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{name}.half"))
+        casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *graph.node]
+    del graph.node[:]
+    graph.node.extend(nodes)
 
 
 @contextlib.contextmanager
