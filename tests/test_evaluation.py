@@ -200,7 +200,25 @@ def test_one_table_and_a_page(measured: dict[str, Measured]) -> None:
         assert shown.count(f"Pictures by {metric} ") == ranked * len(measured)
     assert shown.count("<polyline") == 2 * len(measured)
     assert not any(word in shown for word in ("http://", "https://", "<script", "<link", "<b>none</b>"))
-    assert "oracle" in report.overall(entries)
+    assert "oracle" in report.overall(entries, 0)
+
+
+def test_differences_to_the_first_model(measured: dict[str, Measured]) -> None:
+    names = ("identity", "oracle", "noise")
+    entries = [report.Entry(name, {}, measured[name]) for name in names]
+    apart = report.differences(entries, 0)
+    assert list(apart) == ["oracle", "noise"]
+    for name, sign in (("oracle", 1), ("noise", -1)):
+        truth = apart[name]["truth_psnr"]
+        assert min(sign * truth.low, sign * truth.high) > 0
+        both = [measured[each].figures[ALL]["truth_psnr"].value for each in (name, "identity")]
+        assert truth.value == pytest.approx(both[0] - both[1])
+    assert "kid" not in apart["oracle"]  # of sets, not of pictures
+    same = report.differences([entries[0], report.Entry("again", {}, measured["identity"])], 0)
+    assert all((figure.value, figure.low, figure.high) == (0, 0, 0) for figure in same["again"].values())
+    assert "oracle less identity:" in report.overall(entries, 0)
+    assert "less those of identity, picture by picture" in page.render(entries, {"seed": 0})
+    assert json.loads(report.dumps(entries, {"seed": 0}))["less_the_first"]["noise"]["hit"]["count"] > 0
 
 
 # ---------------------------------------------------------------- what is asked

@@ -73,7 +73,7 @@ def run(arguments: list[str]) -> int:
     written = (report.dumps(entries, settings), page.render(entries, settings))
     for name, content in zip(REPORTS, written, strict=True):
         write_bytes(options.out / name, content.encode())
-    print(report.overall(entries))
+    print(report.overall(entries, options.seed))
     print(f"report: {options.out / REPORTS[1]}")
     return 0
 
@@ -108,9 +108,14 @@ def _cases(options: Options, known: "list[Pair]") -> list[_Case]:
         pairs.check(known, model)
     chosen = {name: getattr(options, name) for name in ("split", "limit", "seed", "max_bad", "groups")}
     cases = []
+    found: dict[str, Subject] = {}  # models of one kind are measured on the same arrays
     for path, model, plan in zip(options.models, models, plans, strict=True):
-        cases.append(_Case(path, model, plan, subjects.find(options.data, model.info, **chosen)))
-        tasks.ask(cases[-1].subject, plan, model.domains)
+        info = model.info
+        kind = json.dumps([info.image_size, info.crop, info.domains.to_json()])
+        if kind not in found:
+            found[kind] = subjects.find(options.data, info, **chosen)
+        tasks.ask(found[kind], plan, model.domains)
+        cases.append(_Case(path, model, plan, found[kind]))
     return cases
 
 

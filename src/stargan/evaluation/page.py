@@ -14,7 +14,7 @@ from PIL import Image
 from stargan.evaluation.definitions import DEFINITIONS
 from stargan.evaluation.measure import Figures, Measured
 from stargan.evaluation.metrics import Figure
-from stargan.evaluation.report import Entry, table, text
+from stargan.evaluation.report import Entry, differences, table, text
 from stargan.evaluation.tasks import ALL
 
 SHOWN = 4  # pictures at either end and in the middle of a metric
@@ -39,6 +39,7 @@ def render(entries: Sequence[Entry], settings: Mapping[str, Any]) -> str:
     """The page, as `report.dumps` takes its arguments."""
     said = " · ".join(f"{_safe(name)}: {_safe(value)}" for name, value in settings.items() if value is not None)
     parts = ["<h1>Translations, measured</h1>", f"<p>{said}</p>", _table(entries)]
+    parts += [_differences(entries, settings["seed"])]
     for entry in entries:
         measured = entry.measured
         parts += [f"<h2>{_safe(entry.name)}</h2>", _bars("task", measured.figures)]
@@ -72,6 +73,21 @@ def _table(entries: Sequence[Entry]) -> str:
         rows.append(_row([told, *shown, counts]))
     heads = ["over all tasks, with 95 % intervals", *(_safe(entry.name) for entry in entries), "count"]
     return f"<table>{_row(heads, 'th')}{''.join(rows)}</table>"
+
+
+def _differences(entries: Sequence[Entry], seed: int) -> str:
+    """Each further model against the first; bold where the interval leaves zero out and the model is better."""
+    apart = differences(entries, seed)
+    rows = []
+    for metric in (name for name in DEFINITIONS if any(name in figures for figures in apart.values())):
+        cells = []
+        for figures in apart.values():
+            figure, better = figures.get(metric), DEFINITIONS[metric].better
+            wins = figure and better and min(figure.low * better, figure.high * better) > 0
+            cells.append(f"<b>{text(figure)}</b>" if wins else text(figure))
+        rows.append(_row([metric, *cells]))
+    heads = [f"less those of {_safe(entries[0].name)}, picture by picture", *map(_safe, apart)]
+    return f"<table>{_row(heads, 'th')}{''.join(rows)}</table>" if rows else ""
 
 
 def _row(cells: Sequence[str], kind: str = "td") -> str:

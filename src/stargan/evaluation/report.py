@@ -6,6 +6,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
+from stargan.evaluation import metrics
 from stargan.evaluation.definitions import DEFINITIONS
 from stargan.evaluation.measure import Measured
 from stargan.evaluation.metrics import Figure
@@ -40,9 +43,10 @@ def dumps(entries: Sequence[Entry], settings: Mapping[str, Any]) -> str:
         entries: The models, measured on the same pictures.
         settings: Data, split, protocol, seed and so on, as plain data.
     """
-    definitions = {name: DEFINITIONS[name].definition for name in metrics(entries)}
+    definitions = {name: DEFINITIONS[name].definition for name in told(entries)}
     models = {entry.name: _model(entry) for entry in entries}
-    report = {"format": FORMAT, **settings, "definitions": definitions, "models": models}
+    apart = {name: _plain(figures) for name, figures in differences(entries, settings["seed"]).items()}
+    report = {"format": FORMAT, **settings, "definitions": definitions, "models": models, "less_the_first": apart}
     return json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
 
@@ -64,7 +68,7 @@ def _plain(figures: Mapping[str, Figure]) -> dict[str, dict[str, float | int | N
     }
 
 
-def metrics(entries: Sequence[Entry]) -> list[str]:
+def told(entries: Sequence[Entry]) -> list[str]:
     """Those that any of the models has, in the order of their definitions."""
     measured = [part for entry in entries for part in (entry.measured, entry.pairs) if part]
     return [name for name in DEFINITIONS if any(name in part.figures[ALL] for part in measured)]
@@ -72,12 +76,28 @@ def metrics(entries: Sequence[Entry]) -> list[str]:
 
 def table(entries: Sequence[Entry]) -> list[tuple[str, str, list[Figure | None]]]:
     """Rows over all tasks: what is said, of which metric, and a figure for each model."""
-    rows = [(name, name, [e.measured.figures[ALL].get(name) for e in entries]) for name in metrics(entries)]
+    rows = [(name, name, [e.measured.figures[ALL].get(name) for e in entries]) for name in told(entries)]
     rows += [
         (f"pairs: {name}", name, [e.pairs.figures[ALL].get(name) if e.pairs else None for e in entries])
-        for name in metrics(entries)
+        for name in told(entries)
     ]
     return [row for row in rows if any(row[2])]
+
+
+def differences(entries: Sequence[Entry], seed: int) -> dict[str, dict[str, Figure]]:
+    """By name, each further model's figures over all tasks less the first one's, picture by picture.
+
+    Both did the same tasks with the same pictures, so these intervals are narrower than those of the figures. Distances
+    of sets (kid, fid) have no number for a picture and are left out; so are models that were asked other things.
+    """
+    first, *others = (entry.measured for entry in entries)
+    found = {}
+    for entry, other in zip(entries[1:], others, strict=True):
+        if np.array_equal(other.rows, first.rows) and np.array_equal(other.tasks, first.tasks):
+            both = [name for name in first.each if name in other.each]
+            apart = {name: metrics.mean(other.each[name] - first.each[name], first.rows, seed) for name in both}
+            found[entry.name] = {name: figure for name, figure in apart.items() if figure.count}
+    return found
 
 
 def text(figure: Figure | None) -> str:
@@ -93,8 +113,11 @@ def _short(number: float) -> str:
     return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
 
 
-def overall(entries: Sequence[Entry]) -> str:
-    """The figures over all tasks, side by side, as text."""
+def overall(entries: Sequence[Entry], seed: int) -> str:
+    """The figures over all tasks, side by side, and the differences to the first model, as text."""
     lines = [f"{'':24}" + "".join(f"{entry.name[-23:]:>24}" for entry in entries)]
     lines += [f"{said:24}" + "".join(f"{text(figure):>24}" for figure in row) for said, _, row in table(entries)]
+    for name, figures in differences(entries, seed).items():
+        lines += ["", f"{name} less {entries[0].name}:"]
+        lines += [f"{metric:24}{text(figures[metric]):>24}" for metric in DEFINITIONS if metric in figures]
     return "\n".join(lines)
