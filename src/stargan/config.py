@@ -35,6 +35,7 @@ class Config:
         blocks: Residual blocks of G.
         d_layers: Stride-2 layers of D; the image size must be divisible by 2 to their number.
         mask: Whether G says where it repaints and leaves all else as it was; not in the paper.
+        augment: Whether D sees pictures shifted, brightened and partly covered; not in the paper.
         batch_size: Pictures an update.
         steps: How many updates of D.
         critic_updates: Updates of D for one of G.
@@ -76,6 +77,7 @@ class Config:
     blocks: int = 6
     d_layers: int = 6
     mask: bool = False
+    augment: bool = False
     batch_size: int = 16
     steps: int = 200_000
     critic_updates: int = 5

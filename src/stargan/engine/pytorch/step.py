@@ -15,6 +15,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from stargan.config import Config
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses, networks
+from stargan.engine.pytorch.augment import augment
 from stargan.errors import CheckpointError, ConfigError, ModelError
 from stargan.images import scale
 from stargan.modelfile import under
@@ -62,6 +63,7 @@ class PytorchEngine:
             for name, network in self.networks.items()
         }
         self.random = torch.Generator(self.device)
+        self.random_views = torch.Generator()  # on the CPU: its draws say where pictures are cut
         self.g_updates = 0
         self.terms: dict[str, Tensor] = {}
         self.num_parameters = {
@@ -74,7 +76,7 @@ class PytorchEngine:
         self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
     ) -> None:
         """One update of D; see `Engine.d_step`."""
-        self.random.manual_seed(_mix(self.config.seed, step))
+        self._seed(step)
         self.update_d(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def update_d(
@@ -123,9 +125,11 @@ class PytorchEngine:
             alpha: (N, 1, 1, 1) in [0, 1] fixes the penalty's draw; DRAGAN stretches it to [-1, 1].
             noise: (N, 3, H, W) in [0, 1] fixes DRAGAN's other draw.
         """
+        # Real and translated pictures go through D together: D has no batch statistics.
+        both = self._shown(torch.cat([real, fake]))
+        real, fake = both.chunk(2)
         with self._autocast():
-            # Real and translated pictures go through D together: D has no batch statistics.
-            src, cls = self.discriminator(torch.cat([real, fake]))
+            src, cls = self.discriminator(both)
         src_real, src_fake = src.float().chunk(2)
         d_real, d_fake = losses.d_adversarial(self.config.objective, src_real, src_fake)
         d_cls = losses.classification(cls[: len(real)].float(), values, self.heads[dataset])
@@ -143,6 +147,7 @@ class PytorchEngine:
         self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
     ) -> None:
         """One update of G, its running mean and the labeller; see `Engine.g_step`."""
+        self._seed(step)
         self.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def update_g(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, lr: float) -> None:
@@ -172,13 +177,21 @@ class PytorchEngine:
         """The unweighted terms of G's loss (eqs. 8, 6 and 7)."""
         with self._autocast():
             fake = self.generator(real, wanted)
-            src, cls = self.discriminator(fake)
+            src, cls = self.discriminator(self._shown(fake))
             back = self.generator(fake, values)
         return {
             "g_fake": losses.g_adversarial(self.config.objective, src.float()),
             "g_cls": losses.classification(cls.float(), wanted, self.heads[dataset]),
             "g_rec": losses.reconstruction(real, back.float()),
         }
+
+    def _seed(self, step: int) -> None:
+        for generator in (self.random, self.random_views):
+            generator.manual_seed(_mix(self.config.seed, step))
+
+    def _shown(self, images: Tensor) -> Tensor:
+        """What D is shown of pictures."""
+        return augment(images, self.random_views) if self.config.augment else images
 
     def losses(self) -> dict[str, float]:
         """The terms of the last updates; see `Engine.losses`."""

@@ -1,0 +1,282 @@
+"""What might make a better recipe and is not in the package: each an engine, or a network, with one thing changed.
+
+`trials.py` tries them. What won there moved into the package; what is here did not win, or not yet.
+"""
+
+import contextlib
+import itertools
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+from unittest import mock
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from stargan.engine.pytorch import networks
+from stargan.engine.pytorch.networks import Discriminator, Generator, Labeller
+from stargan.engine.pytorch.step import PytorchEngine
+
+_build = networks.build
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """What takes the place of the package's own while a model is trained and exported.
+
+    Attributes:
+        engine: The updates.
+        build: As `networks.build`.
+    """
+
+    engine: type[PytorchEngine] = PytorchEngine
+    build: Callable[..., nn.Module] = _build
+
+    @contextlib.contextmanager
+    def in_place(self) -> Iterator[None]:
+        """Puts both where the package looks for them."""
+        with mock.patch.object(networks, "build", self.build), mock.patch("stargan.engine.create", self.engine):
+            yield
+
+
+# ---------------------------------------------------------------- generators
+
+
+def resize(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
+    """G enlarges by repeating pixels before a convolution 3x3, against checkerboards (Odena et al. 2016)."""
+    network = _build(name, domains, sizes, plain)
+    if isinstance(network, Generator):
+        for index, layer in enumerate(network.layers):
+            if isinstance(layer, nn.ConvTranspose2d):
+                conv = nn.Conv2d(layer.in_channels, layer.out_channels, 3, 1, 1, bias=False)
+                network.layers[index] = nn.Sequential(nn.Upsample(scale_factor=2), conv)
+    return network
+
+
+class _Skipping(Generator):
+    """G whose way up gets, added, what the way down saw at the same size (after Ronneberger et al. 2015)."""
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        planes = labels[:, :, None, None].expand(-1, -1, images.shape[2], images.shape[3])
+        x = torch.cat([images, planes], 1)
+        seen: list[Tensor] = []
+        for layer in self.layers:
+            if isinstance(layer, nn.Conv2d) and layer.stride == (2, 2):
+                seen.append(x)
+            x = layer(x)
+            if isinstance(layer, nn.ConvTranspose2d):
+                x = x + seen.pop()
+        if not self.mask:
+            return x.tanh()
+        share = networks.MASK_FLOOR + (1 - networks.MASK_FLOOR) * x[:, 3:].sigmoid()
+        return torch.lerp(images, x[:, :3].tanh(), share)
+
+
+def skips(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
+    """See `_Skipping`."""
+    if name == "generator":
+        return _Skipping(domains.num_labels, sizes.width, sizes.blocks, sizes.mask, plain=True)
+    return _build(name, domains, sizes, plain)
+
+
+class _Relative(Generator):
+    """G that is told what is to change: target less source labels (Liu et al. 2019, STGAN).
+
+    Where nobody tells what the source shows, a labeller of its own does; the engine trains that one.
+    """
+
+    def __init__(self, teller: Labeller, *args: Any) -> None:
+        super().__init__(*args)
+        self.teller = teller.requires_grad_(False)
+        self.shown: Tensor | None = None
+
+    def forward(self, images: Tensor, labels: Tensor) -> Tensor:
+        shown = (self.teller(images) > 0).float() if self.shown is None else self.shown
+        return super().forward(images, labels - shown)
+
+
+def relative(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
+    """See `_Relative`."""
+    if name == "generator":
+        teller = Labeller(domains.num_classes, sizes.d_layers)
+        return _Relative(teller, domains.num_labels, sizes.width, sizes.blocks, sizes.mask, plain)
+    return _build(name, domains, sizes, plain)
+
+
+class RelativeEngine(PytorchEngine):
+    """Tells `_Relative` what pictures show."""
+
+    generator: Any
+
+    def update_d(self, real: Tensor, values: Tensor, *args: Any, **more: Any) -> None:
+        self.generator.shown = values
+        super().update_d(real, values, *args, **more)
+        self.generator.shown = None
+
+    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int) -> dict[str, Tensor]:
+        tellers = (self.generator.teller.parameters(), self.labeller.parameters())
+        with torch.no_grad():
+            for own, trained in zip(*tellers, strict=True):
+                own.copy_(trained)
+        told = _Told(self.generator, [values, wanted])
+        with mock.patch.object(self, "generator", told):
+            return super().g_terms(real, values, wanted, dataset)
+
+
+class _Told:
+    """Calls G, telling it what the pictures of the first call show, then of the second."""
+
+    def __init__(self, generator: Any, shown: list[Tensor]) -> None:
+        self.generator, self.shown = generator, shown
+
+    def __call__(self, images: Tensor, labels: Tensor) -> Tensor:
+        self.generator.shown = self.shown.pop(0)
+        out: Tensor = self.generator(images, labels)
+        self.generator.shown = None
+        return out
+
+
+# ---------------------------------------------------------------- discriminators
+
+
+def spectral(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
+    """D's convolutions with spectral normalisation (Miyato et al. 2018)."""
+    if name != "discriminator":
+        return _build(name, domains, sizes, plain)
+    # Without fast paths: one of them adds to a weight's gradient itself, and here the weight is derived.
+    network = _build(name, domains, sizes, plain=True)
+    for place, layer in network.named_modules():
+        if isinstance(layer, nn.Conv2d) and place != "cls":
+            spectral_norm(layer)
+    return network
+
+
+class _Down(nn.Module):
+    """Residual block that halves both sides."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(
+            nn.LeakyReLU(0.2), nn.Conv2d(before, before, 3, 1, 1), nn.LeakyReLU(0.2), nn.Conv2d(before, after, 4, 2, 1)
+        )
+        self.shortcut = nn.Conv2d(before, after, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return (self.layers(x) + self.shortcut(F.avg_pool2d(x, 2))) / math.sqrt(2)
+
+
+class _Residual(Discriminator):
+    """D of residual blocks, at most 8 times as wide as the first layer (after Karras et al. 2020)."""
+
+    def __init__(self, num_classes: int, image_size: tuple[int, int], width: int, layers: int) -> None:
+        super().__init__(num_classes, image_size, 1, layers)
+        widths = [min(width * 2**i, 8 * width) for i in range(layers)]
+        blocks = [_Down(before, after) for before, after in itertools.pairwise(widths)]
+        self.layers = nn.Sequential(nn.Conv2d(3, widths[0], 4, 2, 1), *blocks, nn.LeakyReLU(0.2))
+        self.src = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
+        left = (image_size[1] >> layers, image_size[0] >> layers)
+        self.cls = nn.Conv2d(widths[-1], num_classes, left, bias=False)
+
+
+def residual(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
+    """See `_Residual`."""
+    if name == "discriminator":
+        return _Residual(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers)
+    return _build(name, domains, sizes, plain)
+
+
+class _Blurred(Discriminator):
+    """D that does not see the finest detail: pictures are averaged over 3x3 places first, on both sides alike."""
+
+    def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
+        return super().forward(F.avg_pool2d(images, 3, 1, 1, count_include_pad=False))
+
+
+def blurred(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
+    """See `_Blurred`; with the generator of `resize`."""
+    if name == "discriminator":
+        return _Blurred(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers, plain)
+    return resize(name, domains, sizes, plain)
+
+
+# ---------------------------------------------------------------- losses and rates
+
+
+class Smooth(PytorchEngine):
+    """D is told 0.95 and 0.05 in place of 1 and 0 (Szegedy et al. 2016)."""
+
+    def d_terms(self, real: Tensor, fake: Tensor, values: Tensor, *args: Any, **more: Any) -> dict[str, Tensor]:
+        return super().d_terms(real, fake, 0.05 + 0.9 * values, *args, **more)
+
+
+class R1(PytorchEngine):
+    """A penalty on D's gradient at real pictures, at every fourth update (Mescheder et al. 2018)."""
+
+    every, weight, turn = 4, 1.0, 0
+
+    def d_terms(self, real: Tensor, *args: Any, **more: Any) -> dict[str, Tensor]:
+        terms = super().d_terms(real, *args, **more)
+        self.turn += 1
+        if self.turn % self.every == 0:
+            points = real.detach().requires_grad_(True)
+            (slope,) = torch.autograd.grad(
+                self.discriminator(points)[0].mean((1, 2, 3)).sum(), points, create_graph=True
+            )
+            penalty = slope.square().sum((1, 2, 3)).mean() / 2
+            terms["d_gp"] = penalty * self.every * self.weight / self.config.lambda_gp
+        return terms
+
+
+class Itself(PytorchEngine):
+    """G, asked for what a picture shows, shall give it back: as much weight as half of the reconstruction."""
+
+    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int) -> dict[str, Tensor]:
+        terms = super().g_terms(real, values, wanted, dataset)
+        same = (self.generator(real, values) - real).abs().mean()
+        return {**terms, "g_rec": terms["g_rec"] + same / 2}
+
+
+class Features(PytorchEngine):
+    """G shall keep what D's third layer sees, averaged over 4x4 places: a coarse likeness before and after."""
+
+    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int) -> dict[str, Tensor]:
+        fakes: list[Tensor] = []
+        third = self.discriminator.get_submodule("layers.5")
+        hook = third.register_forward_hook(lambda *call: fakes.append(call[2]))
+        terms = super().g_terms(real, values, wanted, dataset)
+        with torch.no_grad():
+            self.discriminator(real)
+        hook.remove()
+        made, seen = (F.adaptive_avg_pool2d(x, 4) for x in fakes)
+        far = (made - seen).abs().mean() / seen.abs().mean()
+        return {**terms, "g_rec": terms["g_rec"] + 0.02 * far}
+
+
+class FasterD(PytorchEngine):
+    """Twice G's learning rate for D (Heusel et al. 2017)."""
+
+    def _step(self, name: str, lr: float) -> None:
+        super()._step(name, 2 * lr if name == "discriminator" else lr)
+
+
+class SlowerD(PytorchEngine):
+    """Half of G's learning rate for D."""
+
+    def _step(self, name: str, lr: float) -> None:
+        super()._step(name, lr / 2 if name == "discriminator" else lr)
+
+
+class Cosine(PytorchEngine):
+    """The learning rate falls along half a cosine from the first step on (Loshchilov & Hutter 2017)."""
+
+    def d_step(self, *args: Any, step: int, lr: float) -> None:
+        super().d_step(*args, step=step, lr=self._rate(step))
+
+    def g_step(self, *args: Any, step: int, lr: float) -> None:
+        super().g_step(*args, step=step, lr=self._rate(step))
+
+    def _rate(self, step: int) -> float:
+        return self.config.lr * (1 + math.cos(math.pi * step / self.config.steps)) / 2

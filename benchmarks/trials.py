@@ -1,0 +1,159 @@
+"""What makes a better recipe? One change at a time, at equal compute, judged by `stargan evaluate`.
+
+Every trial has the same data, seed and network widths. The cost of its updates is measured first, in processor time of
+one thread, and it gets as many updates as fit --seconds; its learning rate's schedule ends there. The judge never saw
+a trained model. A run that is there is not repeated, so a stopped call goes on, and several may share a folder.
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import budget
+import candidates
+import numpy as np
+from candidates import Candidate
+
+from stargan import cli
+from stargan.config import Config
+from stargan.data import cartoons
+from stargan.recipes import recipe
+from stargan.training import loop
+
+OURS = Candidate()
+# From the official algorithm's settings to those that a short training needs; the base of the single changes.
+BASE: dict[str, Any] = {"lr": 1e-3, "batch_size": 8, "final_lr": 0.0, "decay_every": 1, "critic_updates": 1}
+HINGE = {**BASE, "objective": "hinge"}
+MASK = {**BASE, "mask": True, "lambda_cls": 5.0}
+AUGMENTED = {**MASK, "augment": True}
+RESIZE = Candidate(build=candidates.resize)
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One row.
+
+    Attributes:
+        hypothesis: What it was tried for.
+        changes: Of the recipe `official`.
+        candidate: What takes the place of the package's own.
+    """
+
+    hypothesis: str
+    changes: Mapping[str, Any] = field(default_factory=lambda: BASE)
+    candidate: Candidate = OURS
+
+
+TRIALS: dict[str, Trial] = {
+    "official": Trial("the opponent", {}),
+    "base": Trial("ten times the rate, falling to 0, half the batch, one update of D for one of G: learns in time"),
+    # What is learned by
+    "critic2": Trial("two updates of D for one of G: a better judge", {**BASE, "critic_updates": 2}),
+    "rate2": Trial("twice the learning rate", {**BASE, "lr": 2e-3}),
+    "rate.5": Trial("half the learning rate", {**BASE, "lr": 5e-4}),
+    "cosine": Trial("cosine decay", candidate=Candidate(candidates.Cosine)),
+    "faster D": Trial("D at twice G's rate", candidate=Candidate(candidates.FasterD)),
+    "slower D": Trial("D at half of G's rate", candidate=Candidate(candidates.SlowerD)),
+    "batch16": Trial("batch 16: steadier gradients, half as many", {**BASE, "batch_size": 16}),
+    "beta0": Trial("no momentum, as newer GANs", {**BASE, "beta1": 0.0}),
+    "no mean": Trial("the last weights in place of their running mean", {**BASE, "ema": 0.0}),
+    "fp32": Trial("full precision, half as many updates", {**BASE, "precision": "fp32"}),
+    # What is asked of it
+    "mask": Trial("G repaints only what must change", {**BASE, "mask": True}),
+    "mask cls5": Trial("with more weight on the classes it does change", MASK),
+    "mask cls5 augmented": Trial("and an augmented D is not fooled by noise", AUGMENTED),
+    "mask cls5 resize": Trial("and G cannot draw checkerboards", MASK, RESIZE),
+    "mask cls5 blurred": Trial("nor D be fooled by them", MASK, Candidate(build=candidates.blurred)),
+    "balanced": Trial("rare domains are asked for as often as others", {**BASE, "targets": "balanced"}),
+    "rec5": Trial("half the weight on staying the same", {**BASE, "lambda_rec": 5.0}),
+    "rec20": Trial("twice the weight on staying the same", {**BASE, "lambda_rec": 20.0}),
+    "cls2": Trial("twice the weight on the classes", {**BASE, "lambda_cls": 2.0}),
+    "smooth": Trial("smoothed labels: D less sure, gradients longer", candidate=Candidate(candidates.Smooth)),
+    "itself": Trial("asked for nothing, G changes nothing", candidate=Candidate(candidates.Itself)),
+    "features": Trial("D's features shall stay alike", candidate=Candidate(candidates.Features)),
+    "relative": Trial("G is told what to change", BASE, Candidate(candidates.RelativeEngine, candidates.relative)),
+    # D
+    "hinge": Trial("hinge needs no penalty, so updates cost less", HINGE),
+    "hinge R1": Trial("lazy R1 keeps D smooth for less", HINGE, Candidate(candidates.R1)),
+    "hinge spectral": Trial("spectral normalisation does so for nothing", HINGE, Candidate(build=candidates.spectral)),
+    "lsgan": Trial("least squares are smoother than hinge", {**BASE, "objective": "lsgan"}),
+    "residual": Trial("a deeper D with fewer weights", candidate=Candidate(build=candidates.residual)),
+    "augmented": Trial("an augmented D is not fooled by noise", {**BASE, "augment": True}),
+    # G
+    "resize": Trial("no checkerboards", candidate=RESIZE),
+    "skips": Trial("detail need not pass the bottleneck", candidate=Candidate(build=candidates.skips)),
+}
+SHOWN = ("error", "kept", "kid", "idle_kid", "rec_psnr", "background", "sharpness", "truth_psnr", "idle_psnr")
+
+
+def start(data: str, out: Path, seed: int) -> tuple[Config, list[str]]:
+    """The recipe `official`, small enough for a CPU, and what `stargan evaluate` is told besides."""
+    sizes: dict[str, Any] = {
+        "width": 16,
+        "blocks": 3,
+        "seed": seed,
+        "device": "cpu",
+        "sample_every": 10**6,
+        "checkpoint_every": 10**6,
+    }
+    config = replace(recipe("official"), **sizes)
+    if data != "cartoons":
+        return replace(config, data=(data,), image_size=(64, 64), d_layers=5), ["--data", data, "--protocol", "celeba"]
+    faces = out / "faces"
+    if not faces.exists():
+        cartoons.write(faces, 1500, size=32)
+    config = replace(config, data=(str(faces),), crop=None, image_size=(32, 32), d_layers=4)
+    config = replace(config, attributes=cartoons.ATTRIBUTES, exclusive=(",".join(cartoons.EXCLUSIVE),))
+    return config, ["--data", "cartoons"]
+
+
+def main() -> int:
+    """Trains what is named and prints the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder for the runs and the report")
+    parser.add_argument("--data", default="cartoons", help="cartoons, or a folder in CelebA format")
+    parser.add_argument("--trials", nargs="+", choices=list(TRIALS), default=list(TRIALS), metavar="TRIAL")
+    parser.add_argument("--seconds", type=float, default=100, help="processor time of each")
+    parser.add_argument("--seeds", nargs="+", type=int, default=[0])
+    parser.add_argument("--train-only", action="store_true", help="leave the judging to another call")
+    parser.add_argument("--limit", type=int, default=300, help="pictures that are judged")
+    options = parser.parse_args()
+
+    for seed in options.seeds:
+        config, told = start(options.data, options.out, seed)
+        for name in options.trials:
+            trial, run = TRIALS[name], options.out / f"{name}-{seed}"
+            print(f"{name}, seed {seed}: {trial.hypothesis}", flush=True)
+            with trial.candidate.in_place():
+                budget.train(replace(config, **trial.changes), options.seconds, run)
+    if options.train_only:
+        return 0
+    runs = [options.out / f"{name}-{seed}" for seed in options.seeds for name in options.trials]
+    report = options.out / "report"
+    asked = [*map(str, runs), *told, "--out", str(report), "--limit", str(options.limit), "--overwrite"]
+    code = cli.main(["evaluate", *asked])
+    if not code:
+        found = json.loads((report / "report.json").read_text(encoding="utf-8"))
+        table(found, options.trials, options.seeds, options.out)
+    return code
+
+
+def table(report: dict[str, Any], trials: list[str], seeds: list[int], out: Path) -> None:
+    """Prints means over the seeds."""
+    models = {name: model["figures"]["all"] for name, model in report["models"].items()}
+    first = next(iter(models.values()))
+    shown = [name for name in SHOWN if name in first]
+    print("| trial | updates | " + " | ".join(shown) + " |", "|" + "---|" * (2 + len(shown)), sep="\n")
+    for name in trials:
+        rows = [models[f"{name}-{seed}"] for seed in seeds]
+        steps = [loop.saved_config(out / f"{name}-{seed}").steps for seed in seeds]
+        cells = [f"{np.mean([row[metric]['value'] for row in rows]):.3g}" for metric in shown]
+        print(f"| {name} | {round(np.mean(steps))} | " + " | ".join(cells) + " |")
+
+
+if __name__ == "__main__":
+    sys.exit(main())
