@@ -4,10 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo test check format clean
+.PHONY: demo demo-train test check format clean
 
-demo: $(READY)  ## draw faces, train a small model, translate faces it never saw
+demo: $(READY)  ## translate drawn faces with the model that comes with stargan, in seconds
 	$(BIN)/stargan demo
+
+demo-train: $(READY)  ## draw faces, train a small model, translate faces it never saw, in minutes
+	$(BIN)/stargan demo --train
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest

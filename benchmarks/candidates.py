@@ -45,17 +45,6 @@ class Candidate:
 # ---------------------------------------------------------------- generators
 
 
-def resize(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
-    """G enlarges by repeating pixels before a convolution 3x3, against checkerboards (Odena et al. 2016)."""
-    network = _build(name, domains, sizes, plain)
-    if isinstance(network, Generator):
-        for index, layer in enumerate(network.layers):
-            if isinstance(layer, nn.ConvTranspose2d):
-                conv = nn.Conv2d(layer.in_channels, layer.out_channels, 3, 1, 1, bias=False)
-                network.layers[index] = nn.Sequential(nn.Upsample(scale_factor=2), conv)
-    return network
-
-
 class _Skipping(Generator):
     """G whose way up gets, added, what the way down saw at the same size (after Ronneberger et al. 2015)."""
 
@@ -102,7 +91,7 @@ def relative(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Mod
     """See `_Relative`."""
     if name == "generator":
         teller = Labeller(domains.num_classes, sizes.d_layers)
-        return _Relative(teller, domains.num_labels, sizes.width, sizes.blocks, sizes.mask, plain)
+        return _Relative(teller, domains.num_labels, sizes.width, sizes.blocks, sizes.mask, sizes.resize, plain)
     return _build(name, domains, sizes, plain)
 
 
@@ -196,10 +185,10 @@ class _Blurred(Discriminator):
 
 
 def blurred(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
-    """See `_Blurred`; with the generator of `resize`."""
+    """See `_Blurred`."""
     if name == "discriminator":
         return _Blurred(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers, plain)
-    return resize(name, domains, sizes, plain)
+    return _build(name, domains, sizes, plain)
 
 
 # ---------------------------------------------------------------- losses and rates

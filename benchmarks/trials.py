@@ -30,7 +30,7 @@ BASE: dict[str, Any] = {"lr": 1e-3, "batch_size": 8, "final_lr": 0.0, "decay_eve
 HINGE = {**BASE, "objective": "hinge"}
 MASK = {**BASE, "mask": True, "lambda_cls": 5.0}
 AUGMENTED = {**MASK, "augment": True}
-RESIZE = Candidate(build=candidates.resize)
+RESIZE = {**MASK, "resize": True}
 
 
 @dataclass(frozen=True)
@@ -66,8 +66,9 @@ TRIALS: dict[str, Trial] = {
     "mask": Trial("G repaints only what must change", {**BASE, "mask": True}),
     "mask cls5": Trial("with more weight on the classes it does change", MASK),
     "mask cls5 augmented": Trial("and an augmented D is not fooled by noise", AUGMENTED),
-    "mask cls5 resize": Trial("and G cannot draw checkerboards", MASK, RESIZE),
-    "mask cls5 blurred": Trial("nor D be fooled by them", MASK, Candidate(build=candidates.blurred)),
+    "mask cls5 resize": Trial("and G cannot draw checkerboards", RESIZE),
+    "mask cls5 blurred": Trial("nor D be fooled by them", RESIZE, Candidate(build=candidates.blurred)),
+    "all": Trial("all three: the recipe modern at this size", {**RESIZE, "augment": True}),
     "balanced": Trial("rare domains are asked for as often as others", {**BASE, "targets": "balanced"}),
     "rec5": Trial("half the weight on staying the same", {**BASE, "lambda_rec": 5.0}),
     "rec20": Trial("twice the weight on staying the same", {**BASE, "lambda_rec": 20.0}),
@@ -84,7 +85,7 @@ TRIALS: dict[str, Trial] = {
     "residual": Trial("a deeper D with fewer weights", candidate=Candidate(build=candidates.residual)),
     "augmented": Trial("an augmented D is not fooled by noise", {**BASE, "augment": True}),
     # G
-    "resize": Trial("no checkerboards", candidate=RESIZE),
+    "resize": Trial("no checkerboards", {**BASE, "resize": True}),
     "skips": Trial("detail need not pass the bottleneck", candidate=Candidate(build=candidates.skips)),
 }
 SHOWN = ("error", "kept", "kid", "idle_kid", "rec_psnr", "background", "sharpness", "truth_psnr", "idle_psnr")

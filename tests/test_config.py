@@ -399,6 +399,7 @@ def test_missing_keys(name: str) -> None:
         ({"typical": [0, True, 1]}, "not numbers in [0, 1]"),
         ({"typical": None}, "its description cannot be read (TypeError"),
         ({"mask": 1}, "its mask is 1, not true or false"),
+        ({"resize": None}, "its resize is None, not true or false"),
         ({"labeller": 1}, "its labeller is 1, not true or false"),
         ({"labeller": "no"}, "its labeller is 'no', not true or false"),
         ({"recipe": None}, "its recipe is None, not text"),

@@ -2,7 +2,9 @@
 
 import os
 import pickle
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -276,3 +278,14 @@ def test_wrong_input_gets_one_line(tmp_path: Path) -> None:
         assert said in done.stderr
     assert not out.exists()
     assert "say either which file to write or --official" in stargan("export", tmp_path).stderr
+
+
+@pytest.mark.parametrize(("setting", "said"), [("mask", "an output mask"), ("resize", "no transposed convolutions")])
+def test_what_the_official_code_lacks_is_not_written_for_it(setting: str, said: str, tmp_path: Path) -> None:
+    foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
+    info, arrays, _ = modelfile.read(tmp_path / "m.safetensors")
+    changes: dict[str, Any] = {setting: True}
+    modelfile.write(tmp_path / "other.safetensors", replace(info, **changes), arrays, {})
+    with pytest.raises(ModelError, match=f"its generator has {said}, which the official code does not know"):
+        foreign.export_official(tmp_path / "other.safetensors", tmp_path / "out")
+    assert not (tmp_path / "out").exists()

@@ -103,6 +103,19 @@ def test_biases_of_the_discriminator() -> None:
     assert names == {"layers.0.bias", "layers.2.bias"}
 
 
+def test_resizing_in_place_of_transposed_convolutions() -> None:
+    """A constant picture comes out constant away from the border: every output pixel has the same sums behind it."""
+    images, labels, spread = torch.full((1, 3, 64, 64), 0.4), torch.ones(1, 2), {}
+    for resize in (False, True):
+        generator = networks.Generator(2, 4, 1, resize=resize)
+        transposed = any(isinstance(layer, nn.ConvTranspose2d) for layer in generator.modules())
+        assert transposed != resize
+        out = generator(images, labels)
+        assert out.shape == images.shape
+        spread[resize] = out[:, :, 30:34, 30:34].std((2, 3)).max().item()
+    assert spread[True] < 0.5 * spread[False]
+
+
 def test_norms_use_the_picture_alone() -> None:
     generator = networks.Generator(2, 4, 1)
     assert list(generator.buffers()) == []

@@ -8,7 +8,7 @@ from stargan.errors import BAD_INPUT, INTERRUPTED, ConfigError, StarganError
 
 # A module of `stargan.commands` each, imported when it is asked for.
 COMMANDS = {
-    "demo": "Draw faces, train a small model on them, translate faces it never saw",
+    "demo": "Translate drawn faces with a model that comes with stargan, or train such a model",
     "data": "Show what is in a data set: labels per domain and split, unreadable files, a contact sheet",
     "train": "Train a model, or go on with a run",
     "translate": "Translate pictures, or whole folders of them",

@@ -35,6 +35,7 @@ class Config:
         blocks: Residual blocks of G.
         d_layers: Stride-2 layers of D; the image size must be divisible by 2 to their number.
         mask: Whether G says where it repaints and leaves all else as it was; not in the paper.
+        resize: Whether G enlarges by repeating pixels before a convolution, against checkerboards; not in the paper.
         augment: Whether D sees pictures shifted, brightened and partly covered; not in the paper.
         batch_size: Pictures an update.
         steps: How many updates of D.
@@ -77,6 +78,7 @@ class Config:
     blocks: int = 6
     d_layers: int = 6
     mask: bool = False
+    resize: bool = False
     augment: bool = False
     batch_size: int = 16
     steps: int = 200_000
@@ -253,6 +255,7 @@ class ModelInfo:
         blocks: Residual blocks of G.
         d_layers: Stride-2 layers of D.
         mask: As `Config.mask`.
+        resize: As `Config.resize`.
         typical: How often each class is on in the training data, (C,), in [0, 1].
         labeller: Whether the file can tell the labels of a picture by itself.
         recipe: The recipe it was trained with.
@@ -270,6 +273,7 @@ class ModelInfo:
     blocks: int = 6
     d_layers: int = 6
     mask: bool = False
+    resize: bool = False
     typical: tuple[float, ...] = ()
     labeller: bool = False
     recipe: str = ""
@@ -320,6 +324,7 @@ class ModelInfo:
         self._is("crop", crop_is_right, "a number of pixels")
         for name, kind, meant in (
             ("mask", bool, "true or false"),
+            ("resize", bool, "true or false"),
             ("labeller", bool, "true or false"),
             ("recipe", str, "text"),
             ("licence", str, "text"),

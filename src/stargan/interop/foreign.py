@@ -93,11 +93,12 @@ def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> l
         The files; without D where the model has none.
 
     Raises:
-        ModelError: The source cannot be read, a file exists, or the model has an output mask, which that code lacks.
+        ModelError: The source cannot be read, a file exists, or G has what that code lacks: a mask, resizing.
     """
     info, arrays = read_model(source)
-    if info.mask:
-        raise ModelError(f"{source}: its generator has an output mask, which the official code does not know")
+    for has, what in ((info.mask, "an output mask"), (info.resize, "no transposed convolutions")):
+        if has:
+            raise ModelError(f"{source}: its generator has {what}, which the official code does not know")
     torch = require("torch", "train", "write .ckpt files")
     contents: dict[Path, bytes] = {}
     networks = {letter: modelfile.under(to_official(_paper_only(arrays)), letter) for letter in ("G", "D")}

@@ -253,7 +253,7 @@ def _check_same(saved: ModelInfo, now: ModelInfo) -> None:
 
 def _start_from(engine: engines.Engine, path: Path, info: ModelInfo) -> None:
     other, arrays, _ = modelfile.read(modelfile.locate(path))
-    for name in ("image_size", "width", "blocks", "d_layers", "mask"):
+    for name in ("image_size", "width", "blocks", "d_layers", "mask", "resize"):
         if getattr(other, name) != getattr(info, name):
             raise ConfigError(f"--start-from {path}: its {name} is {getattr(other, name)}, not {getattr(info, name)}")
     if _layout(other.domains) != _layout(info.domains):
@@ -282,6 +282,7 @@ def _info(
         blocks=config.blocks,
         d_layers=config.d_layers,
         mask=config.mask,
+        resize=config.resize,
         typical=tuple(
             float(trained[owner][:, start + offset].mean())
             for owner, start, group in domains.groups()

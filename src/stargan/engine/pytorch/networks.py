@@ -77,11 +77,19 @@ class Generator(nn.Module):
         blocks: Residual blocks.
         mask: Not in the paper: a fourth output channel says where to repaint, the rest stays the source's pixels
             (after Pumarola et al. 2018, GANimation, eq. 1).
+        resize: Not in the paper: enlarges by repeating pixels before a convolution 3x3, in place of transposed
+            convolutions, whose overlap draws checkerboards (Odena et al. 2016).
         plain: As in `run`.
     """
 
     def __init__(
-        self, num_labels: int, width: int = 64, blocks: int = 6, mask: bool = False, plain: bool = False
+        self,
+        num_labels: int,
+        width: int = 64,
+        blocks: int = 6,
+        mask: bool = False,
+        resize: bool = False,
+        plain: bool = False,
     ) -> None:
         super().__init__()
         self.mask = mask
@@ -99,11 +107,12 @@ class Generator(nn.Module):
             ]
         layers += [ResidualBlock(4 * width, plain) for _ in range(blocks)]
         for channels in (4 * width, 2 * width):
-            layers += [
-                nn.ConvTranspose2d(channels, channels // 2, 4, 2, 1, bias=False),
-                norm(channels // 2),
-                nn.ReLU(inplace=True),
-            ]
+            half = channels // 2
+            if resize:
+                layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels, half, 3, 1, 1, bias=False)]
+            else:
+                layers += [nn.ConvTranspose2d(channels, half, 4, 2, 1, bias=False)]
+            layers += [norm(half), nn.ReLU(inplace=True)]
         layers += [nn.Conv2d(width, 4 if mask else 3, 7, 1, 3, bias=False)]
         self.layers = nn.Sequential(*layers)
 
@@ -190,7 +199,7 @@ NAMES = ("generator", "discriminator", "labeller")
 def build(name: str, domains: Domains, sizes: Config | ModelInfo, plain: bool = False) -> nn.Module:
     """One of `NAMES`, with fresh weights; `sizes` has the image size, width, blocks and layers."""
     if name == "generator":
-        return Generator(domains.num_labels, sizes.width, sizes.blocks, sizes.mask, plain)
+        return Generator(domains.num_labels, sizes.width, sizes.blocks, sizes.mask, sizes.resize, plain)
     if name == "discriminator":
         return Discriminator(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers, plain)
     return Labeller(domains.num_classes, sizes.d_layers)
