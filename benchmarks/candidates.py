@@ -17,8 +17,8 @@ from torch import Tensor, nn
 from torch.nn.utils.parametrizations import spectral_norm
 
 from stargan.engine.pytorch import networks
+from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.engine.pytorch.networks import Discriminator, Generator, Labeller
-from stargan.engine.pytorch.step import PytorchEngine
 
 _build = networks.build
 
@@ -105,14 +105,15 @@ class RelativeEngine(PytorchEngine):
         super().update_d(real, values, *args, **more)
         self.generator.shown = None
 
-    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int) -> dict[str, Tensor]:
+    def g_terms(self, real: Tensor, values: Tensor, *args: Any) -> dict[str, Tensor]:
+        (wanted, *_) = args
         tellers = (self.generator.teller.parameters(), self.labeller.parameters())
         with torch.no_grad():
             for own, trained in zip(*tellers, strict=True):
                 own.copy_(trained)
         told = _Told(self.generator, [values, wanted])
-        with mock.patch.object(self, "generator", told):
-            return super().g_terms(real, values, wanted, dataset)
+        with mock.patch.object(self, "compiled_generator", told):
+            return super().g_terms(real, values, *args)
 
 
 class _Told:
@@ -222,8 +223,8 @@ class R1(PytorchEngine):
 class Itself(PytorchEngine):
     """G, asked for what a picture shows, shall give it back: as much weight as half of the reconstruction."""
 
-    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int) -> dict[str, Tensor]:
-        terms = super().g_terms(real, values, wanted, dataset)
+    def g_terms(self, real: Tensor, values: Tensor, *args: Any) -> dict[str, Tensor]:
+        terms = super().g_terms(real, values, *args)
         same = (self.generator(real, values) - real).abs().mean()
         return {**terms, "g_rec": terms["g_rec"] + same / 2}
 
@@ -231,11 +232,11 @@ class Itself(PytorchEngine):
 class Features(PytorchEngine):
     """G shall keep what D's third layer sees, averaged over 4x4 places: a coarse likeness before and after."""
 
-    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int) -> dict[str, Tensor]:
+    def g_terms(self, real: Tensor, values: Tensor, *args: Any) -> dict[str, Tensor]:
         fakes: list[Tensor] = []
         third = self.discriminator.get_submodule("layers.5")
         hook = third.register_forward_hook(lambda *call: fakes.append(call[2]))
-        terms = super().g_terms(real, values, wanted, dataset)
+        terms = super().g_terms(real, values, *args)
         with torch.no_grad():
             self.discriminator(real)
         hook.remove()
@@ -247,15 +248,15 @@ class Features(PytorchEngine):
 class FasterD(PytorchEngine):
     """Twice G's learning rate for D (Heusel et al. 2017)."""
 
-    def _step(self, name: str, lr: float) -> None:
-        super()._step(name, 2 * lr if name == "discriminator" else lr)
+    def d_step(self, *args: Any, step: int, lr: float) -> None:
+        super().d_step(*args, step=step, lr=2 * lr)
 
 
 class SlowerD(PytorchEngine):
     """Half of G's learning rate for D."""
 
-    def _step(self, name: str, lr: float) -> None:
-        super()._step(name, lr / 2 if name == "discriminator" else lr)
+    def d_step(self, *args: Any, step: int, lr: float) -> None:
+        super().d_step(*args, step=step, lr=lr / 2)
 
 
 class Cosine(PytorchEngine):

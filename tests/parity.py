@@ -22,7 +22,7 @@ from torch import Tensor
 
 from stargan.config import Config, Objective
 from stargan.domains import Domains, Group, LabelSet
-from stargan.engine.pytorch.step import PytorchEngine
+from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.interop.official import Sizes, from_official, official_names
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.modelfile import Arrays, under
@@ -95,7 +95,7 @@ def official(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iterato
     yield close("D src", src, fixture["D_real/src"])
     yield close("D cls", cls, fixture["D_real/cls"])
 
-    engine.update_d(images, values, wanted, dataset, meta["lr"], alpha)
+    engine.update_d(images, values, wanted, dataset, meta["lr"], {"alpha": alpha})
     yield from updated(engine, fixture, sizes, "discriminator", meta["lr"])
     engine.update_g(images, values, wanted, dataset, meta["lr"])
     yield from updated(engine, fixture, sizes, "generator", meta["lr"])
@@ -179,12 +179,12 @@ def tensorflow1(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iter
         if objective == get_args(Objective)[0]:
             yield from outputs(engine, fixture, real, fake, values)
 
-        draws = [fixture.get(f"draw/{objective}/{name}") for name in ("alpha", "noise")]
-        alpha, noise = (None if draw is None else tensors(engine, draw)[0] for draw in draws)
-        if alpha is not None and objective == "dragan":
-            alpha = (alpha + 1) / 2  # drawn in [-1, 1] there
-        d_terms = engine.d_terms(real, fake, values, 0, alpha, noise)
-        g_terms = engine.g_terms(real, values, wanted, 0)
+        places = (f"draw/{objective}/{name}" for name in ("alpha", "noise"))
+        draws = {name.rpartition("/")[2]: tensors(engine, fixture[name])[0] for name in places if name in fixture}
+        if objective == "dragan":
+            draws["alpha"] = (draws["alpha"] + 1) / 2  # drawn in [-1, 1] there
+        d_terms = engine.d_terms(real, fake, values, 0, draws)
+        g_terms = engine.g_terms(real, values, wanted, 0, {})
         yield close(f"loss {objective} D", d_terms["d_real"] + d_terms["d_fake"], fixture[f"loss/{objective}/D"])
         yield close(f"loss {objective} G", g_terms["g_fake"], fixture[f"loss/{objective}/G"])
         if f"penalty/{objective}" in fixture:

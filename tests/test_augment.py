@@ -8,7 +8,7 @@ import torch
 from stargan.config import Config
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch.augment import BRIGHTNESS, COVER, SHIFT, augment
-from stargan.engine.pytorch.step import PytorchEngine
+from stargan.engine.pytorch.engine import PytorchEngine
 
 CONFIG = Config(
     image_size=(16, 16), width=4, blocks=1, d_layers=2, batch_size=4, device="cpu", precision="fp32", augment=True
@@ -16,14 +16,14 @@ CONFIG = Config(
 DOMAINS = Domains((LabelSet("x", (Group(("A",)), Group(("B",)))),))
 
 
-def seeded(seed: int) -> torch.Generator:
-    return torch.Generator().manual_seed(seed)
+def draws(count: int, seed: int = 0) -> torch.Tensor:
+    return torch.rand((count, 5), generator=torch.Generator().manual_seed(seed))
 
 
 def test_each_picture_is_shifted_lit_and_covered_by_chance() -> None:
     row = torch.arange(32.0)
     pictures = (row[:, None] * 32 + row)[None, None].repeat(64, 3, 1, 1)  # each value says its place
-    shown = augment(pictures, seeded(0))
+    shown = augment(pictures, draws(64))
     assert shown.shape == pictures.shape
     places = set()
     for picture in shown:
@@ -42,15 +42,29 @@ def test_each_picture_is_shifted_lit_and_covered_by_chance() -> None:
     assert len(places) > 30
 
 
-def test_it_follows_from_the_seed_alone() -> None:
-    pictures = torch.rand(3, 3, 8, 8)
-    assert torch.equal(augment(pictures, seeded(1)), augment(pictures, seeded(1)))
-    assert not torch.equal(augment(pictures, seeded(1)), augment(pictures, seeded(2)))
+def test_a_picture_is_only_ever_changed_by_its_own_draws() -> None:
+    pictures, drawn = torch.rand(3, 3, 8, 8), draws(3)
+    shown = augment(pictures, drawn)
+    for index in range(3):
+        assert torch.equal(augment(pictures[index, None], drawn[index, None])[0], shown[index])
+    assert not torch.equal(augment(pictures, draws(3, 1)), shown)
+
+
+def test_the_outermost_draws() -> None:
+    """Nothing is picked outside the picture, also where a draw in few bits has become 1."""
+    row = torch.arange(16.0)
+    pictures = (1 + row[:, None] * 16 + row)[None, None].repeat(2, 3, 1, 1)
+    shown = augment(pictures, torch.tensor([[0.0, 0, 0.5, 0, 0], [1, 1, 0.5, 1, 1]]))
+    first, last = shown[:, 0]
+    assert (first[:4, :4] == 0).all()
+    assert (first[4:, 4:] == pictures[0, 0, 2:-2, 2:-2]).all()  # two down and right, of 16 an eighth
+    assert (last[-4:, -4:] == 0).all()
+    assert (last[:-4, :-4] == pictures[0, 0, 2:-2, 2:-2]).all()
 
 
 def test_gradients_pass_where_nothing_is_covered() -> None:
     pictures = torch.rand(2, 3, 8, 8, requires_grad=True)
-    augment(pictures, seeded(0)).sum().backward()
+    augment(pictures, draws(2)).sum().backward()
     assert pictures.grad is not None
     assert set(pictures.grad.unique().tolist()) == {0.0, 1.0}
 

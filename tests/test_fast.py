@@ -15,7 +15,7 @@ from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch import losses, networks
 from stargan.engine.pytorch import step as step_module
 from stargan.engine.pytorch.convolution import StridedConv, norm_relu_conv
-from stargan.engine.pytorch.step import PytorchEngine
+from stargan.engine.pytorch.engine import PytorchEngine
 
 DOMAINS = Domains((LabelSet("faces", (Group(("Black", "Blond")), Group(("Male",)))),))
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -75,7 +75,7 @@ def test_a_product_in_bf16_keeps_full_precision() -> None:
 @pytest.mark.parametrize("conv", [nn.Conv2d(6, 5, 4, 2, 1, bias=False), nn.ConvTranspose2d(6, 5, 4, 2, 1, bias=False)])
 def test_norm_relu_conv(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
     torch.manual_seed(0)
-    norm = networks.norm(6)
+    norm = networks.InstanceNorm(6)
     nn.init.normal_(norm.weight)
     nn.init.normal_(norm.bias)
     pictures, results = torch.randn(3, 6, 8, 12), []
@@ -163,3 +163,20 @@ def test_an_update_of_d_is_faster() -> None:
             engine.d_step(pictures, labels, labels, 0, step=turn, lr=1e-4)
             seconds[plain].append(time.perf_counter() - began)
     assert median(seconds[True]) > 1.3 * median(seconds[False])
+
+
+def test_g_compiles_as_one_graph() -> None:
+    """As on a GPU: without a break, with the same pictures and gradients."""
+    torch.manual_seed(0)
+    plain = networks.Generator(3, 8, 2, mask=True, resize=True, plain=True)
+    compiled = torch.compile(plain, backend="aot_eager", fullgraph=True)
+    pictures, labels = torch.rand(2, 3, 16, 16) * 2 - 1, torch.eye(3)[:2]
+    results = []
+    for network in (plain, compiled):
+        points = pictures.clone().requires_grad_(True)
+        out = network(network(points, labels), 1 - labels)
+        out.square().sum().backward()
+        results.append([out.detach(), points.grad, *(parameter.grad for parameter in plain.parameters())])
+        plain.zero_grad(set_to_none=True)
+    for first, second in zip(*results, strict=True):
+        assert apart(first, second) < 1e-4

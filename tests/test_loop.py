@@ -17,7 +17,7 @@ from PIL import Image
 
 from stargan import modelfile
 from stargan.config import Config
-from stargan.engine.pytorch.step import PytorchEngine
+from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
 from stargan.training import checkpoint, loop
 

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from stargan.engine.pytorch import losses
-from stargan.engine.pytorch.step import PytorchEngine
+from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import ModelError
 from stargan.interop.official import Sizes, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1

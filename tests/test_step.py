@@ -14,8 +14,9 @@ import torch
 from stargan import engine as engines
 from stargan.config import Config, Objective
 from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.pytorch import engine as engine_module
 from stargan.engine.pytorch import losses, step
-from stargan.engine.pytorch.step import PytorchEngine
+from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError
 from stargan.modelfile import Arrays
 
@@ -336,7 +337,7 @@ def test_generate_uses_the_running_mean_in_pieces(monkeypatch: pytest.MonkeyPatc
     with torch.no_grad():
         expected = engine.mean_generator(torch.from_numpy(images), torch.from_numpy(labels)).numpy()
     assert np.array_equal(whole, expected)
-    monkeypatch.setattr(step, "GENERATE_BATCH", 3)
+    monkeypatch.setattr(engine_module, "GENERATE_BATCH", 3)
     assert np.abs(engine.generate(images, labels) - whole).max() < 1e-5
     assert engine.classify(images).shape == (7, 2)
 
@@ -397,7 +398,7 @@ class TestOnAGpu:
         for engine in (here, there):
             real, values, wanted = engine._images(images), engine._tensor(labels), engine._tensor(targets)
             alpha = torch.full((4, 1, 1, 1), 0.3, device=engine.device)
-            engine.update_d(real, values, wanted, 0, LR, alpha)
+            engine.update_d(real, values, wanted, 0, LR, {"alpha": alpha})
             engine.update_g(real, values, wanted, 0, LR)
         assert there.losses() == pytest.approx(here.losses(), rel=1e-3, abs=1e-4)
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -19,16 +20,24 @@ class Batch:
     """What one update sees.
 
     Attributes:
-        images: (B, H, W, 3) uint8.
+        images: (B, H, W, 3) uint8; for a part that is held, what that made of them.
         labels: (B, L) float32, what they show, in the layout of `Domains`.
         targets: (B, L) float32, what is asked for.
         dataset: Which data set they are of.
     """
 
-    images: np.ndarray
+    images: Any
     labels: np.ndarray
     targets: np.ndarray
     dataset: int
+
+
+class Held(Protocol):
+    """Pictures that an engine holds."""
+
+    def take(self, rows: np.ndarray, mirrored: np.ndarray) -> Any:
+        """What the engine understands as these rows, (B,), each mirrored where `mirrored`, (B,) bool, says so."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -39,11 +48,21 @@ class Part:
         pixels: (N, H, W, 3) uint8.
         values: (N, C) float32, see `Domains.place`.
         rows: Which of the N are drawn from.
+        held: The same pixels where an engine holds them; batches are then taken from there.
     """
 
     pixels: np.ndarray
     values: np.ndarray
     rows: np.ndarray
+    held: Held | None = None
+
+    def take(self, rows: np.ndarray, mirrored: np.ndarray) -> Any:
+        """See `Held.take`; an array, (B, H, W, 3), where the pictures are not held."""
+        if self.held is not None:
+            return self.held.take(rows, mirrored)
+        images = self.pixels[rows]
+        images[mirrored] = images[mirrored, :, ::-1]
+        return images
 
 
 class Batches:
@@ -89,16 +108,13 @@ class Batches:
         part = self._parts[dataset]
         rows = self._rows(dataset, turn)
         rng = np.random.default_rng([self._seed, dataset, _DRAWS, turn])
-        images = part.pixels[rows]
-        mirrored = rng.random(len(rows)) < 0.5
-        if self._flip:
-            images[mirrored] = images[mirrored, :, ::-1]
+        mirrored = rng.random(len(rows)) < (0.5 if self._flip else 0)
         labels = self._domains.labels(part.values[rows], dataset)
         if self._targets == "permuted":
             targets = labels[rng.permutation(len(rows))]
         else:
             targets = self._domains.labels(self._domains.random_values(rng, len(rows)), dataset)
-        return Batch(images, labels, targets, dataset)
+        return Batch(part.take(rows, mirrored), labels, targets, dataset)
 
     def stream(self, start: int, workers: int = 2) -> Generator[Batch, None, None]:
         """Yields the batches from step `start` on, prepared ahead by threads, a bounded number of them.

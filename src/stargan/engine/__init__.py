@@ -1,7 +1,7 @@
 """What turns a batch into better weights, behind one small interface, so that the loop knows no framework."""
 
 from collections.abc import Mapping
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -13,20 +13,29 @@ from stargan.errors import require
 class Engine(Protocol):
     """One framework's networks, optimizers and update rules. Arrays go in and come out by name.
 
-    Images of an update are (N, H, W, 3) uint8; labels and targets (N, L) float32 in the layout of `Domains`.
+    Images of an update are (N, H, W, 3) uint8, or what was taken from what `hold` gave; labels and targets (N, L)
+    float32 in the layout of `Domains`.
     """
 
     num_parameters: dict[str, int]
     """Parameters of each network by name."""
 
+    def hold(self, pixels: np.ndarray) -> Any | None:
+        """Takes the pictures of a data set, (N, H, W, 3) uint8, to where updates are computed.
+
+        Returns:
+            A `stargan.data.batches.Held` for its batches; None where that gains nothing or there is no room.
+        """
+        ...
+
     def d_step(
-        self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
+        self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
     ) -> None:
         """One update of D. All that is drawn at random follows from the seed and `step`."""
         ...
 
     def g_step(
-        self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
+        self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
     ) -> None:
         """One update of G, of its running mean, and of the labeller, on the same batch."""
         ...
@@ -80,6 +89,6 @@ def create(config: Config, domains: Domains) -> Engine:
         MissingExtraError: PyTorch is not installed.
     """
     require("torch", "train", "train")
-    from stargan.engine.pytorch.step import PytorchEngine
+    from stargan.engine.pytorch.engine import PytorchEngine
 
     return PytorchEngine(config, domains)

@@ -67,11 +67,6 @@ def train(
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
     pictures = [_pictures(source, config, say) for source in found]
     data = [_Data(s, p, domains.place(s.labels, i)) for i, (s, p) in enumerate(zip(found, pictures, strict=True))]
-    parts = [Part(d.pictures.pixels, d.values, d.rows("train")) for d in data]
-    batches, g_batches = (
-        Batches(parts, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
-        for seed in (config.seed, config.seed + 1)
-    )
     validation = _validation(data, domains, "val") or _validation(data, domains, "train")
     data_key = _data_key(found)
 
@@ -89,6 +84,11 @@ def train(
             _start_from(engine, start_from, info)
         _begin(run, config)
     say(_sizes(engine, data, domains, config, step))
+    parts = [Part(d.pictures.pixels, d.values, d.rows("train"), engine.hold(d.pictures.pixels)) for d in data]
+    batches, g_batches = (
+        Batches(parts, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
+        for seed in (config.seed, config.seed + 1)
+    )
 
     # ---- the loop: one step is one update of D
     figures = dict(info.quality)

@@ -1,0 +1,134 @@
+"""Updates as recordings: what can be checked without a GPU, and, where there is one, the recordings themselves."""
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, get_args
+
+import numpy as np
+import pytest
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from stargan.config import Config, Objective
+from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.pytorch.engine import PytorchEngine
+from stargan.engine.pytorch.recorder import WARM_UPS, Recorder, Recording, Tensors, Update
+
+FACES = LabelSet("faces", (Group(("Black", "Blond")), Group(("Male",))))
+MOODS = LabelSet("moods", (Group(("happy", "sad"), categorical=True, name="domain"),))
+JOINT = Domains((FACES, MOODS))
+CONFIG = Config(
+    image_size=(16, 16), width=4, blocks=1, d_layers=3, batch_size=4, device="cpu", precision="fp32", mask=True,
+    augment=True,
+)  # fmt: skip
+GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+
+
+class Repeated(Recorder):
+    """Does again what a graph would replay: the update, from the recording's own tensors into its own."""
+
+    def __init__(self) -> None:
+        self.calls: dict[str, int] = {}
+        self.recordings: dict[str, Recording] = {}
+
+    def _aside(self, update: Update, tensors: Tensors) -> dict[str, torch.Tensor]:
+        return update(tensors)
+
+    def _record(self, update: Update, tensors: Tensors) -> Recording:
+        inputs = {name: torch.full_like(tensor, torch.nan) for name, tensor in tensors.items()}
+        outputs: dict[str, torch.Tensor] = {}
+        return Recording(lambda: outputs.update(update(inputs)), inputs, outputs)
+
+
+class WaitsForNothing(TorchDispatchMode):
+    """Fails on what a graph cannot hold: reading a value, shapes that depend on values, draws, numbers from Python."""
+
+    FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "rand", "lift_fresh", "normal_", "uniform_")
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        name = func.overloadpacket.__name__
+        assert not name.startswith(self.FORBIDDEN), name
+        return func(*args, **(kwargs or {}))
+
+
+def batches(count: int) -> Iterator[tuple[np.ndarray, np.ndarray, np.ndarray, int]]:
+    rng = np.random.default_rng(0)
+    for step in range(count):
+        labels, targets = (JOINT.labels(JOINT.random_values(rng, 4), step % 2) for _ in range(2))
+        yield rng.integers(0, 256, (4, 16, 16, 3), np.uint8), labels, targets, step % 2
+
+
+def train(engine: PytorchEngine, steps: int) -> list[dict[str, float]]:
+    losses = []
+    for step, (images, labels, targets, dataset) in enumerate(batches(steps)):
+        for update in (engine.d_step, engine.g_step):
+            update(images, labels, targets, dataset, step=step, lr=1e-3 / (1 + step))
+        losses.append(engine.losses())
+    return losses
+
+
+def test_recordings_are_made_after_warm_ups_and_see_each_batch() -> None:
+    """Two data sets, of which each has recordings of its own; rates, draws and targets change at every step."""
+    plain, recorded = PytorchEngine(CONFIG, JOINT), PytorchEngine(CONFIG, JOINT)
+    recorder = recorded.recorder = Repeated()
+    steps = 2 * WARM_UPS + 6
+    assert train(recorded, steps) == train(plain, steps)
+    assert sorted(recorder.recordings) == ["_d_update 0", "_d_update 1", "_g_update 0", "_g_update 1"]
+    for name, array in plain.state().items():
+        assert np.array_equal(array, recorded.state()[name]), name
+    recorded.load_state(plain.state())
+    assert not recorder.recordings
+    assert not recorder.calls
+
+
+@pytest.mark.parametrize("objective", get_args(Objective))
+def test_an_update_waits_for_nothing(objective: Objective) -> None:
+    engine = PytorchEngine(replace(CONFIG, objective=objective), JOINT)
+
+    class Watched(Repeated):
+        def __call__(self, name: str, update: Update, tensors: Tensors) -> dict[str, torch.Tensor]:
+            with WaitsForNothing():
+                return update(tensors)
+
+    engine.recorder = Watched()
+    train(engine, 2)
+
+
+def test_what_waits_is_noticed() -> None:
+    with WaitsForNothing():
+        for wait in (lambda: torch.ones(1).item(), lambda: torch.rand(1), lambda: torch.ones(2).nonzero()):
+            with pytest.raises(AssertionError):
+                wait()
+
+
+@pytest.mark.gpu
+@GPU
+@pytest.mark.parametrize("steps", [10, 5000])  # of the configuration: from 2,000 on G is compiled
+def test_on_a_gpu(steps: int) -> None:
+    config = replace(CONFIG, device="cuda", steps=steps)
+    plain, recorded = PytorchEngine(replace(config, plain=True), JOINT), PytorchEngine(config, JOINT)
+    assert plain.recorder is None
+    assert recorded.recorder is not None
+    for engine in (plain, recorded):
+        for network in (*engine.networks.values(), engine.mean_generator):
+            network.double()
+    expected, found = (train_in_double(engine, 2 * WARM_UPS + 10) for engine in (plain, recorded))
+    assert len(recorded.recorder.recordings) == 4
+    for ours, theirs in zip(found, expected, strict=True):
+        assert ours == pytest.approx(theirs, rel=1e-6)
+    for name, array in plain.state().items():
+        assert np.allclose(array, recorded.state()[name], rtol=1e-6, atol=1e-9), name
+
+
+def train_in_double(engine: PytorchEngine, steps: int) -> list[dict[str, float]]:
+    """As `train`, in float64: in float32 Adam's first steps are signs of rounding noise, which no two paths share."""
+    losses = []
+    for step, (images, *labels, dataset) in enumerate(batches(steps)):
+        real = engine._images(images).double()
+        values, wanted = (engine._tensor(array).double() for array in labels)
+        draws = {"alpha": torch.full((4, 1, 1, 1), 0.1 * (step % 10), device=engine.device)}
+        engine._seed(step)
+        engine.update_d(real, values, wanted, dataset, 1e-3 / (1 + step), draws)
+        engine.update_g(real, values, wanted, dataset, 1e-3 / (1 + step))
+        losses.append(engine.losses())
+    return losses

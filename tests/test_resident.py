@@ -1,0 +1,53 @@
+"""Pictures that an engine holds: the same batches as from memory, bit for bit."""
+
+import numpy as np
+import pytest
+import torch
+
+from stargan.config import Config
+from stargan.data.batches import Batches, Part
+from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.pytorch import resident
+from stargan.engine.pytorch.engine import PytorchEngine
+from stargan.engine.pytorch.resident import Picked, Resident
+
+DOMAINS = Domains((LabelSet("faces", (Group(("A",)), Group(("B",)))),))
+CONFIG = Config(image_size=(16, 8), width=4, blocks=1, d_layers=2, batch_size=4, precision="fp32")
+GPU = pytest.param("cuda", marks=[pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")])
+
+
+@pytest.fixture
+def pixels() -> np.ndarray:
+    return np.random.default_rng(0).integers(0, 256, (11, 8, 16, 3), np.uint8)
+
+
+@pytest.mark.parametrize("device", ["cpu", GPU])
+@pytest.mark.parametrize("flip", [False, True])
+def test_the_same_batches(pixels: np.ndarray, flip: bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(resident, "CHUNK", 4)
+    engine = PytorchEngine(CONFIG, DOMAINS)
+    held = Resident(pixels, torch.device(device))
+    values = DOMAINS.random_values(np.random.default_rng(1), 11)
+    rows = np.array([10, 1, 2, 3, 5, 7, 8])
+    here, there = (
+        Batches([Part(pixels, values, rows, place)], DOMAINS, batch_size=4, seed=2, flip=flip) for place in (None, held)
+    )
+    for step in range(6):
+        expected, found = here.batch(step), there.batch(step)
+        assert isinstance(found.images, Picked)
+        assert torch.equal(engine._images(found.images).cpu(), engine._images(expected.images).cpu())
+        assert np.array_equal(found.labels, expected.labels)
+        assert np.array_equal(found.targets, expected.targets)
+
+
+def test_a_cpu_needs_no_second_copy(pixels: np.ndarray) -> None:
+    assert PytorchEngine(Config(**{**vars(CONFIG), "device": "cpu"}), DOMAINS).hold(pixels) is None
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_only_what_fits_is_held(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+    engine = PytorchEngine(CONFIG, DOMAINS)
+    assert engine.hold(pixels) is not None
+    monkeypatch.setattr(resident, "SHARE", 0)
+    assert engine.hold(pixels) is None
