@@ -131,7 +131,7 @@ class Official:
         self.solver.num_iters = self.solver.n_critic = updates
         with contextlib.redirect_stdout(io.StringIO()):
             self.solver.train()
-        _synchronise()
+        synchronise()
         return time.perf_counter() - self.loader.began
 
     def terms(self) -> dict[str, float]:
@@ -164,11 +164,12 @@ class Ours:
         for step in range(updates):
             self.engine.d_step(self.images, self.labels, self.targets, 0, step=step, lr=self.config.lr)
         self.engine.g_step(self.images, self.labels, self.targets, 0, step=updates - 1, lr=self.config.lr)
-        _synchronise()
+        synchronise()
         return time.perf_counter() - began
 
 
-def _synchronise() -> None:
+def synchronise() -> None:
+    """Waits for the GPU, where there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
@@ -275,7 +276,7 @@ def peak_flops(device: str, bf16: bool) -> float:
     for _ in range(6):
         began = time.perf_counter()
         matrix @ matrix
-        _synchronise()
+        synchronise()
         took.append(time.perf_counter() - began)
     torch.set_float32_matmul_precision(before)
     return 2 * side**3 / min(took)

@@ -90,15 +90,18 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str, half: bool) -> 
 
 
 def _halve(graph: Any) -> None:
-    """Keeps weights in float16, each behind a node that turns it into float32."""
+    """Keeps in float16 what that holds exactly, which rounded weights are, each behind a node that makes it float32."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
     for weight in graph.initializer:
         if weight.data_type != TensorProto.FLOAT:
             continue
-        name = weight.name
-        weight.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(weight).astype(np.float16), f"{name}.half"))
+        name, values = weight.name, numpy_helper.to_array(weight)
+        short = values.astype(np.float16)
+        if (short.astype(np.float32) != values).any():
+            continue  # a constant of the graph
+        weight.CopyFrom(numpy_helper.from_array(short, f"{name}.half"))
         casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
     del graph.node[:]
