@@ -26,7 +26,7 @@ def test_demo_runs_and_can_be_repeated(
         assert "Requested changes found" in lines[3]
         assert stargan.load(tmp_path / "demo" / "run").info.steps == steps
     with Image.open(tmp_path / "demo" / "translations.png") as picture:
-        assert picture.width > 10 * 32 * demo.ZOOM
+        assert picture.width > 10 * demo.SIDE
 
 
 def test_figures_tell_truth_from_nothing_and_noise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -24,7 +24,7 @@ FACES = 1500  # drawn for training
 TEST_SEED = 1  # faces of another seed than the training's are never seen
 TEST_PAIRS = 240
 SHOWN = 4  # faces in the picture
-ZOOM = 3
+SIDE = 128  # pixels of a face in the picture, about
 
 
 def show(out: Path) -> None:
@@ -147,5 +147,6 @@ def _picture(model: Translator, pairs: Sequence[cartoons.Pair]) -> Image.Image:
         truths = [cartoons.draw(face, target.astype(int), size) for _, target in wanted]
         cells += [np.asarray(picture)[None], images.to_pixels(translated)]
         cells += [np.stack([np.asarray(cell) for cell in (blank, *truths)])]
-    pixels = np.concatenate(cells).repeat(ZOOM, axis=1).repeat(ZOOM, axis=2)
+    zoom = max(1, SIDE // size)
+    pixels = np.concatenate(cells).repeat(zoom, axis=1).repeat(zoom, axis=2)
     return images.grid(pixels, len(titles), titles=titles)
