@@ -1,7 +1,8 @@
 """Makes a model that comes with stargan out of a trained run: measures it, writes the file and its card.
 
 Writes src/stargan/models/NAME.onnx, with weights in float16 and the card inside, and docs/models/NAME.md, the same
-card to read. The report, with pictures, goes to --out. docs/models.md says how the runs were trained.
+card to read. The report, with pictures, goes to --out; one that is there is used. docs/models.md says how the runs
+were trained.
 """
 
 import argparse
@@ -39,10 +40,10 @@ MODELS = {
         groups=("Male", "Young", "Pale_Skin"),
         licence="CelebA: non-commercial research",
         limits=(
-            "Small pictures of aligned, frontal faces of celebrities, most of them young and light-skinned: of other "
-            "faces, poses and crops it makes less. Its labels are what annotators saw; it knows nobody's gender, age "
-            "or natural hair colour, and must not be used to tell them, nor to show people as what they are not "
-            "without their consent."
+            "Made for small pictures of aligned, frontal faces of celebrities, most of them young and light-skinned; "
+            "it does worse with other faces, poses and crops. Its labels are what annotators saw; it knows nobody's "
+            "gender, age or natural hair colour, and must not be used to tell them, nor to show people as what they "
+            "are not without their consent."
         ),
     ),
     "cartoons": Shipped(
@@ -69,10 +70,11 @@ def main() -> int:
     if data is None:
         parser.error(f"{options.name} needs --data")
     groups = ["--groups", *said.groups] if said.groups else []
-    asked = ["--data", data, "--limit", str(options.limit), *groups, "--out", str(options.out), "--overwrite"]
-    if code := cli.main(["evaluate", str(options.run), *asked]):
+    asked = ["--data", data, "--limit", str(options.limit), *groups, "--out", str(options.out)]
+    report = options.out / "report.json"
+    if not report.exists() and (code := cli.main(["evaluate", str(options.run), *asked])):
         return code
-    words = ["--report", str(options.out / "report.json"), "--licence", said.licence, "--limits", said.limits]
+    words = ["--report", str(report), "--licence", said.licence, "--limits", said.limits]
     model = modelfile.SHIPPED / f"{options.name}.onnx"
     if code := cli.main(["export", str(options.run), str(model), "--half", *words, "--overwrite"]):
         return code

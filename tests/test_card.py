@@ -16,6 +16,7 @@ from stargan.card import Card, Score
 from stargan.errors import ModelError
 from stargan.interop.export import export
 
+DOCS = Path(__file__).parent.parent / "docs"
 CARD = Card(
     {"data": "faces", "split": "test", "pictures": 8, "protocol": "single", "seed": 0},
     {
@@ -154,3 +155,25 @@ def test_models_by_name(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
         stargan.load("smal")
     with pytest.raises(ModelError, match=r"a/small: no such model file or run folder$"):
         stargan.load("a/small")
+
+
+@pytest.mark.parametrize("name", ["cartoons", "celeba"])
+def test_models_that_come_along(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    """Each has the card of the docs, serves by its name from anywhere, and holds no path of where it was made."""
+    path = modelfile.SHIPPED / f"{name}.onnx"
+    assert path.stat().st_size < 10e6
+    assert not any(place in path.read_bytes() for place in (b"/home/", b"/root/", b"/tmp/", b".py"))
+    model = stargan.load(name)
+    assert model.info.licence
+    assert model.info.card is not None
+    assert model.info.card.limits
+    assert cli.main(["card", name]) == 0
+    assert capsys.readouterr().out == (DOCS / "models" / f"{name}.md").read_text(encoding="utf-8")
+    word = model.domains.names[1]
+    translated = model.translate(Image.new("RGB", (90, 60), "grey"), {word: 1})
+    assert translated.size == model.image_size
+    assert {"all", word} <= model.info.card.tasks.keys()
+
+
+def test_all_models_that_come_along_are_known() -> None:
+    assert modelfile.shipped() == ["cartoons", "celeba"]
