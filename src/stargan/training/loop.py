@@ -67,6 +67,9 @@ def train(
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
     pictures = [_pictures(source, config, say) for source in found]
     data = [_Data(s, p, domains.place(s.labels, i)) for i, (s, p) in enumerate(zip(found, pictures, strict=True))]
+    for part in data:
+        if not len(part.rows("train")):
+            raise DataError(f"{part.source.root}: no readable picture in the training part")
     validation = _validation(data, domains, "val") or _validation(data, domains, "train")
     data_key = _data_key(found)
 
@@ -299,9 +302,6 @@ def _info(
 
 
 def _sizes(engine: engines.Engine, data: Sequence[_Data], domains: Domains, config: Config, step: int) -> str:
-    for part in data:
-        if not len(part.rows("train")):
-            raise DataError(f"{part.source.root}: no readable picture in the training part")
     pictures = " + ".join(f"{len(part.rows('train'))} of {part.source.name}" for part in data)
     networks = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in engine.num_parameters.items())
     width, height = config.image_size
