@@ -145,6 +145,7 @@ def updated(engine: PytorchEngine, fixture: Arrays, sizes: Sizes, network: str, 
         for ours, name in official_names(sizes).items()
         if ours.startswith(f"{network}/")
     }
+    engine.optimizers[network].fold()
     floor = 1e-6 * max(np.linalg.norm(fixture[f"grad/{name}"]) for name in theirs.values())
     for ours, parameter in engine.networks[network].named_parameters():
         gradient = fixture[f"grad/{theirs[ours]}"]

@@ -16,6 +16,7 @@ from stargan.engine.pytorch import losses, networks
 from stargan.engine.pytorch import step as step_module
 from stargan.engine.pytorch.convolution import StridedConv, norm_relu_conv
 from stargan.engine.pytorch.engine import PytorchEngine
+from stargan.engine.pytorch.optimizer import Adam
 
 DOMAINS = Domains((LabelSet("faces", (Group(("Black", "Blond")), Group(("Male",)))),))
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
@@ -52,11 +53,28 @@ def test_strided_convolution(size: int) -> None:
         out = layer(points)
         penalty = losses.gradient_penalty(squared(layer), pictures)
         (out.square().sum() + 10 * penalty).backward()
+        layer.fold()
         gradients = [x.grad for x in (points, *layer.parameters()) if x.grad is not None]
         assert len(gradients) == 3
         results.append((out.detach(), penalty.detach(), *gradients))
     for first, second in zip(*results, strict=True):
         assert apart(first, second) < 1e-5
+
+
+def test_adam_with_factors_beside_a_gradient() -> None:
+    """A large batch goes through the convolution, whose gradient is whole, a small one through the product."""
+    torch.manual_seed(0)
+    plain, fast = StridedConv(64, 40, plain=True).double(), StridedConv(64, 40).double()
+    fast.load_state_dict(plain.state_dict())
+    sides = [(layer, Adam(layer, Config(lr=1e-3))) for layer in (plain, fast)]
+    for counts in ((2,), (2, 16), (16,), (2, 2)):  # the layer holds a product to be faster up to 8 pictures
+        batches = [torch.randn(count, 64, 4, 4, dtype=torch.float64) for count in counts]
+        for layer, adam in sides:
+            adam.zero_grad()
+            torch.stack([layer(batch).square().sum() for batch in batches]).sum().backward()
+            adam.step()
+        assert bool(fast.factors) == (16 not in counts)
+        assert apart(plain.weight.detach(), fast.weight.detach()) < 1e-12
 
 
 def test_a_product_in_bf16_keeps_full_precision() -> None:
@@ -68,6 +86,8 @@ def test_a_product_in_bf16_keeps_full_precision() -> None:
     assert found.dtype == torch.float32
     assert torch.equal(found, expected)
     found.square().sum().backward()
+    assert layer.weight.grad is None  # until it is asked for
+    layer.fold()
     assert layer.weight.grad is not None
     assert layer.weight.grad.dtype == torch.float32
 
@@ -114,6 +134,7 @@ def test_ten_updates(objective: Objective, mask: bool, device: Device) -> None:
         )
         for engine in engines:
             engine.update_d(pictures, labels, targets, 0, config.lr)
+            engine.optimizers["discriminator"].fold()
         check_same(*(engine.discriminator for engine in engines))
         for engine in engines:
             engine.update_g(pictures, labels, targets, 0, config.lr)

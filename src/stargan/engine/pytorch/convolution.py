@@ -23,11 +23,17 @@ class StridedConv(nn.Conv2d):
         before: Channels in.
         after: Channels out.
         plain: Always as a convolution.
+
+    Attributes:
+        factors: Of the part of the weights' gradient that is not in `weight.grad`: pairs (M, after) and
+            (M, before * 16), to be summed, the first transposed times the second. With few positions they are much
+            smaller than their product, which `optimizer.Adam` needs but a few rows at a time.
     """
 
     def __init__(self, before: int, after: int, plain: bool = False) -> None:
         super().__init__(before, after, 4, 2, 1)
         self.plain = plain
+        self.factors: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, before, H, W) to (N, after, H / 2, W / 2)."""
@@ -38,54 +44,71 @@ class StridedConv(nn.Conv2d):
         if not few or x.device.type != "cpu":
             return super().forward(x)
         rows = F.unfold(x, 4, padding=1, stride=2).transpose(1, 2).flatten(0, 1)
-        out: Tensor = _Product.apply(rows, self.weight)
+        out: Tensor = _Product.apply(rows, self.weight, self)
         assert self.bias is not None  # for the type checker
         return (out + self.bias).view(len(x), height, width, -1).permute(0, 3, 1, 2)
 
+    def joined(self) -> tuple[Tensor, Tensor]:
+        """All factors as one pair."""
+        left, right = (torch.cat(parts) for parts in zip(*self.factors, strict=True))
+        return left, right
+
+    def fold(self) -> None:
+        """Adds what the factors stand for to `weight.grad`, and forgets them."""
+        if not self.factors:
+            return
+        left, right = self.joined()
+        if self.weight.grad is None:
+            self.weight.grad = torch.zeros_like(self.weight)
+        self.weight.grad.flatten(1).addmm_(left.t(), right)
+        self.factors.clear()
+
 
 class _Product(torch.autograd.Function):
-    """rows @ W.T, for W the kernel as a matrix; adds the gradient of W to `.grad` itself.
+    """rows @ W.T, for W the kernel as a matrix; gives the layer the factors of W's gradient.
 
-    PyTorch would hold each part of that gradient as a matrix of its own before it adds them, for D's last layer
-    134 MB each. The parts of W's gradient that an update needs are those of its one backward pass. While a penalty's
-    gradient is taken, which is differentiated again, no gradient of W is asked for; PyTorch then has gradients enabled.
+    PyTorch would make a matrix of each part of that gradient before it adds them, for D's last layer 134 MB each. The
+    parts that an update needs are those of its one backward pass. While a penalty's gradient is taken, which is
+    differentiated again, no gradient of W is asked for; PyTorch then has gradients enabled.
     Always in the weights' own precision: to turn them into bf16 takes longer than the product.
     """
 
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
-    def forward(ctx: Any, rows: Tensor, kernel: Tensor) -> Tensor:
+    def forward(ctx: Any, rows: Tensor, kernel: Tensor, layer: StridedConv) -> Tensor:
         """(M, K) and (N, ...) to (M, N)."""
         ctx.save_for_backward(rows, kernel)
+        ctx.layer = layer
         return _forward(rows, kernel)
 
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
-    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
         """The gradient of rows, which can be differentiated again."""
         rows, kernel = ctx.saved_tensors
         if ctx.needs_input_grad[1] and not torch.is_grad_enabled():
-            _accumulate(kernel, gradient, rows)
-        back = _Back.apply(gradient, kernel) if ctx.needs_input_grad[0] else None
-        return back, None
+            ctx.layer.factors.append((gradient.detach(), rows.detach()))
+        back = _Back.apply(gradient, kernel, ctx.layer) if ctx.needs_input_grad[0] else None
+        return back, None, None
 
 
 class _Back(torch.autograd.Function):
     """gradient @ W: the way back through `_Product`, which has a way back of its own."""
 
     @staticmethod
-    def forward(ctx: Any, gradient: Tensor, kernel: Tensor) -> Tensor:
+    def forward(ctx: Any, gradient: Tensor, kernel: Tensor, layer: StridedConv) -> Tensor:
         """(M, N) and (N, ...) to (M, K)."""
         ctx.save_for_backward(gradient, kernel)
+        ctx.layer = layer
         return _backward(gradient, kernel)
 
     @staticmethod
-    def backward(ctx: Any, second: Tensor) -> tuple[Tensor | None, None]:
+    def backward(ctx: Any, second: Tensor) -> tuple[Tensor | None, None, None]:
         """The gradient of `gradient`."""
         gradient, kernel = ctx.saved_tensors
         if ctx.needs_input_grad[1] and not torch.is_grad_enabled():
-            _accumulate(kernel, gradient, second)
-        return _forward(second, kernel) if ctx.needs_input_grad[0] else None, None
+            ctx.layer.factors.append((gradient.detach(), second.detach()))
+        return _forward(second, kernel) if ctx.needs_input_grad[0] else None, None, None
 
 
 # The same product goes up to three times as fast with the long matrix on the left, except with very few rows (measured
@@ -99,14 +122,6 @@ def _forward(rows: Tensor, kernel: Tensor) -> Tensor:
 def _backward(gradient: Tensor, kernel: Tensor) -> Tensor:
     matrix = kernel.flatten(1)
     return gradient.mm(matrix) if len(gradient) < 16 else matrix.t().mm(gradient.t()).t()
-
-
-def _accumulate(kernel: Tensor, left: Tensor, right: Tensor) -> None:
-    """Adds left.T @ right to the kernel's gradient, in place."""
-    if kernel.grad is None:
-        kernel.grad = left.t().mm(right).view_as(kernel)
-    else:
-        kernel.grad.flatten(1).addmm_(left.t(), right)
 
 
 def norm_relu_conv(x: Tensor, norm: nn.InstanceNorm2d, conv: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:

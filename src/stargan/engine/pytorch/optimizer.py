@@ -7,23 +7,79 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.optim.adam import adam
 
 from stargan.config import Config
+from stargan.engine.pytorch.convolution import StridedConv
 from stargan.errors import CheckpointError
 
+ROWS = 32  # of a gradient that are computed together: 2 MB of D's last layer
 SLOTS = ("step", "exp_avg", "exp_avg_sq")
 
 
-def adam(network: nn.Module, config: Config) -> torch.optim.Adam:
+class Adam(torch.optim.Adam):
     """Adam as the configuration has it, fused into one kernel for all weights.
 
-    On a GPU its rate and step count lie there too, so that an update can be recorded as a graph.
+    On a GPU its rate and step count lie there too, so that an update can be recorded as a graph. On a CPU, gradients
+    that are left as factors (`StridedConv`) are multiplied a few rows at a time, each of which is used while it is in
+    the cache: D's last layer alone would need 134 MB for all of them.
+
+    Args:
+        network: What it updates.
+        config: The rate and the betas.
     """
-    device = next(network.parameters()).device
-    on_gpu = device.type == "cuda"
-    rate = torch.tensor(config.lr, device=device) if on_gpu else config.lr
-    betas = (config.beta1, config.beta2)
-    return torch.optim.Adam(network.parameters(), rate, betas, fused=True, capturable=on_gpu)
+
+    def __init__(self, network: nn.Module, config: Config) -> None:
+        device = next(network.parameters()).device
+        on_gpu = device.type == "cuda"
+        rate = torch.tensor(config.lr, device=device) if on_gpu else config.lr
+        super().__init__(network.parameters(), rate, (config.beta1, config.beta2), fused=True, capturable=on_gpu)
+        self.factored = [layer for layer in network.modules() if isinstance(layer, StridedConv)]
+
+    def zero_grad(self, set_to_none: bool = True) -> None:
+        """Forgets gradients, and factors of gradients."""
+        super().zero_grad(set_to_none)
+        for layer in self.factored:
+            layer.factors.clear()
+
+    def fold(self) -> None:
+        """Makes gradients of all factors."""
+        for layer in self.factored:
+            layer.fold()
+
+    @torch.no_grad()
+    def step(self, closure: Any = None) -> Any:
+        """One update of the weights that have a gradient."""
+        for layer in self.factored:
+            if layer.weight.grad is not None:  # some passes had few positions, others not
+                layer.fold()
+        loss = super().step(closure)
+        for layer in self.factored:
+            if layer.factors:
+                self._step(layer)
+        return loss
+
+    def _step(self, layer: StridedConv) -> None:
+        """One update of a layer whose gradient is all factors."""
+        left, right = layer.joined()
+        weight, state = layer.weight, self.state[layer.weight]
+        if not state:
+            state |= {
+                "step": torch.zeros(()),
+                "exp_avg": torch.zeros_like(weight),
+                "exp_avg_sq": torch.zeros_like(weight),
+            }
+        group = self.param_groups[0]
+        for start in range(0, len(weight), ROWS):
+            part = slice(start, start + ROWS)
+            mean, square = (state[slot][part].flatten(1) for slot in ("exp_avg", "exp_avg_sq"))
+            count = state["step"].clone()  # to which the call adds one
+            adam(
+                [weight[part].flatten(1)], [left[:, part].t() @ right], [mean], [square], [], [count],
+                fused=True, amsgrad=False, maximize=False, lr=group["lr"], beta1=group["betas"][0],
+                beta2=group["betas"][1], eps=group["eps"], weight_decay=0.0,
+            )  # fmt: skip
+        state["step"] += 1
 
 
 def set_rate(optimizer: torch.optim.Adam, rate: float) -> None:

@@ -60,7 +60,7 @@ class Updates:
         self.mean_generator = self.generator
         if config.ema:
             self.mean_generator = copy.deepcopy(self.generator).requires_grad_(False)
-        self.optimizers = {name: optimizer.adam(network, config) for name, network in self.networks.items()}
+        self.optimizers = {name: optimizer.Adam(network, config) for name, network in self.networks.items()}
         self.random = torch.Generator(self.device)
         self.g_updates = 0
         self.terms: dict[str, Tensor] = {}
