@@ -63,6 +63,7 @@ def said(settings: Any) -> str:
         ({"ema": -0.1}, "--ema -0.1: must be at least 0 and below 1"),
         ({"decay_from": 1.1}, "--decay-from 1.1: must be between 0 and 1"),
         ({"final_lr": math.nan}, "--final-lr nan: must be between 0 and 1"),
+        ({"final_cls": 1.5}, "--final-cls 1.5: must be between 0 and 1"),
         ({"objective": "wgan"}, "--objective wgan: must be one of wgan-gp, wgan-lp, dragan, gan, lsgan, hinge"),
         ({"targets": "random"}, "--targets random: must be one of permuted, balanced"),
         ({"precision": "fp16"}, "--precision fp16: must be one of auto, fp32, bf16"),
@@ -253,6 +254,12 @@ def test_learning_rate_never_rises(config: Config) -> None:
     assert rates[0] == 1
     falls = config.decay_from * config.steps < config.steps  # a share next to 1 rounds to all
     assert rates[-1] == (pytest.approx(config.final_lr) if falls else 1)
+
+
+def test_the_weight_of_the_classes_falls_to_its_share() -> None:
+    config = Config(steps=100, lambda_cls=5.0, final_cls=0.2)
+    assert [config.class_weight(step) for step in (0, 50, 100)] == pytest.approx([5, 3, 1])
+    assert {Config(lambda_cls=0.3).class_weight(step) for step in range(0, 200_001, 1000)} == {0.3}
 
 
 # ---------------------------------------------------------------- ModelInfo

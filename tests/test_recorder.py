@@ -127,7 +127,7 @@ def train_in_double(engine: PytorchEngine, steps: int) -> list[dict[str, float]]
         real = engine._images(images).double()
         values, wanted = (engine._tensor(array).double() for array in labels)
         draws = {"alpha": torch.full((4, 1, 1, 1), 0.1 * (step % 10), device=engine.device)}
-        engine._seed(step)
+        engine._at(step)
         engine.update_d(real, values, wanted, dataset, 1e-3 / (1 + step), draws)
         engine.update_g(real, values, wanted, dataset, 1e-3 / (1 + step))
         losses.append(engine.losses())

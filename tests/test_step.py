@@ -269,6 +269,18 @@ def test_totals_are_weighted_sums() -> None:
     assert terms["g_total"] == pytest.approx(terms["g_fake"] + 3 * terms["g_cls"] + 7 * terms["g_rec"], rel=1e-5)
 
 
+def test_the_weight_of_the_classes_is_that_of_the_step() -> None:
+    engine = make(lambda_cls=4.0, final_cls=0.5, steps=10)
+    for number, weight in ((0, 4.0), (5, 3.0), (9, 2.2)):
+        train(engine, range(number, number + 1))
+        terms = engine.losses()
+        d_total = terms["d_real"] + terms["d_fake"] + weight * terms["d_cls"] + 10 * terms["d_gp"]
+        assert terms["d_total"] == pytest.approx(d_total, rel=1e-5)
+        assert terms["g_total"] == pytest.approx(
+            terms["g_fake"] + weight * terms["g_cls"] + 10 * terms["g_rec"], rel=1e-5
+        )
+
+
 @pytest.mark.parametrize("objective", get_args(Objective))
 def test_every_objective_trains(objective: Objective) -> None:
     engine = make(JOINT, objective=objective)

@@ -45,6 +45,7 @@ class Config:
         init: Initial weights: PyTorch's default, or Xavier's uniform ones with zero biases.
         objective: Adversarial loss.
         lambda_cls: Weight of the classification loss.
+        final_cls: Share of this weight that it falls to, linearly over all steps.
         lambda_rec: Weight of the reconstruction loss.
         lambda_gp: Weight of the gradient penalty, where the objective has one.
         targets: Target labels: the batch's own, permuted, or drawn evenly over all domains.
@@ -88,6 +89,7 @@ class Config:
     init: Init = "default"
     objective: Objective = "wgan-gp"
     lambda_cls: float = 1.0
+    final_cls: float = 1.0
     lambda_rec: float = 10.0
     lambda_gp: float = 10.0
     targets: Targets = "permuted"
@@ -117,7 +119,7 @@ class Config:
             self._check(name, getattr(self, name) <= high, f"at most {high}")
         for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lr"):
             self._check(name, math.isfinite(getattr(self, name)), "a finite number")
-        for name in ("decay_from", "final_lr"):
+        for name in ("decay_from", "final_lr", "final_cls"):
             self._check(name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
         for name in ("beta1", "beta2", "ema"):  # at 1 a running mean never moves, and PyTorch's Adam refuses it
             self._check(name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
@@ -177,6 +179,10 @@ class Config:
             return self.lr
         share = min((stair - start) / (self.steps - start), 1.0)
         return self.lr * (1 - share * (1 - self.final_lr))
+
+    def class_weight(self, step: int) -> float:
+        """The weight of the classification loss at one step: from `lambda_cls` linearly to `final_cls` of it."""
+        return self.lambda_cls * (1 - step / self.steps * (1 - self.final_cls))
 
 
 _AT_LEAST = {

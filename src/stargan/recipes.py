@@ -64,9 +64,10 @@ RECIPES: dict[str, Config] = {
         ema=0.0,
     ),
     # Ours, for a training of hours rather than days: what won at equal processor time (docs/experiments.md). The mask
-    # keeps what need not change; then more weight on the classes makes G change anything, an augmented D is not fooled
-    # by faint patterns, and without transposed convolutions G draws fewer of them. One update of D for one of G, small
-    # batches and a high rate, which falls to zero, change the most in a given time.
+    # keeps what need not change; then more weight on the classes makes G change anything, and paint too much later on,
+    # so it falls; an augmented D is not fooled by faint patterns, and without transposed convolutions G draws fewer of
+    # them. Few updates of D for one of G, small batches and a high rate, which falls to zero, change the most in a
+    # given time.
     "modern": Config(
         recipe="modern",
         mask=True,
@@ -74,8 +75,9 @@ RECIPES: dict[str, Config] = {
         augment=True,
         batch_size=8,
         steps=100_000,
-        critic_updates=1,
+        critic_updates=2,
         lambda_cls=5.0,
+        final_cls=0.3,
         lr=5e-4,
     ),
     # `stargan demo --train`: what two cores of a CPU learn in less than four minutes. The mask keeps what need not

@@ -42,7 +42,7 @@ class PytorchEngine(Updates):
         lr: float,
     ) -> None:
         """One update of D; see `Engine.d_step`."""
-        self._seed(step)
+        self._at(step)
         self.update_d(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def g_step(
@@ -56,7 +56,7 @@ class PytorchEngine(Updates):
         lr: float,
     ) -> None:
         """One update of G, its running mean and the labeller; see `Engine.g_step`."""
-        self._seed(step)
+        self._at(step)
         self.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def losses(self) -> dict[str, float]:
@@ -178,7 +178,8 @@ class PytorchEngine(Updates):
         there = pixels.pixels() if isinstance(pixels, Picked) else self._tensor(pixels)
         return scale(there.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.layout)
 
-    def _seed(self, step: int) -> None:
+    def _at(self, step: int) -> None:
+        self.lambda_cls.fill_(self.config.class_weight(step))
         self.random.manual_seed(_mix(self.config.seed, step))
 
 

@@ -62,6 +62,8 @@ class Updates:
             self.mean_generator = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimizers = {name: optimizer.Adam(network, config) for name, network in self.networks.items()}
         self.random = torch.Generator(self.device)
+        # A tensor, which a recorded update reads anew each time.
+        self.lambda_cls = torch.tensor(config.lambda_cls, device=self.device)
         self.g_updates = 0
         self.terms: dict[str, Tensor] = {}
         self.num_parameters = {
@@ -95,7 +97,7 @@ class Updates:
         total = (
             terms["d_real"]
             + terms["d_fake"]
-            + self.config.lambda_cls * terms["d_cls"]
+            + self.lambda_cls * terms["d_cls"]
             + self.config.lambda_gp * terms.get("d_gp", 0)
         )
         total.backward()
@@ -154,7 +156,7 @@ class Updates:
             some = {name: tensor[part] for name, tensor in tensors.items()}
             share = len(some["real"]) / len(tensors["real"])
             terms = self.g_terms(some["real"], some["values"], some["wanted"], dataset, some)
-            total = terms["g_fake"] + self.config.lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
+            total = terms["g_fake"] + self.lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
             (share * total).backward()
             for name, term in {**terms, "g_total": total}.items():
                 sums[name] = sums.get(name, 0) + share * term.detach()
