@@ -64,6 +64,7 @@ def test_other_things_are_no_card(data: Any, said: str) -> None:
 def test_warnings_are_about_what_mostly_fails() -> None:
     assert CARD.warnings(["red", "green", "blue"]) == ["red: this model fails at it in 75% of 12 test pictures"]
     assert CARD.warnings([]) == []
+    assert CARD.warnings() == CARD.warnings(["red"])
 
 
 @pytest.fixture(scope="module")
@@ -102,6 +103,7 @@ def test_translate_warns(carded: Path, tmp_path: Path, capsys: pytest.CaptureFix
     bad = Card({}, {"red": {"error": Score(1.0, 1.0, 1.0, 6)}, "blue": {"error": Score(0.0, 0.0, 0.0, 6)}}, {}, "")
     model.info = replace(info, card=bad)
     assert model.warnings(["red"]) == ["red: this model fails at it in 100% of 6 test pictures"]
+    assert model.warnings() == model.warnings(["red"])
     assert model.warnings({"blue": 1}) == []
     assert stargan.load(run).warnings(["red"]) == []  # it has no card
     _, arrays, extra = modelfile.read(run / "model.safetensors")
@@ -111,6 +113,8 @@ def test_translate_warns(carded: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert cli.main([*asked, "--to", "red", "--to", "blue"]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert line.startswith("stargan: warning: red: this model fails at it in 100% of 6 test pictures; `stargan card ")
+    assert cli.main([*asked, "--all", "--overwrite"]) == 0
+    assert line in capsys.readouterr().err
 
 
 def test_weights_in_float16(carded: Path, run: Path) -> None:

@@ -46,15 +46,16 @@ class Card:
     groups: Scores
     limits: str
 
-    def warnings(self, asked: Sequence[str]) -> list[str]:
+    def warnings(self, asked: Sequence[str] | None = None) -> list[str]:
         """What to know before translating.
 
         Args:
-            asked: Tasks, as `Domains.every` words them.
+            asked: Tasks, as `Domains.every` words them; default: all that were measured.
 
         Returns:
             A line for each that fails in half of the cases or more.
         """
+        asked = [task for task in self.tasks if task != ALL] if asked is None else asked
         found = [(task, self.tasks[task]["error"]) for task in asked if "error" in self.tasks.get(task, {})]
         return [
             f"{task}: this model fails at it in {error.value:.0%} of {error.count} test pictures"

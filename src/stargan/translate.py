@@ -81,14 +81,16 @@ class Translator:
         pictures = images.to_pictures(self.generate(np.repeat(prepared, len(labels), axis=0), labels))
         return [(word, picture) for (word, _), picture in zip(wanted, pictures, strict=True)]
 
-    def warnings(self, words: Words) -> list[str]:
-        """What the model's card says against asking for `words`: a line for each that mostly fails.
+    def warnings(self, words: Words | None = None) -> list[str]:
+        """What the model's card says against asking for `words`, default anything: a line for each that mostly fails.
 
         Raises:
             DomainError: `words` are not understood.
         """
         if self.info.card is None:
             return []
+        if words is None:
+            return self.info.card.warnings()
         asked = self.domains.parse(words).items()
         return self.info.card.warnings([self.domains.names[i] + ("" if state else "=0") for i, state in asked])
 

@@ -48,7 +48,7 @@ def run(arguments: list[str]) -> int:
         raise ConfigError("say which pictures or folders to translate")
     jobs = files.find(options.images)
     model = load(options.model)
-    for line in dict.fromkeys(line for words in options.to for line in model.warnings(words)):
+    for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
         print(f"stargan: warning: {line}; `stargan card {options.model}` says more", file=sys.stderr)
     asked = files.plan(model.domains, options.to, options.protocol)
     report = files.translate(model, jobs, asked, options.out, known=options.known, overwrite=options.overwrite)
