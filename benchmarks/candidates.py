@@ -229,6 +229,28 @@ class Itself(PytorchEngine):
         return {**terms, "g_rec": terms["g_rec"] + same / 2}
 
 
+class Near(PytorchEngine):
+    """A translation shall differ little from its source: a fifth of the weight of the reconstruction."""
+
+    def g_terms(self, real: Tensor, *args: Any) -> dict[str, Tensor]:
+        made: list[Tensor] = []
+        hook = self.generator.register_forward_hook(lambda *call: made.append(call[2]))
+        terms = super().g_terms(real, *args)
+        hook.remove()
+        return {**terms, "g_rec": terms["g_rec"] + self.cost(made[0] - real) / 5}
+
+    def cost(self, change: Tensor) -> Tensor:
+        """Of a change, (N, 3, H, W)."""
+        return change.abs().mean()
+
+
+class Even(Near):
+    """What is changed shall be changed evenly: the change's total variation (after Pumarola et al. 2018)."""
+
+    def cost(self, change: Tensor) -> Tensor:
+        return 2 * (change.diff(dim=2).abs().mean() + change.diff(dim=3).abs().mean())
+
+
 class Features(PytorchEngine):
     """G shall keep what D's third layer sees, averaged over 4x4 places: a coarse likeness before and after."""
 

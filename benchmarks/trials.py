@@ -31,6 +31,7 @@ HINGE = {**BASE, "objective": "hinge"}
 MASK = {**BASE, "mask": True, "lambda_cls": 5.0}
 AUGMENTED = {**MASK, "augment": True}
 RESIZE = {**MASK, "resize": True}
+ALL = {**RESIZE, "augment": True}
 
 
 @dataclass(frozen=True)
@@ -68,7 +69,12 @@ TRIALS: dict[str, Trial] = {
     "mask cls5 augmented": Trial("and an augmented D is not fooled by noise", AUGMENTED),
     "mask cls5 resize": Trial("and G cannot draw checkerboards", RESIZE),
     "mask cls5 blurred": Trial("nor D be fooled by them", RESIZE, Candidate(build=candidates.blurred)),
-    "all": Trial("all three: the recipe modern at this size", {**RESIZE, "augment": True}),
+    "all": Trial("all three", ALL),
+    "all falling": Trial("and later on less is painted", {**ALL, "final_cls": 0.3}),
+    "all falling critic2": Trial("by a better judge", {**ALL, "final_cls": 0.3, "critic_updates": 2}),
+    "all near": Trial("a change costs what it changes", ALL, Candidate(candidates.Near)),
+    "all even": Trial("a change costs its edges", ALL, Candidate(candidates.Even)),
+    "all hinge": Trial("two updates of D in the time of one", {**ALL, "objective": "hinge", "critic_updates": 2}),
     "balanced": Trial("rare domains are asked for as often as others", {**BASE, "targets": "balanced"}),
     "rec5": Trial("half the weight on staying the same", {**BASE, "lambda_rec": 5.0}),
     "rec20": Trial("twice the weight on staying the same", {**BASE, "lambda_rec": 20.0}),
