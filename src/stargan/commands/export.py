@@ -21,6 +21,8 @@ class Options:
         out: The file to write, .onnx or .safetensors.
         official: Folder for a pair of checkpoints that the official code loads, instead of a file.
         half: Keep the weights of an .onnx file in float16: half the size, the same speed, hardly another picture.
+        plain: Write the .onnx file for GPUs and phones. Else G's inner convolutions are written out as CPUs do them
+            faster, from about 128 px and width 64 on.
         report: The report.json of stargan evaluate about this model, from which it gets a card.
         licence: Licence of the training data, in words.
         limits: What the model should not be used for, in words; stands on the card.
@@ -31,6 +33,7 @@ class Options:
     out: tyro.conf.Positional[Path | None] = None
     official: Path | None = None
     half: bool = False
+    plain: bool = False
     report: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
     licence: Annotated[str | None, tyro.conf.arg(metavar="TEXT")] = None
     limits: Annotated[str, tyro.conf.arg(metavar="TEXT")] = ""
@@ -46,7 +49,7 @@ def run(arguments: list[str]) -> int:
         for path in foreign.export_official(options.model, options.official, overwrite=options.overwrite):
             print(path)
         return 0
-    chosen = {name: getattr(options, name) for name in ("half", "report", "licence", "limits", "overwrite")}
+    chosen = {name: getattr(options, name) for name in ("half", "plain", "report", "licence", "limits", "overwrite")}
     exporting.export(options.model, options.out, **chosen)
     print(options.out)
     return 0

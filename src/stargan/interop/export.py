@@ -18,6 +18,7 @@ def export(
     *,
     overwrite: bool = False,
     half: bool = False,
+    plain: bool = False,
     report: Path | None = None,
     licence: str | None = None,
     limits: str = "",
@@ -29,6 +30,7 @@ def export(
         out: The file to write; its ending says the kind.
         overwrite: Whether `out` may exist.
         half: Whether an `.onnx` file keeps its weights in float16, which halves it; it still computes in float32.
+        plain: Whether an `.onnx` file is written without what makes large models faster on CPUs, and slower elsewhere.
         report: The report.json of `stargan evaluate` about this model, for its card.
         licence: Licence of the training data, in words; None leaves what the source says.
         limits: What the model should not be used for, in words, for its card.
@@ -50,7 +52,7 @@ def export(
         info = replace(info, card=_card(report, limits))
     if licence is not None:
         info = replace(info, licence=licence)
-    WRITERS[out.suffix](out, info, arrays, half)
+    WRITERS[out.suffix](out, info, arrays, half, plain)
     return info
 
 
@@ -74,17 +76,19 @@ def read_model(source: Path) -> tuple[ModelInfo, modelfile.Arrays]:
     return info, arrays
 
 
-def _safetensors(path: Path, info: ModelInfo, arrays: modelfile.Arrays, half: bool) -> None:
+def _safetensors(path: Path, info: ModelInfo, arrays: modelfile.Arrays, half: bool, plain: bool) -> None:
     if half:
         raise ModelError(f"{path}: only an .onnx file is written with weights in float16")
+    if plain:
+        raise ModelError(f"{path}: only an .onnx file can be plain or not; this kind holds weights alone")
     modelfile.write(path, info, arrays, {})
 
 
-def _onnx(path: Path, info: ModelInfo, arrays: modelfile.Arrays, half: bool) -> None:
-    onnx.write(path, info, arrays, half=half)
+def _onnx(path: Path, info: ModelInfo, arrays: modelfile.Arrays, half: bool, plain: bool) -> None:
+    onnx.write(path, info, arrays, half=half, plain=plain)
 
 
-WRITERS: dict[str, Callable[[Path, ModelInfo, modelfile.Arrays, bool], None]] = {
+WRITERS: dict[str, Callable[[Path, ModelInfo, modelfile.Arrays, bool, bool], None]] = {
     ".onnx": _onnx,
     ".safetensors": _safetensors,
 }

@@ -77,7 +77,7 @@ def import_model(
         d_layers=sizes.d_layers or ModelInfo.d_layers,
         recipe=recipe,
     )
-    WRITERS[out.suffix](out, info, arrays, False)
+    WRITERS[out.suffix](out, info, arrays, False, False)
     return info
 
 

@@ -17,7 +17,9 @@ from stargan.errors import ModelError, require
 TOLERANCE = 1e-4  # largest difference to PyTorch that an exported file may show
 
 
-def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], *, half: bool = False) -> float:
+def write(
+    path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], *, half: bool = False, plain: bool = False
+) -> float:
     """Writes G as an ONNX graph: `images` (N, 3, H, W) and `labels` (N, L) to `translated` (N, 3, H, W).
 
     The labeller, where there is one, is a second small graph, base64 in the metadata `labeller`: it is asked only for
@@ -28,6 +30,8 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], *, half
         info: What the file says about itself.
         arrays: The weights by name, as in `stargan.modelfile`.
         half: Whether weights are rounded to float16 and kept so; what runs the file turns them back as it loads them.
+        plain: Whether G's inner convolutions stay such; else, where it pays, they are written out as a CPU does them
+            faster, see `stargan.engine.pytorch.winograd`.
 
     Returns:
         The largest difference to PyTorch, with the same weights, on random pictures.
@@ -40,7 +44,7 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], *, half
     require("onnxscript", "train", "write .onnx files")
     import torch
 
-    from stargan.engine.pytorch import networks
+    from stargan.engine.pytorch import networks, winograd
 
     width, height = info.image_size
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -49,11 +53,15 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], *, half
     if half:
         arrays = {name: array.astype(np.float16).astype(array.dtype) for name, array in arrays.items()}
     generator = networks.restore("generator", info, arrays)
-    model, difference = _graph(generator, {"images": images, "labels": labels}, "translated", half)
+    expected = generator(images, labels)
+    if not plain and winograd.pays(info):
+        winograd.use(generator)
+    model, difference = _graph(generator, {"images": images, "labels": labels}, "translated", expected, half)
     metadata = {"stargan": info.dumps()}
     if info.labeller:
-        labeller, other = _graph(networks.restore("labeller", info, arrays), {"images": images}, "logits", half)
-        metadata["labeller"] = base64.b64encode(labeller.SerializeToString()).decode()
+        labeller = networks.restore("labeller", info, arrays)
+        small, other = _graph(labeller, {"images": images}, "logits", labeller(images), half)
+        metadata["labeller"] = base64.b64encode(small.SerializeToString()).decode()
         difference = max(difference, other)
     if difference > TOLERANCE:
         raise ModelError(f"{path}: its results differ from PyTorch's by {difference:.1e}; nothing was written")
@@ -63,8 +71,8 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], *, half
     return difference
 
 
-def _graph(network: Any, inputs: Mapping[str, Any], output: str, half: bool) -> tuple[Any, float]:
-    """Exports one network with a free batch size; also its largest difference to PyTorch."""
+def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool) -> tuple[Any, float]:
+    """Exports one network with a free batch size; also its largest difference to what is expected."""
     import onnxruntime
     import torch
 
@@ -80,14 +88,13 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str, half: bool) -> 
             dynamic_shapes=tuple({0: batch} for _ in inputs),
         )
         assert program is not None  # only so without dynamo
-        expected = network(*inputs.values()).numpy()
     model = program.model_proto
     _forget_origin(model.graph)
     if half:
         _halve(model.graph)
     session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
     (found,) = session.run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
-    return model, float(np.abs(found - expected).max())
+    return model, float(np.abs(found - expected.numpy()).max())
 
 
 def _forget_origin(graph: Any) -> None:

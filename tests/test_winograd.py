@@ -1,0 +1,80 @@
+"""G's inner convolutions as Winograd has them, against convolutions."""
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+import stargan
+from stargan import cli
+from stargan.config import Config
+from stargan.engine.pytorch import winograd
+from stargan.engine.pytorch.networks import Generator, ResidualBlock
+
+
+@pytest.mark.parametrize("size", [(8, 8), (4, 12), (5, 7), (1, 2)])
+def test_blocks(size: tuple[int, int]) -> None:
+    torch.manual_seed(0)
+    blocks = [ResidualBlock(16) for _ in range(3)]
+    for block in blocks:
+        for layer in block.layers:
+            if isinstance(layer, nn.InstanceNorm2d):
+                nn.init.normal_(layer.weight)
+                nn.init.normal_(layer.bias)
+    pictures = torch.randn(3, 16, *size)
+    with torch.no_grad():
+        expected = nn.Sequential(*blocks)(pictures)
+        found = winograd.Trunk(list(blocks))(pictures)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max() < 3e-5 * expected.abs().max()
+
+
+def test_one_convolution_is_exact_but_for_rounding() -> None:
+    """In float64, against which the transforms' own float32 numbers are the largest error."""
+    torch.manual_seed(0)
+    layer = nn.Conv2d(5, 5, 3, 1, 1, bias=False).double()
+    pictures = torch.randn(2, 5, 9, 6, dtype=torch.float64)
+    with torch.no_grad():
+        found = winograd.Trunk([]).double()._convolution(pictures.permute(0, 2, 3, 1), layer).permute(0, 3, 1, 2)
+        assert (found - layer(pictures)).abs().max() < 1e-6
+
+
+def test_only_the_blocks_change() -> None:
+    generator = Generator(3, 8, 2, mask=True)
+    winograd.use(generator)
+    assert [type(layer) for layer in generator.layers].count(winograd.Trunk) == 1
+    assert not any(isinstance(layer, ResidualBlock) for layer in generator.layers)
+    without = Generator(3, 8, 0)
+    winograd.use(without)
+    assert not any(isinstance(layer, winograd.Trunk) for layer in without.layers)
+
+
+@pytest.mark.parametrize(
+    ("side", "width", "expected"), [(128, 64, True), (256, 64, True), (64, 64, False), (128, 32, False)]
+)
+def test_pays_from_the_size_of_the_paper_on(side: int, width: int, expected: bool) -> None:
+    assert winograd.pays(Config(image_size=(side, side), width=width)) == expected
+
+
+def test_export(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With it or without, a file gives the same pictures, for any batch."""
+    assert cli.main(["export", str(run), str(tmp_path / "small.onnx")]) == 0
+    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
+    assert cli.main(["export", str(run), str(tmp_path / "fast.onnx")]) == 0
+    assert cli.main(["export", str(run), str(tmp_path / "plain.onnx"), "--plain"]) == 0
+    assert (tmp_path / "plain.onnx").read_bytes() == (tmp_path / "small.onnx").read_bytes()
+    fast, plain = (stargan.load(tmp_path / f"{name}.onnx") for name in ("fast", "plain"))
+    rng = np.random.default_rng(0)
+    for count in (1, 5):
+        pictures = rng.uniform(-1, 1, (count, 3, 16, 16)).astype(np.float32)
+        labels = np.eye(fast.domains.num_labels, dtype=np.float32)[[0] * count]
+        results = [model.generate(pictures, labels) for model in (fast, plain)]
+        assert 0 < np.abs(results[0] - results[1]).max() < 1e-4  # 0 would be the same graph
+
+
+def test_plain_is_for_onnx_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["export", str(run), str(tmp_path / "a.safetensors"), "--plain"]) == 2
+    assert "only an .onnx file can be plain" in capsys.readouterr().err
