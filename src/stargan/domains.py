@@ -207,7 +207,7 @@ class Domains:
         parts = [same[:, start : start + len(group.names)].all(axis=1) for _, start, group in self.groups()]
         return np.stack(parts, axis=1)
 
-    def random_values(self, rng: np.random.Generator, count: int) -> np.ndarray:
+    def random_values(self, rng: "np.random.Generator", count: int) -> np.ndarray:  # quoted: loading it takes time
         """Draws (count, C) float32 values: each attribute with chance one half, each group one value."""
         values = np.zeros((count, self.num_classes), np.float32)
         for _, start, group in self.groups():
