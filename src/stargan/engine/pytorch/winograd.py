@@ -62,7 +62,7 @@ class Trunk(nn.Module):
     """Residual blocks one after the other, channels last throughout, so that tiles are copied in long pieces.
 
     Args:
-        blocks: As G has them.
+        blocks: As G has them. They are of no use by themselves afterwards, since their kernels are turned.
     """
 
     pixels: Tensor
