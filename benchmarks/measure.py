@@ -75,6 +75,9 @@ def settle(device: str, threads: int | None) -> None:
 # ---------------------------------------------------------------- time
 
 
+REST = 0.1  # seconds before a turn: threads of the side before spin for a while, waiting for more work
+
+
 def in_turns(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
     """Seconds by name, measured A B B A: a machine that slows down slows all sides alike.
 
@@ -86,6 +89,7 @@ def in_turns(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str
     names = list(sides)
     for turn in range(repeats):
         for name in names if turn % 2 == 0 else reversed(names):
+            time.sleep(REST)
             seconds[name].append(sides[name]())
     return seconds
 

@@ -195,6 +195,14 @@ def shorten(text: str, font: Any, width: int) -> str:
     return text + "…"
 
 
+_SETTINGS = {
+    "JPEG": {"quality": 95},
+    "PNG": {
+        "compress_level": 3
+    },  # a third of the default's time for four per cent more bytes (measured on photographs)
+}
+
+
 def save(image: Image.Image, path: Path) -> None:
     """Writes a picture whole or not at all; the kind follows the file name.
 
@@ -207,7 +215,7 @@ def save(image: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     temporary = path.with_name(f".{path.name}.partial")
     try:
-        image.save(temporary, kind, **({"quality": 95} if kind == "JPEG" else {}))
+        image.save(temporary, kind, **_SETTINGS.get(kind, {}))
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
