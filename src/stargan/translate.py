@@ -192,7 +192,7 @@ def _session(model: bytes | str | None) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings about the machine are not for our users
-    options.enable_mem_pattern = False  # planning ahead takes a third more memory, up to 1.8 times as much, for no speed
+    options.enable_mem_pattern = False  # the plan takes up to 1.8 times the memory, for no speed
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
