@@ -1,7 +1,8 @@
 """The official algorithm against ours: the same data, seed, networks and processor time, judged by `stargan evaluate`.
 
-Both recipes train on one thread each, for as many updates as fit the same budget of processor time (two processes may
-share the work: a run that is there is not repeated). They are then measured on pictures that neither was trained on.
+Both recipes train for as many updates as fit the same budget of processor time, on one thread each, or of time on a GPU
+(two calls may share the work: a run that is there is not repeated, one that was stopped goes on). They are then
+measured on pictures that neither was trained on.
 """
 
 import argparse
@@ -31,22 +32,23 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the runs and the report")
     parser.add_argument("--data", required=True, help="as for stargan train")
-    parser.add_argument("--minutes", type=float, default=60, help="processor time of each")
+    parser.add_argument("--minutes", type=float, default=60, help="processor time of each; on a GPU, time")
     parser.add_argument("--recipes", nargs="+", default=RECIPES, choices=RECIPES, help="train only these")
     parser.add_argument("--image-size", type=parse_size, default=(64, 64))
     parser.add_argument("--width", type=int, default=32, help="channels of the first layers")
     parser.add_argument("--d-layers", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=int, default=300, help="pictures that are judged")
     parser.add_argument("--protocol", default="celeba")
     parser.add_argument("--train-only", action="store_true", help="leave the judging to another call")
     options = parser.parse_args()
 
-    sizes = {name: getattr(options, name) for name in ("image_size", "width", "d_layers", "seed")}
+    sizes = {name: getattr(options, name) for name in ("image_size", "width", "d_layers", "device", "seed")}
     runs = {name: options.out / name for name in RECIPES}
     same = {name: getattr(recipe("official"), name) for name in ("attributes", "exclusive", "crop")}
     for name in options.recipes:
-        config = replace(recipe(name), data=(options.data,), device="cpu", **same, **sizes)
+        config = replace(recipe(name), data=(options.data,), **same, **sizes)
         budget.train(config, 60 * options.minutes, runs[name])
     if options.train_only:
         return 0
