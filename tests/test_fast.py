@@ -110,16 +110,16 @@ def test_norm_relu_conv(conv: nn.Conv2d | nn.ConvTranspose2d) -> None:
 
 
 @pytest.mark.parametrize("device", DEVICES)
-@pytest.mark.parametrize("mask", [False, True])
+@pytest.mark.parametrize("ours", [False, True])
 @pytest.mark.parametrize("objective", ["wgan-gp", "dragan", "hinge"])
-def test_ten_updates(objective: Objective, mask: bool, device: Device) -> None:
+def test_ten_updates(objective: Objective, ours: bool, device: Device) -> None:
     """Losses, gradients and weights of both networks, in float64.
 
     In float32 Adam's first steps are the signs of gradients that are rounding noise, which no two ways of adding share.
     """
     config = Config(
-        image_size=(16, 16), width=16, blocks=2, d_layers=3, batch_size=2, objective=objective, mask=mask,
-        device=device, precision="fp32", lr=1e-4,
+        image_size=(16, 16), width=16, blocks=2, d_layers=3, batch_size=2, objective=objective, mask=ours,
+        lambda_slope=3.0 if ours else 0.0, device=device, precision="fp32", lr=1e-4,
     )  # fmt: skip
     engines = [PytorchEngine(replace(config, plain=plain), DOMAINS) for plain in (True, False)]
     for engine in engines:

@@ -19,7 +19,7 @@ MOODS = LabelSet("moods", (Group(("happy", "sad"), categorical=True, name="domai
 JOINT = Domains((FACES, MOODS))
 CONFIG = Config(
     image_size=(16, 16), width=4, blocks=1, d_layers=3, batch_size=4, device="cpu", precision="fp32", mask=True,
-    augment=True,
+    augment=True, lambda_slope=1.0,
 )  # fmt: skip
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 

@@ -269,6 +269,15 @@ def test_totals_are_weighted_sums() -> None:
     assert terms["g_total"] == pytest.approx(terms["g_fake"] + 3 * terms["g_cls"] + 7 * terms["g_rec"], rel=1e-5)
 
 
+def test_the_slope_of_the_classes_counts_in_ds_total() -> None:
+    engine = make(objective="hinge", lambda_slope=100.0)
+    train(engine, range(1))
+    terms = engine.losses()
+    assert terms["d_slope"] > 0
+    d_total = terms["d_real"] + terms["d_fake"] + terms["d_cls"] + 100 * terms["d_slope"]
+    assert terms["d_total"] == pytest.approx(d_total, rel=1e-5)
+
+
 def test_the_weight_of_the_classes_is_that_of_the_step() -> None:
     engine = make(lambda_cls=4.0, final_cls=0.5, steps=10)
     for number, weight in ((0, 4.0), (5, 3.0), (9, 2.2)):

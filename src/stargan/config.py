@@ -48,6 +48,7 @@ class Config:
         final_cls: Share of this weight that it falls to, linearly over all steps.
         lambda_rec: Weight of the reconstruction loss.
         lambda_gp: Weight of the gradient penalty, where the objective has one.
+        lambda_slope: Weight of a penalty on the slope of D's classification; not in the paper.
         targets: Target labels: the batch's own, permuted, or drawn evenly over all domains.
         lr: Learning rate of Adam, of G and of D.
         beta1: Adam's first decay rate.
@@ -92,6 +93,7 @@ class Config:
     final_cls: float = 1.0
     lambda_rec: float = 10.0
     lambda_gp: float = 10.0
+    lambda_slope: float = 0.0
     targets: Targets = "permuted"
     lr: float = 1e-4
     beta1: float = 0.5
@@ -117,7 +119,7 @@ class Config:
             self._check(name, getattr(self, name) >= low, f"at least {low}")
         for name, high in _AT_MOST.items():
             self._check(name, getattr(self, name) <= high, f"at most {high}")
-        for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lr"):
+        for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lambda_slope", "lr"):
             self._check(name, math.isfinite(getattr(self, name)), "a finite number")
         for name in ("decay_from", "final_lr", "final_cls"):
             self._check(name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
@@ -187,8 +189,8 @@ class Config:
 
 _AT_LEAST = {
     "width": 1, "blocks": 0, "d_layers": 1, "batch_size": 1, "steps": 1, "critic_updates": 1,
-    "decay_every": 1, "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0, "seed": 0, "log_every": 1, "sample_every": 1,
-    "checkpoint_every": 1, "keep_checkpoints": 1, "workers": 1, "max_bad": 0,
+    "decay_every": 1, "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0, "lambda_slope": 0, "seed": 0, "log_every": 1,
+    "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1, "workers": 1, "max_bad": 0,
 }  # fmt: skip
 # What no machine can hold or no library takes; an honest mistake is met by a line instead of by their tracebacks.
 _AT_MOST = {"width": 1024, "blocks": 1000, "d_layers": 13, "steps": 2**31 - 1, "seed": 2**63 - 1}

@@ -83,6 +83,20 @@ def gradient_penalty(
     return excess.square().mean()
 
 
+def slope_penalty(loss: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """E[|grad_x -log D_cls(c|x)|^2] at real pictures (double backpropagation, Drucker & LeCun 1992).
+
+    Where a classifier is steep, a few pixels in a colour that no face has move it, and G paints those.
+
+    Args:
+        loss: Pictures (N, 3, H, W) to their mean classification loss, to which each contributes by itself.
+        images: (N, 3, H, W).
+    """
+    images = images.detach().requires_grad_(True)
+    (gradient,) = torch.autograd.grad(len(images) * loss(images), images, create_graph=True)
+    return gradient.square().sum((1, 2, 3)).mean()
+
+
 # ---------------------------------------------------------------- classification and reconstruction
 
 

@@ -99,6 +99,7 @@ class Updates:
             + terms["d_fake"]
             + self.lambda_cls * terms["d_cls"]
             + self.config.lambda_gp * terms.get("d_gp", 0)
+            + self.config.lambda_slope * terms.get("d_slope", 0)
         )
         total.backward()
         self.optimizers["discriminator"].step()
@@ -137,6 +138,12 @@ class Updates:
                 lambda points: self.discriminator(points)[0],
                 self._penalty_points(real, fake, draws),
                 one_sided=self.config.objective == "wgan-lp",
+            )
+        if self.config.lambda_slope:
+            some = slice((len(real) + 1) // 2)  # half of the pictures tell it in half of the time
+            terms["d_slope"] = losses.slope_penalty(
+                lambda points: losses.classification(self.discriminator(points)[1], values[some], self.heads[dataset]),
+                real[some],
             )
         return terms
 
