@@ -32,6 +32,7 @@ MASK = {**BASE, "mask": True, "lambda_cls": 5.0}
 AUGMENTED = {**MASK, "augment": True}
 RESIZE = {**MASK, "resize": True}
 ALL = {**RESIZE, "augment": True}
+FALLING = {**ALL, "final_cls": 0.3, "critic_updates": 2}
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ TRIALS: dict[str, Trial] = {
     "slower D": Trial("D at half of G's rate", candidate=Candidate(candidates.SlowerD)),
     "batch16": Trial("batch 16: steadier gradients, half as many", {**BASE, "batch_size": 16}),
     "beta0": Trial("no momentum, as newer GANs", {**BASE, "beta1": 0.0}),
-    "no mean": Trial("the last weights in place of their running mean", {**BASE, "ema": 0.0}),
+    "mean": Trial("a running mean of G's weights (EMA) is steadier than the last ones", {**BASE, "ema": 0.999}),
     "fp32": Trial("full precision, half as many updates", {**BASE, "precision": "fp32"}),
     # What is asked of it
     "mask": Trial("G repaints only what must change", {**BASE, "mask": True}),
@@ -71,7 +72,20 @@ TRIALS: dict[str, Trial] = {
     "mask cls5 blurred": Trial("nor D be fooled by them", RESIZE, Candidate(build=candidates.blurred)),
     "all": Trial("all three", ALL),
     "all falling": Trial("and later on less is painted", {**ALL, "final_cls": 0.3}),
-    "all falling critic2": Trial("by a better judge", {**ALL, "final_cls": 0.3, "critic_updates": 2}),
+    "all falling critic2": Trial("by a better judge", FALLING),
+    "all gentle": Trial(
+        "and classes that a few odd pixels cannot show, asked for with more weight",
+        {**FALLING, "lambda_cls": 15.0, "lambda_slope": 15.0},
+    ),
+    "all gentler": Trial("even fewer can", {**FALLING, "lambda_cls": 15.0, "lambda_slope": 50.0}),
+    "resize gentle": Trial(
+        "no need of the augmentation then",
+        {**FALLING, "augment": False, "lambda_cls": 10.0, "lambda_slope": 20.0},
+    ),
+    "mask gentle": Trial(
+        "nor of resizing",
+        {**FALLING, "augment": False, "resize": False, "lambda_cls": 10.0, "lambda_slope": 10.0},
+    ),
     "all near": Trial("a change costs what it changes", ALL, Candidate(candidates.Near)),
     "all even": Trial("a change costs its edges", ALL, Candidate(candidates.Even)),
     "all hinge": Trial("two updates of D in the time of one", {**ALL, "objective": "hinge", "critic_updates": 2}),
