@@ -1,7 +1,7 @@
 """Training to a budget of time, as many updates as fit it.
 
-On a CPU it is processor time of one thread, so that what else the machine does changes no comparison; on a GPU, which
-nobody shares, time as it passes.
+On a CPU it is processor time of one thread: what else the machine does counts for little, though not for nothing where
+cores share a cache. On a GPU, which nobody shares, it is time as it passes.
 """
 
 import time
@@ -18,7 +18,11 @@ from stargan.data import sources
 from stargan.interop.export import export
 from stargan.training import loop
 
-WARM, MEASURED = 5, 10  # updates before, for recording and compiling, and those that tell the cost of one
+WARM = 5  # updates before, for recording and compiling
+ROUNDS, EACH = (
+    7,
+    4,
+)  # D and G take turns; the median round tells. Four, since R1 costs something at every fourth update.
 
 
 def cost(config: Config) -> float:
@@ -30,17 +34,17 @@ def cost(config: Config) -> float:
     labels = domains.labels(domains.random_values(rng, config.batch_size), 0)
     each = engine.create(config, domains)
 
-    def seconds(update: Any) -> float:
-        def some(count: int) -> float:
-            began = _now(config)
-            for step in range(count):
-                update(pictures, labels, labels[::-1].copy(), 0, step=step, lr=config.lr)
-            return _now(config) - began
+    def seconds(update: Any, count: int) -> float:
+        began = _now(config)
+        for step in range(count):
+            update(pictures, labels, labels[::-1].copy(), 0, step=step, lr=config.lr)
+        return (_now(config) - began) / count
 
-        some(WARM)
-        return some(MEASURED) / MEASURED
-
-    return seconds(each.d_step) + seconds(each.g_step) / config.critic_updates
+    sides = each.d_step, each.g_step
+    for side in sides:
+        seconds(side, WARM)
+    d, g = np.median([[seconds(side, EACH) for side in sides] for _ in range(ROUNDS)], axis=0)
+    return float(d + g / config.critic_updates)
 
 
 def _now(config: Config) -> float:

@@ -225,8 +225,9 @@ class Itself(PytorchEngine):
 
     def g_terms(self, real: Tensor, values: Tensor, *args: Any) -> dict[str, Tensor]:
         terms = super().g_terms(real, values, *args)
-        same = (self.generator(real, values) - real).abs().mean()
-        return {**terms, "g_rec": terms["g_rec"] + same / 2}
+        with self._autocast():
+            itself = self.generator(real, values)
+        return {**terms, "g_rec": terms["g_rec"] + (itself.float() - real).abs().mean() / 2}
 
 
 class Near(PytorchEngine):
@@ -237,7 +238,7 @@ class Near(PytorchEngine):
         hook = self.generator.register_forward_hook(lambda *call: made.append(call[2]))
         terms = super().g_terms(real, *args)
         hook.remove()
-        return {**terms, "g_rec": terms["g_rec"] + self.cost(made[0] - real) / 5}
+        return {**terms, "g_rec": terms["g_rec"] + self.cost(made[0].float() - real) / 5}
 
     def cost(self, change: Tensor) -> Tensor:
         """Of a change, (N, 3, H, W)."""
@@ -259,10 +260,10 @@ class Features(PytorchEngine):
         third = self.discriminator.get_submodule("layers.5")
         hook = third.register_forward_hook(lambda *call: fakes.append(call[2]))
         terms = super().g_terms(real, values, *args)
-        with torch.no_grad():
+        with torch.no_grad(), self._autocast():
             self.discriminator(real)
         hook.remove()
-        made, seen = (F.adaptive_avg_pool2d(x, 4) for x in fakes)
+        made, seen = (F.adaptive_avg_pool2d(x.float(), 4) for x in fakes)
         far = (made - seen).abs().mean() / seen.abs().mean()
         return {**terms, "g_rec": terms["g_rec"] + 0.02 * far}
 

@@ -3,6 +3,7 @@
 import argparse
 import importlib
 import json
+import math
 import multiprocessing
 import os
 import platform
@@ -19,7 +20,7 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from stargan.errors import BAD_INPUT, ConfigError, StarganError
+from stargan.errors import BAD_INPUT, INTERRUPTED, ConfigError, StarganError
 from stargan.modelfile import write_bytes
 
 MIB = 2**20
@@ -51,14 +52,23 @@ def at_least_one(text: str) -> int:
     return int(text)
 
 
-def command(main: Callable[[], None]) -> int:
+def above_zero(text: str) -> float:
+    """An amount, for argparse."""
+    amount = float(text)
+    if not 0 < amount < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be above 0")
+    return amount
+
+
+def command(main: Callable[[], int | None]) -> int:
     """Runs a benchmark and returns its exit code; an error made by the user is one line."""
     try:
-        main()
+        return main() or 0
     except StarganError as error:
         print(f"{Path(sys.argv[0]).name}: {error}", file=sys.stderr)
         return BAD_INPUT
-    return 0
+    except KeyboardInterrupt:
+        return INTERRUPTED
 
 
 def settle(device: str, threads: int | None) -> None:

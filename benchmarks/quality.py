@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import budget
+import measure
 
 from stargan import cli
 from stargan.config import parse_size
@@ -29,17 +30,17 @@ SHOWN = (
 
 def main() -> int:
     """Trains what is not yet trained, judges and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the runs and the report")
     parser.add_argument("--data", required=True, help="as for stargan train")
-    parser.add_argument("--minutes", type=float, default=60, help="processor time of each; on a GPU, time")
+    parser.add_argument("--minutes", type=measure.above_zero, default=60, help="processor time of each; on a GPU, time")
     parser.add_argument("--recipes", nargs="+", default=RECIPES, choices=RECIPES, help="train only these")
     parser.add_argument("--image-size", type=parse_size, default=(64, 64))
     parser.add_argument("--width", type=int, default=32, help="channels of the first layers")
     parser.add_argument("--d-layers", type=int, default=5)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--limit", type=int, default=300, help="pictures that are judged")
+    parser.add_argument("--limit", type=measure.at_least_one, default=300, help="pictures that are judged")
     parser.add_argument("--protocol", default="celeba")
     parser.add_argument("--train-only", action="store_true", help="leave the judging to another call")
     options = parser.parse_args()
@@ -75,4 +76,4 @@ def table(report: dict[str, Any], runs: dict[str, Path]) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure.command(main))

@@ -1,8 +1,8 @@
 """Makes a model that comes with stargan out of a trained run: measures it, writes the file and its card.
 
 Writes src/stargan/models/NAME.onnx, with weights in float16 and the card inside, and docs/models/NAME.md, the same
-card to read. The report, with pictures, goes to --out; one that is there is used. docs/models.md says how the runs
-were trained.
+card to read. The report, with pictures, goes to --out, in the place of one that is there. docs/models.md says how
+the runs were trained.
 """
 
 import argparse
@@ -11,6 +11,8 @@ import io
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+
+import measure
 
 from stargan import cli, modelfile
 
@@ -57,12 +59,12 @@ MODELS = {
 
 def main() -> int:
     """Measures, exports, writes the card; the exit code is that of the command that failed, if one did."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=list(MODELS))
     parser.add_argument("run", type=Path, help="the run folder")
     parser.add_argument("--data", help="as for stargan train; held-out pictures of it are used")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
-    parser.add_argument("--limit", type=int, default=500, help="pictures that it is measured on")
+    parser.add_argument("--limit", type=measure.at_least_one, default=500, help="pictures that it is measured on")
     options = parser.parse_args()
 
     said = MODELS[options.name]
@@ -70,10 +72,10 @@ def main() -> int:
     if data is None:
         parser.error(f"{options.name} needs --data")
     groups = ["--groups", *said.groups] if said.groups else []
-    asked = ["--data", data, "--limit", str(options.limit), *groups, "--out", str(options.out)]
-    report = options.out / "report.json"
-    if not report.exists() and (code := cli.main(["evaluate", str(options.run), *asked])):
+    asked = ["--data", data, "--limit", str(options.limit), *groups, "--out", str(options.out), "--overwrite"]
+    if code := cli.main(["evaluate", str(options.run), *asked]):
         return code
+    report = options.out / "report.json"
     words = ["--report", str(report), "--licence", said.licence, "--limits", said.limits]
     model = modelfile.SHIPPED / f"{options.name}.onnx"
     if code := cli.main(["export", str(options.run), str(model), "--half", *words, "--overwrite"]):
@@ -86,4 +88,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure.command(main))

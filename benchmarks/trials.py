@@ -15,6 +15,7 @@ from typing import Any
 
 import budget
 import candidates
+import measure
 import numpy as np
 from candidates import Candidate
 
@@ -134,14 +135,14 @@ def start(data: str, out: Path, seed: int) -> tuple[Config, list[str]]:
 
 def main() -> int:
     """Trains what is named and prints the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser = measure.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the runs and the report")
     parser.add_argument("--data", default="cartoons", help="cartoons, or a folder in CelebA format")
     parser.add_argument("--trials", nargs="+", choices=list(TRIALS), default=list(TRIALS), metavar="TRIAL")
-    parser.add_argument("--seconds", type=float, default=100, help="processor time of each")
+    parser.add_argument("--seconds", type=measure.above_zero, default=100, help="processor time of each")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--train-only", action="store_true", help="leave the judging to another call")
-    parser.add_argument("--limit", type=int, default=300, help="pictures that are judged")
+    parser.add_argument("--limit", type=measure.at_least_one, default=300, help="pictures that are judged")
     options = parser.parse_args()
 
     for seed in options.seeds:
@@ -177,4 +178,4 @@ def table(report: dict[str, Any], trials: list[str], seeds: list[int], out: Path
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(measure.command(main))

@@ -45,10 +45,16 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
         ("training", ("--sizes", "30"), "--image-size 30x30: must be a multiple of 4"),
         ("inference", ("--sizes", "30"), "--sizes 30: must be multiples of 8"),
         ("inference", ("--repeats", "0"), "argument --repeats: 0: must be a count of at least 1"),
+        ("quality", ("out", "--data", "/no/data", "--image-size", "x"), "--image-size x: must be N or WIDTHxHEIGHT"),
+        ("quality", ("out", "--data", "/no/data", "--minutes", "nan"), "argument --minutes: nan: must be above 0"),
+        ("quality", ("out", "--data", "/no/data"), "/no/data: no such file or folder"),
+        ("trials", ("out", "--data", "/no/data", "--trials", "base"), "/no/data: no such file or folder"),
+        ("shipped", ("celeba", "/no/run", "--out", "out"), "celeba needs --data"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(name: str, options: tuple[str, ...], said: str) -> None:
     done = benchmark(name, *options)
+    assert not Path("out").exists()
     assert done.returncode == 2
     assert done.stderr.startswith(f"{name}.py: {said}")
     assert done.stderr.count("\n") == 1

@@ -129,6 +129,16 @@ def test_weights_in_float16(carded: Path, run: Path) -> None:
     assert np.array_equal(half.values(pictures), whole.values(pictures))
 
 
+def test_the_report_of_another_model_is_refused(carded: Path, run: Path, tmp_path: Path) -> None:
+    said = json.loads((carded.parent / "report/report.json").read_text())
+    (model,) = said["models"].values()
+    model["about"]["What the model says"]["domains"][0]["name"] = "others"
+    (tmp_path / "report.json").write_text(json.dumps(said))
+    with pytest.raises(ModelError, match=r"report.json: the report of a model with other domains$"):
+        export(run, tmp_path / "m.onnx", report=tmp_path / "report.json")
+    assert not (tmp_path / "m.onnx").exists()
+
+
 def test_wrong_input_gets_one_line(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (tmp_path / "r.json").write_text("{}")
     (tmp_path / "t.json").write_text("text")

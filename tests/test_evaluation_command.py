@@ -1,6 +1,8 @@
 """`stargan evaluate` from the outside, the data that it takes, and pairs of known translations."""
 
 import json
+import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +11,7 @@ from conftest import draw_folders, stargan
 from PIL import Image
 
 from stargan import cli
+from stargan.commands.evaluate import _curves
 from stargan.config import ModelInfo
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
@@ -84,6 +87,19 @@ def test_wrong_input_gets_one_line(
     assert "is a file; must be a folder" in capsys.readouterr().err
 
 
+def test_a_damaged_run_is_found_before_anything_is_measured(
+    run: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    copied = tmp_path / "run"
+    shutil.copytree(run, copied)
+    (copied / "stats.jsonl").write_bytes(b'{"step": 1, "g_rec": "x"}\n[1]\n\xff\n{"step": 2, "g_rec": 1.5}\n{"step"')
+    assert _curves(copied) == {"g_rec": ([2.0], [1.5])}
+    (copied / "config.json").write_text('{"steps": 12')
+    assert cli.main(["evaluate", str(copied), "--data", str(colours), "--out", str(tmp_path / "x")]) == 2
+    (line,) = capsys.readouterr().err.splitlines()
+    assert line.startswith(f"stargan: {copied}/config.json: damaged")
+
+
 # ---------------------------------------------------------------- the data
 
 
@@ -100,6 +116,20 @@ def test_parts(colours: Path, cache_folder: Path) -> None:
     assert len(chosen.held) == 10
     assert not np.array_equal(chosen.held, other.held)
     assert chosen.key == other.key == parts["test"].key  # one classifier for all
+
+
+def test_pictures_that_change_parts_need_another_judge(tmp_path: Path, cache_folder: Path) -> None:
+    """Else it would have been trained on those that it judges."""
+    data = tmp_path / "faces"
+    cartoons.write(data, 12, size=16)
+    glasses = Domains((LabelSet("faces", (Group(("Eyeglasses",)),)),))
+    keys = set()
+    for last in (0, 2):
+        parts = [number % 3 for number in range(11)] + [last]
+        lines = [f"{number:06}.png {part}" for number, part in enumerate(parts, 1)]
+        (data / "list_eval_partition.txt").write_text("\n".join(lines))
+        keys.add(subjects.find(str(data), replace(SMALL, domains=glasses), split="test", limit=100, seed=0).key)
+    assert len(keys) == 2
 
 
 def test_pictures_of_domains_that_the_model_has_not_are_left_out(tmp_path: Path, cache_folder: Path) -> None:

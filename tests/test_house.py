@@ -183,7 +183,7 @@ def test_the_rules_have_no_way_round() -> None:
 
 
 def test_no_way_leads_to_training() -> None:
-    for start in ("translate", "web", ""):
+    for start in ("translate", ""):
         assert "training" not in reached(start)
     assert {"errors", "images"} <= reached("translate")  # ways are found
     assert "training" in reached("commands")

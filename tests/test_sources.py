@@ -125,6 +125,7 @@ def test_attribute_errors(tmp_path: Path) -> None:
     [
         ("", "line 1"),
         ("two\nA B\n1.png 1 1\n", "line 1 must be the number"),
+        ("²\nA B\n1.png 1 1\n2.png -1 -1\n", "line 1 must be the number"),
         ("3\nA B\n1.png 1 1\n2.png -1 -1\n", "line 1 says 3 pictures, 2 are listed"),
         ("2\nA B\n1.png 1 1\n2.png -1\n", "line 4: 1 values for 2 names"),
         ("2\nA B\n1.png 1 1\n2.png -1 -1 1\n", "line 4: 3 values for 2 names"),

@@ -14,6 +14,7 @@ METRICS = (
 """What a card takes over from a report; `stargan evaluate` defines them."""
 GROUP_METRICS = ("error", "kept", "identity")
 ALL = "all"
+MODEL = "What the model says"  # heading, in a report, of what `ModelInfo` holds
 BAD = 0.5  # of the translations of a task: from this share of failures on, a user is warned
 
 
@@ -92,14 +93,21 @@ class Card:
         return cls(measured, tasks, groups, limits)
 
     @classmethod
-    def from_report(cls, report: Any, limits: str) -> "Card":
+    def from_report(cls, report: Any, limits: str, domains: Any) -> "Card":
         """From the report.json of `stargan evaluate`, of one model.
 
+        Args:
+            report: What the file holds.
+            limits: As of a card.
+            domains: What the model can be asked for, as its file says it.
+
         Raises:
-            ModelError: It is not such a report.
+            ModelError: It is not such a report, or one of a model with other domains.
         """
         try:
             (model,) = report["models"].values()
+            if model["about"][MODEL]["domains"] != domains:
+                raise ModelError("the report of a model with other domains")
             return cls(
                 {name: report[name] for name in ("data", "split", "pictures", "protocol", "seed")},
                 {task: _taken(figures, METRICS) for task, figures in model["figures"].items()},

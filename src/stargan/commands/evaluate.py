@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
+from stargan.card import MODEL
 from stargan.errors import ConfigError, ModelError, require
 from stargan.modelfile import write_bytes
 from stargan.options import parse
@@ -86,6 +87,8 @@ class _Case:
     model: Translator
     plan: Protocol
     subject: "Subject"
+    about: dict[str, Any]
+    curves: dict[str, tuple[list[float], list[float]]]
 
 
 def _spaces(inception: Path | None) -> "list[Space]":
@@ -104,18 +107,20 @@ def _cases(options: Options, known: "list[Pair]") -> list[_Case]:
 
     models = [load(path) for path in options.models]
     plans = [protocol(options.protocol, model.domains) for model in models]
+    runs = [(_config(path), _curves(path)) for path in options.models]
     for model in models:
         pairs.check(known, model)
     chosen = {name: getattr(options, name) for name in ("split", "limit", "seed", "max_bad", "groups")}
     cases = []
     found: dict[str, Subject] = {}  # models of one kind are measured on the same arrays
-    for path, model, plan in zip(options.models, models, plans, strict=True):
+    for path, model, plan, (config, curves) in zip(options.models, models, plans, runs, strict=True):
         info = model.info
         kind = json.dumps([info.image_size, info.crop, info.domains.to_json()])
         if kind not in found:
             found[kind] = subjects.find(options.data, info, **chosen)
         tasks.ask(found[kind], plan, model.domains)
-        cases.append(_Case(path, model, plan, found[kind]))
+        about = {MODEL: json.loads(info.dumps()), **config}
+        cases.append(_Case(path, model, plan, found[kind], about, curves))
     return cases
 
 
@@ -136,8 +141,7 @@ def _measured(cases: list[_Case], known: "list[Pair]", spaces: "list[Space]", se
             references[subject.key] = [distances.refer(subject, space, seed) for space in spaces]
         found = measure(case.model, subject, case.plan, judge, references[subject.key], seed, recogniser)
         truths = pairs.measure(case.model, known, seed) if known else None
-        about = {"What the model says": json.loads(case.model.info.dumps()), **_config(case.path)}
-        entries.append(Entry(name, about, found, truths, _curves(case.path)))
+        entries.append(Entry(name, case.about, found, truths, case.curves))
     return entries
 
 
@@ -184,18 +188,24 @@ def _names(paths: list[Path]) -> list[str]:
 
 def _config(path: Path) -> dict[str, Any]:
     """The settings of a run folder."""
-    file = path / "config.json"
-    return {"Configuration of its run": json.loads(file.read_text(encoding="utf-8"))} if file.is_file() else {}
+    from stargan.training import loop
+
+    if not (path / "config.json").is_file():
+        return {}
+    return {"Configuration of its run": loop.saved_config(path).to_json()}
 
 
 def _curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
     """The figures of a run folder by name: steps and values."""
     stats = path / "stats.jsonl"
     points: dict[str, list[tuple[float, float]]] = {}
-    for line in stats.read_text(encoding="utf-8").splitlines() if stats.is_file() else []:
-        with contextlib.suppress(ValueError, AttributeError, KeyError):  # a killed run may have left half a line
+    for line in stats.read_text(encoding="utf-8", errors="replace").splitlines() if stats.is_file() else []:
+        # A killed run may have left half a line, somebody else's file anything.
+        with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, OverflowError, RecursionError):
             row = json.loads(line)
-            for name, value in row.items():
-                if name not in ("step", "lr", "steps_per_second") and value is not None and math.isfinite(value):
-                    points.setdefault(name, []).append((row["step"], value))
+            step = float(row.pop("step"))
+            values = {name: float(value) for name, value in row.items() if value is not None}
+            for name, value in values.items():
+                if name not in ("lr", "steps_per_second") and math.isfinite(value) and math.isfinite(step):
+                    points.setdefault(name, []).append((step, value))
     return {name: ([s for s, _ in found], [v for _, v in found]) for name, found in points.items()}

@@ -44,7 +44,7 @@ def read(path: Path) -> Columns:
 
 def _parse(file: Path) -> tuple[list[str], list[str], np.ndarray]:
     lines = _lines(file)
-    if len(lines) < 3 or not lines[0].strip().isdigit():
+    if len(lines) < 3 or not lines[0].strip().isdecimal():
         raise DataError(f"{file}: line 1 must be the number of pictures, line 2 the names, then a line a picture")
     names = lines[1].split()
     # As text: 200,000 lists of words would be gone through at each garbage collection, more of them each time.

@@ -109,6 +109,7 @@ def find(
             raise DataError(f"{data}: its part {part!r} has no pictures")
     held = np.sort(np.random.default_rng(seed).permutation(held)[:limit])
     digest = hashlib.sha256(repr((source.files, info.image_size, info.crop)).encode() + values.tobytes())
+    digest.update(train.tobytes())
     digest.update(pictures.pixels[:: max(1, len(values) // 100)].tobytes())  # other pictures of the same names
     return Subject(
         source.name,

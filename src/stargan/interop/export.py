@@ -49,16 +49,16 @@ def export(
         raise ModelError("limits stand on a model's card, which needs a report")
     info, arrays = read_model(source)
     if report:
-        info = replace(info, card=_card(report, limits))
+        info = replace(info, card=_card(report, limits, info))
     if licence is not None:
         info = replace(info, licence=licence)
     WRITERS[out.suffix](out, info, arrays, half, plain)
     return info
 
 
-def _card(report: Path, limits: str) -> Card:
+def _card(report: Path, limits: str, info: ModelInfo) -> Card:
     try:
-        return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits)
+        return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits, info.domains.to_json())
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{report}: cannot be read as JSON ({error})") from error
     except ModelError as error:

@@ -62,9 +62,7 @@ def around(real: Tensor, alpha: Tensor, noise: Tensor) -> Tensor:
     return (real + alpha * spread * noise).clamp(-1, 1)
 
 
-def gradient_penalty(
-    critic: Callable[[Tensor], Tensor], points: Tensor, *, one_sided: bool = False, create_graph: bool = True
-) -> Tensor:
+def gradient_penalty(critic: Callable[[Tensor], Tensor], points: Tensor, *, one_sided: bool = False) -> Tensor:
     """E[(|grad D(x^)| - 1)^2] (eq. 8, without its factor); one-sided, WGAN-LP: only norms above 1 count.
 
     The norm's own gradient is taken as zero where the norm is zero, so the penalty is finite everywhere.
@@ -73,10 +71,9 @@ def gradient_penalty(
         critic: Pictures (N, 3, H, W) to D's realness (N, 1, h, w), summed over patches as the official code does.
         points: (N, 3, H, W) where the gradient is taken.
         one_sided: Petzka et al. 2018.
-        create_graph: Whether the penalty is to be differentiated.
     """
     points = points.detach().requires_grad_(True)
-    (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=create_graph)
+    (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
     excess = torch.linalg.vector_norm(gradient.flatten(1), dim=1) - 1
     if one_sided:
         excess = excess.clamp(min=0)
