@@ -77,6 +77,17 @@ def test_export(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert 0 < np.abs(results[0] - results[1]).max() < 1e-4  # 0 would be the same graph
 
 
+def test_a_model_that_it_would_change_is_exported_plain(
+    run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
+    monkeypatch.setattr(winograd, "KERNEL", ((0.3, 0, 0), *winograd.KERNEL[1:]))
+    assert cli.main(["export", str(run), str(tmp_path / "fast.onnx")]) == 0
+    assert cli.main(["export", str(run), str(tmp_path / "plain.onnx"), "--plain"]) == 0
+    assert (tmp_path / "plain.onnx").read_bytes() == (tmp_path / "fast.onnx").read_bytes()
+
+
 def test_plain_is_for_onnx_files(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["export", str(run), str(tmp_path / "a.safetensors"), "--plain"]) == 2
     assert "only an .onnx file can be plain" in capsys.readouterr().err
