@@ -41,6 +41,7 @@ def main() -> int:
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--limit", type=measure.at_least_one, default=300, help="pictures that are judged")
+    parser.add_argument("--skip", type=int, default=0, help="pictures that are passed over first")
     parser.add_argument("--protocol", default="celeba")
     parser.add_argument("--train-only", action="store_true", help="leave the judging to another call")
     options = parser.parse_args()
@@ -54,7 +55,8 @@ def main() -> int:
     if options.train_only:
         return 0
     report = options.out / "report"
-    asked = ["--data", options.data, "--protocol", options.protocol, "--limit", str(options.limit)]
+    asked = ["--data", options.data, "--protocol", options.protocol]
+    asked += ["--limit", str(options.limit), "--skip", str(options.skip)]
     code = cli.main(["evaluate", *map(str, runs.values()), *asked, "--out", str(report), "--overwrite"])
     if not code:
         table(json.loads((report / "report.json").read_text(encoding="utf-8")), runs)

@@ -65,6 +65,7 @@ def main() -> int:
     parser.add_argument("--data", help="as for stargan train; held-out pictures of it are used")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     parser.add_argument("--limit", type=measure.at_least_one, default=500, help="pictures that it is measured on")
+    parser.add_argument("--skip", type=int, default=0, help="pictures that are passed over first")
     options = parser.parse_args()
 
     said = MODELS[options.name]
@@ -72,7 +73,8 @@ def main() -> int:
     if data is None:
         parser.error(f"{options.name} needs --data")
     groups = ["--groups", *said.groups] if said.groups else []
-    asked = ["--data", data, "--limit", str(options.limit), *groups, "--out", str(options.out), "--overwrite"]
+    asked = ["--data", data, "--limit", str(options.limit), "--skip", str(options.skip), *groups]
+    asked += ["--out", str(options.out), "--overwrite"]
     if code := cli.main(["evaluate", str(options.run), *asked]):
         return code
     report = options.out / "report.json"

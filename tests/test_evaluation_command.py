@@ -73,6 +73,8 @@ def test_wrong_input_gets_one_line(
         ([run, "--data", colours, "--split", "tset"], "--split tset: must be train, val, test or all"),
         ([run, "--data", colours, "--groups", "gren"], "has no such label; did you mean green?"),
         ([run, "--data", colours, "--limit", "1"], "--limit 1: must be at least 2"),
+        ([run, "--data", colours, "--skip", "-1"], "--skip -1: must be at least 0"),
+        ([run, "--data", colours, "--split", "all", "--skip", "60"], "--skip 60: "),
         ([run, "--data", colours, "--pairs", tmp_path], "pairs.csv: cannot be read"),
         ([run, "--data", colours, "--inception", run / "config.json"], "does not take (N, 3, 299, 299)"),
         ([run, run, "--data", colours], "the same model is named twice"),
@@ -116,6 +118,9 @@ def test_parts(colours: Path, cache_folder: Path) -> None:
     assert len(chosen.held) == 10
     assert not np.array_equal(chosen.held, other.held)
     assert chosen.key == other.key == parts["test"].key  # one classifier for all
+    after = subjects.find(str(colours), SMALL, split="all", limit=40, seed=0, skip=10)
+    assert len(after.held) == 40
+    assert not set(after.held) & set(chosen.held)
 
 
 def test_pictures_that_change_parts_need_another_judge(tmp_path: Path, cache_folder: Path) -> None:

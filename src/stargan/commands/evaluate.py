@@ -36,6 +36,7 @@ class Options:
         protocol: What is asked of each picture: single (every change), celeba (the paper's seven tasks), expressions.
         split: Part of the data: train, val, test or all; by default test, or val where there is none.
         limit: At most so many pictures.
+        skip: Pass over so many pictures first: those by which a model or its settings were chosen.
         pairs: Folder with pictures, their true translations and a pairs.csv: source,truth,target.
         groups: Labels of the data, of the model or not; figures are told for sources with and without each.
         inception: Feature network of papers as an .onnx file, for their FID.
@@ -50,6 +51,7 @@ class Options:
     protocol: str = "single"
     split: Annotated[str | None, tyro.conf.arg(metavar="PART")] = None
     limit: int = 500
+    skip: int = 0
     pairs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     groups: tuple[str, ...] = ()
     inception: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
@@ -110,7 +112,7 @@ def _cases(options: Options, known: "list[Pair]") -> list[_Case]:
     runs = [(_config(path), _curves(path)) for path in options.models]
     for model in models:
         pairs.check(known, model)
-    chosen = {name: getattr(options, name) for name in ("split", "limit", "seed", "max_bad", "groups")}
+    chosen = {name: getattr(options, name) for name in ("split", "limit", "seed", "skip", "max_bad", "groups")}
     cases = []
     found: dict[str, Subject] = {}  # models of one kind are measured on the same arrays
     for path, model, plan, (config, curves) in zip(options.models, models, plans, runs, strict=True):
@@ -150,6 +152,7 @@ def _settings(options: Options, subject: "Subject") -> dict[str, Any]:
         "data": subject.name,
         "split": subject.split,
         "pictures": len(subject.held),
+        "skip": options.skip,
         "protocol": options.protocol,
         "seed": options.seed,
         "interval": "95 %, bootstrap over pictures; of kid and fid from half samples",
@@ -170,7 +173,7 @@ def _check(options: Any) -> None:
         raise ConfigError("the same model is named twice")
     if options.split not in (None, "train", "val", "test", "all"):
         raise ConfigError(f"--split {options.split}: must be train, val, test or all")
-    for name, low in (("limit", 2), ("seed", 0)):
+    for name, low in (("limit", 2), ("skip", 0), ("seed", 0)):
         if getattr(options, name) < low:
             raise ConfigError(f"--{name} {getattr(options, name)}: must be at least {low}")
     if options.out.exists() and not options.out.is_dir():

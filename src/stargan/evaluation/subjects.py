@@ -72,6 +72,7 @@ def find(
     split: str | None,
     limit: int,
     seed: int,
+    skip: int = 0,
     max_bad: int = 10,
     groups: Sequence[str] = (),
 ) -> Subject:
@@ -83,6 +84,7 @@ def find(
         split: The part to measure on, or `all`; None: `test`, or `val` where there is none.
         limit: At most so many pictures of it, chosen by `seed`.
         seed: Of the choice.
+        skip: How many of these pictures are passed over first; with the `limit` of before, none is met twice.
         max_bad: How many unreadable pictures are left out.
         groups: Labels of the data set, whether the model knows them or not, for figures of either side of each.
 
@@ -91,7 +93,7 @@ def find(
             no such part.
     """
     if data == CARTOONS and not Path(data).exists():
-        return _drawn(info, limit, seed, groups)
+        return _drawn(info, limit, seed, skip, groups)
     source = sources.find(data)
     members = _members(groups, source.label_set.names, source.labels, data)
     datasets, values = _labels(source, info.domains, data)
@@ -107,7 +109,9 @@ def find(
     for part, found in ((name, held), ("train", train)):
         if not len(found):
             raise DataError(f"{data}: its part {part!r} has no pictures")
-    held = np.sort(np.random.default_rng(seed).permutation(held)[:limit])
+    if skip >= len(held):
+        raise DataError(f"--skip {skip}: {data} has {len(held)} pictures in its part {name!r}; must be fewer")
+    held = np.sort(np.random.default_rng(seed).permutation(held)[skip : skip + limit])
     digest = hashlib.sha256(repr((source.files, info.image_size, info.crop)).encode() + values.tobytes())
     digest.update(train.tobytes())
     digest.update(pictures.pixels[:: max(1, len(values) // 100)].tobytes())  # other pictures of the same names
@@ -154,7 +158,7 @@ def _in_one_domain(domains: Domains, datasets: tuple[int, ...], values: np.ndarr
     return np.all([np.ones(len(values), bool), *(values[:, s : s + n].sum(1) == 1 for s, n in groups)], axis=0)
 
 
-def _drawn(info: ModelInfo, limit: int, seed: int, groups: Sequence[str]) -> Subject:
+def _drawn(info: ModelInfo, limit: int, seed: int, skip: int, groups: Sequence[str]) -> Subject:
     names = {key(name): column for column, name in enumerate(cartoons.ATTRIBUTES)}
     plain = [name.rpartition("/")[2] for name in info.domains.names]
     lacking = [name for name in plain if key(name) not in names]
@@ -164,7 +168,7 @@ def _drawn(info: ModelInfo, limit: int, seed: int, groups: Sequence[str]) -> Sub
     if lacking:
         raise DataError(f"--data cartoons: has no labels for {', '.join(lacking)}, which the model was trained with")
     columns = np.array([names[key(name)] for name in plain])
-    drawn = [(DRAWN_TRAIN, i) for i in range(DRAWN)] + [(DRAWN_TEST + seed, i) for i in range(limit)]
+    drawn = [(DRAWN_TRAIN, i) for i in range(DRAWN)] + [(DRAWN_TEST + seed, skip + i) for i in range(limit)]
     faces = [cartoons.sample(*lot) for lot in drawn]
     pixels = np.empty((len(drawn), height, width, 3), np.uint8)
     with Progress("draw", len(drawn), "faces") as progress:
