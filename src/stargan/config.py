@@ -61,7 +61,7 @@ class Config:
         seed: Seed of everything random.
         device: Where to compute.
         plain: Whether to compute without any fast path, to compare or to find a fault; the results are the same.
-        precision: Number format of the forward passes; auto is bf16 where the GPU or CPU has it, else fp32.
+        precision: Number format of the forward passes; auto is bf16 where that is faster here, else fp32.
         log_every: Steps between two lines of stats.jsonl.
         sample_every: Steps between two sample grids with a look at the validation part.
         checkpoint_every: Steps between two checkpoints.
