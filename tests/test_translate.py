@@ -8,7 +8,7 @@ import pytest
 from PIL import Image
 
 import stargan
-from stargan import images, modelfile
+from stargan import images, modelfile, translate
 from stargan.errors import DomainError, ImageError, MissingExtraError, ModelError
 from stargan.interop import onnx
 from stargan.interop.export import export
@@ -112,6 +112,26 @@ def test_damaged_files_are_refused(kind: str, run: Path, tmp_path: Path) -> None
         path.write_bytes(content)
         with pytest.raises(ModelError, match="bad"):
             stargan.load(path)
+
+
+def test_load_ahead(run: Path, model: stargan.Translator, tmp_path: Path) -> None:
+    translate.load_ahead(run / "model.onnx")
+    assert set(translate._ahead) == {run / "model.onnx"}
+    begun = translate._ahead[run / "model.onnx"]
+    loaded = stargan.load(run)  # the same file by another name
+    assert loaded is begun.result()
+    assert not translate._ahead
+    assert stargan.load(run) is not loaded
+    pictures, labels = some(model)
+    assert np.array_equal(loaded.generate(pictures, labels), model.generate(pictures, labels))
+
+    bad = tmp_path / "bad.onnx"
+    bad.write_bytes(b"not a model")
+    for path in (bad, tmp_path / "none.onnx", tmp_path, run / "model.safetensors"):
+        translate.load_ahead(path)  # whatever is wrong is told by `load`
+    assert set(translate._ahead) == {bad}
+    with pytest.raises(ModelError, match=r"bad.onnx: damaged"):
+        stargan.load(bad)
 
 
 def test_missing_and_foreign_files(run: Path, tmp_path: Path) -> None:

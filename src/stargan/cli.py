@@ -31,6 +31,10 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"stargan {__version__}")
         return 0
+    if arguments[0] == "translate" and len(arguments) > 1:
+        from stargan.translate import load_ahead
+
+        load_ahead(arguments[1])  # while the options are read, which takes as long
     try:
         return _command(arguments[0])(arguments[1:])
     except StarganError as error:

@@ -2,9 +2,10 @@
 
 import base64
 import binascii
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 from PIL import Image
@@ -14,6 +15,9 @@ from stargan.config import ModelInfo
 from stargan.domains import Domains
 from stargan.errors import DomainError, ImageError, ModelError, require
 from stargan.words import Words
+
+if TYPE_CHECKING:
+    from concurrent.futures import Future
 
 Picture = str | Path | bytes | Image.Image
 
@@ -161,12 +165,34 @@ def load(path: str | Path) -> Translator:
         ModelError: It is missing, damaged or not a model of ours.
         MissingExtraError: A `.safetensors` file without PyTorch.
     """
-    file = modelfile.locate(Path(path), (".onnx", ".safetensors"))
+    file = modelfile.locate(Path(path), KINDS)
+    if file in _ahead:
+        return _ahead.pop(file).result()
     if file.suffix == ".onnx":
         return _load_onnx(file)
     if file.suffix == ".safetensors":
         return _load_safetensors(file)
     raise ModelError(f"{file}: not a model file; must be .onnx, .safetensors or a run folder")
+
+
+def load_ahead(path: str | Path) -> None:
+    """Begins to load an `.onnx` file in another thread; the next `load` of it waits for the rest, and raises for it.
+
+    ONNX Runtime does most of this outside of Python, which can do something else meanwhile. What is not such a file is
+    left to `load`.
+    """
+    from concurrent.futures import ThreadPoolExecutor
+
+    with contextlib.suppress(ModelError):
+        file = modelfile.locate(Path(path), KINDS)
+        if file.suffix == ".onnx" and file.is_file():
+            pool = ThreadPoolExecutor(1, "load")
+            _ahead[file] = pool.submit(_load_onnx, file)
+            pool.shutdown(wait=False)
+
+
+KINDS = (".onnx", ".safetensors")  # of model files, the best for inference first
+_ahead: "dict[Path, Future[Translator]]" = {}
 
 
 # ---------------------------------------------------------------- ONNX Runtime

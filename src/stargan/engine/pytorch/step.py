@@ -21,7 +21,7 @@ from stargan.engine.pytorch.recorder import Recorder, Tensors
 from stargan.errors import ConfigError
 
 LABELLER_LR = 1e-3  # plain supervised learning of a small network; falls with the schedule of the others
-PART_PIXELS = 2 * 128 * 128  # of the pictures that G's update takes together on a CPU
+PART_PIXELS = 2 * 128 * 128  # of the pictures that G takes together on a CPU
 COMPILED_FROM = 2000  # steps: fewer do not earn back the minute that compiling takes
 
 
@@ -92,8 +92,9 @@ class Updates:
 
     def _d_update(self, dataset: int, tensors: Tensors) -> dict[str, Tensor]:
         self._forget_gradients()
+        real, wanted = tensors["real"], tensors["wanted"]
         with torch.no_grad(), self._autocast():
-            fake = self.compiled_generator(tensors["real"], tensors["wanted"]).float()
+            fake = torch.cat([self.compiled_generator(real[p], wanted[p]) for p in self._parts(real)]).float()
         terms = self.d_terms(tensors["real"], fake, tensors["values"], dataset, tensors)
         total = (
             terms["d_real"]
@@ -222,10 +223,11 @@ class Updates:
             adam.zero_grad(set_to_none=True)
 
     def _parts(self, images: Tensor) -> list[slice]:
-        """The batch in parts whose ways back are taken one after the other, on a CPU, where it costs nothing.
+        """The batch in parts that go through G, and back, one after the other, on a CPU, where that is faster.
 
         No picture's results depend on another's, and every term of G's loss is a mean over pictures, so the
-        gradients of the parts add up to those of the batch; only what is to be remembered becomes less.
+        gradients of the parts add up to those of the batch; only what is to be remembered becomes less, and feature
+        maps stay in the cache.
         """
         count = len(images)
         whole = self.config.plain or self.device.type != "cpu"
