@@ -19,10 +19,8 @@ from stargan.interop.export import export
 from stargan.training import loop
 
 WARM = 5  # updates before, for recording and compiling
-ROUNDS, EACH = (
-    7,
-    4,
-)  # D and G take turns; the median round tells. Four, since R1 costs something at every fourth update.
+ROUNDS = 7  # D and G take turns; the median round tells
+EACH = 4  # updates of a turn, since the candidate R1 costs something at every fourth
 
 
 def cost(config: Config) -> float:

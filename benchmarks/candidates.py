@@ -192,7 +192,59 @@ def blurred(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Modu
     return _build(name, domains, sizes, plain)
 
 
+class _Matching(Discriminator):
+    """D that also tells how well a picture fits each label, after its classes: (N, 2C) in place of (N, C)."""
+
+    def __init__(self, num_classes: int, *args: Any) -> None:
+        super().__init__(2 * num_classes, *args)
+
+
+def matching(name: str, domains: Any, sizes: Any, plain: bool = False) -> nn.Module:
+    """See `Matching`."""
+    if name == "discriminator":
+        return _Matching(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers, plain)
+    return _build(name, domains, sizes, plain)
+
+
 # ---------------------------------------------------------------- losses and rates
+
+
+class Matching(PytorchEngine):
+    """D's realness is that of a picture as one of its labels (a projection, after Miyato & Koyama 2018).
+
+    A translation that shows what was asked for by a pattern no real picture has is told from those that do show it.
+    """
+
+    @contextlib.contextmanager
+    def _judging(self, *labels: Tensor) -> Iterator[None]:
+        """D's calls, one after the other, judge pictures as showing these labels, (N, L)."""
+        called = list(labels)
+        classes = self.domains.num_classes
+
+        def judge(layer: nn.Module, args: Any, out: tuple[Tensor, Tensor]) -> tuple[Tensor, Tensor]:
+            src, cls = out
+            shown = 2 * called.pop(0)[:, :classes] - 1
+            fits = (shown * cls[:, classes:]).sum(1) / classes
+            return src + fits[:, None, None, None], cls[:, :classes]
+
+        hook = self.discriminator.register_forward_hook(judge)
+        yield
+        hook.remove()
+
+    def d_terms(self, real: Tensor, fake: Tensor, values: Tensor, *args: Any, **more: Any) -> dict[str, Tensor]:
+        wanted = self.asked
+        mixed = torch.lerp(wanted, values, args[1]["alpha"].flatten(1))  # as the pictures of the penalty
+        some = values[: (len(real) + 1) // 2]
+        with self._judging(torch.cat([values, wanted]), mixed, some):
+            return super().d_terms(real, fake, values, *args, **more)
+
+    def _d_update(self, dataset: int, tensors: Any) -> dict[str, Tensor]:
+        self.asked = tensors["wanted"]
+        return super()._d_update(dataset, tensors)
+
+    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, *args: Any) -> dict[str, Tensor]:
+        with self._judging(wanted):
+            return super().g_terms(real, values, wanted, *args)
 
 
 class Smooth(PytorchEngine):
@@ -266,6 +318,28 @@ class Features(PytorchEngine):
         made, seen = (F.adaptive_avg_pool2d(x.float(), 4) for x in fakes)
         far = (made - seen).abs().mean() / seen.abs().mean()
         return {**terms, "g_rec": terms["g_rec"] + 0.02 * far}
+
+
+class Rare(PytorchEngine):
+    """G's classification loss counts each label's two values alike, however rare one of them is asked for."""
+
+    asked: Tensor | None = None
+
+    def update_g(self, real: Tensor, values: Tensor, wanted: Tensor, *args: Any) -> None:
+        mean = wanted.mean(0)
+        self.asked = mean.new_full(mean.shape, 0.5) if self.asked is None else self.asked
+        self.asked = torch.lerp(self.asked, mean, 0.01)
+        super().update_g(real, values, wanted, *args)
+
+    def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, *args: Any) -> dict[str, Tensor]:
+        judged: list[Any] = []
+        hook = self.discriminator.register_forward_hook(lambda *call: judged.append(call[2]))
+        terms = super().g_terms(real, values, wanted, *args)
+        hook.remove()
+        assert self.asked is not None
+        weights = 0.5 / torch.lerp(1 - self.asked, self.asked, wanted).clamp(min=0.1)
+        loss = F.binary_cross_entropy_with_logits(judged[0][1].float(), wanted, weights, reduction="sum") / len(wanted)
+        return {**terms, "g_cls": loss}
 
 
 class FasterD(PytorchEngine):

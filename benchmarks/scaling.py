@@ -19,7 +19,7 @@ from typing import Any
 import measure
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
-from training import PRELOAD, UPDATES, Ours, Shape, train_ours
+from training import PRELOAD, UPDATES, WARM_UPS, Ours, Shape, train_ours
 
 from stargan.data import sources
 from stargan.data.batches import Batches, Part
@@ -66,7 +66,8 @@ def updates(axis: str, values: Sequence[int], base: Shape, repeats: int) -> list
     memory = {name: measure.peak_memory(train_ours, shape, preload=PRELOAD).own for name, shape in shapes.items()}
     sides = {name: Ours(shape) for name, shape in shapes.items()}
     for side in sides.values():
-        side.group(1)
+        for _ in range(WARM_UPS[base.device]):
+            side.group(1)
     seconds = measure.in_turns({name: side.group for name, side in sides.items()}, repeats)
     return [Point(axis, int(name), "update", median(seconds[name]) / UPDATES, memory[name]) for name in sides]
 

@@ -221,6 +221,7 @@ def check(official: Official, ours: Ours, shape: Shape) -> dict[str, float]:
     targets = labels[torch.randperm(shape.batch)]
     alpha = torch.rand(shape.batch, 1, 1, 1)
     real, values, wanted, alpha = (tensor.to(solver.device) for tensor in (images, labels, targets, alpha))
+    real = real.contiguous(memory_format=ours.engine.layout)
     ours.engine.update_d(real, values, wanted, 0, ours.config.lr, {"alpha": alpha})
     # G's terms with the very D that theirs were taken with: Adam's first step is the gradient's sign, so where that is
     # rounding noise two updated D differ by whole steps.

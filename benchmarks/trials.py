@@ -34,6 +34,8 @@ AUGMENTED = {**MASK, "augment": True}
 RESIZE = {**MASK, "resize": True}
 ALL = {**RESIZE, "augment": True}
 FALLING = {**ALL, "final_cls": 0.3, "critic_updates": 2}
+GENTLE = {**FALLING, "augment": False, "lambda_cls": 10.0, "lambda_slope": 20.0}
+STEADY = {**GENTLE, "final_cls": 1.0}
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ TRIALS: dict[str, Trial] = {
     "batch16": Trial("batch 16: steadier gradients, half as many", {**BASE, "batch_size": 16}),
     "beta0": Trial("no momentum, as newer GANs", {**BASE, "beta1": 0.0}),
     "mean": Trial("a running mean of G's weights (EMA) is steadier than the last ones", {**BASE, "ema": 0.999}),
-    "fp32": Trial("full precision, half as many updates", {**BASE, "precision": "fp32"}),
+    "fp32": Trial("full precision, where auto means bf16: half as many updates", {**BASE, "precision": "fp32"}),
     # What is asked of it
     "mask": Trial("G repaints only what must change", {**BASE, "mask": True}),
     "mask cls5": Trial("with more weight on the classes it does change", MASK),
@@ -79,14 +81,15 @@ TRIALS: dict[str, Trial] = {
         {**FALLING, "lambda_cls": 15.0, "lambda_slope": 15.0},
     ),
     "all gentler": Trial("even fewer can", {**FALLING, "lambda_cls": 15.0, "lambda_slope": 50.0}),
-    "resize gentle": Trial(
-        "no need of the augmentation then",
-        {**FALLING, "augment": False, "lambda_cls": 10.0, "lambda_slope": 20.0},
+    "resize gentle": Trial("no need of the augmentation then", GENTLE),
+    "mask gentle": Trial("nor of resizing", {**GENTLE, "resize": False, "lambda_slope": 10.0}),
+    "gentle balanced": Trial("and rare domains asked for as often as others", {**GENTLE, "targets": "balanced"}),
+    "gentle matching": Trial(
+        "D judges a picture as what was asked for", GENTLE, Candidate(candidates.Matching, candidates.matching)
     ),
-    "mask gentle": Trial(
-        "nor of resizing",
-        {**FALLING, "augment": False, "resize": False, "lambda_cls": 10.0, "lambda_slope": 10.0},
-    ),
+    "gentle steady": Trial("the weight on the classes does not fall", STEADY),
+    "gentle strong": Trial("and is twice as large", {**STEADY, "lambda_cls": 20.0}),
+    "gentle rare": Trial("rare values count as much as others", STEADY, Candidate(candidates.Rare)),
     "all near": Trial("a change costs what it changes", ALL, Candidate(candidates.Near)),
     "all even": Trial("a change costs its edges", ALL, Candidate(candidates.Even)),
     "all hinge": Trial("two updates of D in the time of one", {**ALL, "objective": "hinge", "critic_updates": 2}),

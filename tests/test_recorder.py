@@ -31,6 +31,10 @@ class Repeated(Recorder):
         self.calls: dict[str, int] = {}
         self.recordings: dict[str, Recording] = {}
 
+    def forget(self) -> None:
+        self.calls.clear()
+        self.recordings.clear()
+
     def _aside(self, update: Update, tensors: Tensors) -> dict[str, torch.Tensor]:
         return update(tensors)
 

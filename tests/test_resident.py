@@ -25,7 +25,7 @@ def pixels() -> np.ndarray:
 @pytest.mark.parametrize("flip", [False, True])
 def test_the_same_batches(pixels: np.ndarray, flip: bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(resident, "CHUNK", 4)
-    engine = PytorchEngine(CONFIG, DOMAINS)
+    engine = PytorchEngine(Config(**{**vars(CONFIG), "device": device}), DOMAINS)
     held = Resident(pixels, torch.device(device))
     values = DOMAINS.random_values(np.random.default_rng(1), 11)
     rows = np.array([10, 1, 2, 3, 5, 7, 8])

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stargan.config import Config
+from stargan.config import Config, Precision
 from stargan.domains import Domains
 from stargan.errors import require
 
@@ -19,6 +19,8 @@ class Engine(Protocol):
 
     num_parameters: dict[str, int]
     """Parameters of each network by name."""
+    precision: Precision
+    """Of the forward passes: fp32 or bf16, whichever auto means here."""
 
     def hold(self, pixels: np.ndarray) -> Any | None:
         """Takes the pictures of a data set, (N, H, W, 3) uint8, to where updates are computed.

@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -85,7 +85,8 @@ def train(
     else:
         if start_from is not None:
             _start_from(engine, start_from, info)
-        _begin(run, config)
+        # What was measured to be faster is kept: measured again at a resume, it might come out otherwise.
+        _begin(run, replace(config, precision=engine.precision))
     say(_sizes(engine, data, domains, config, step))
     parts = [Part(d.pictures.pixels, d.values, d.rows("train"), engine.hold(d.pictures.pixels)) for d in data]
     batches, g_batches = (
@@ -229,10 +230,11 @@ def saved_config(run: Path) -> Config:
 
 
 CHANGEABLE = frozenset({
-    "data", "steps", "device", "workers", "max_bad",
+    "data", "steps", "device", "precision", "workers", "max_bad",
     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
-"""Settings that a resumed run may change: none of them decides a weight, except where training goes on for longer."""
+"""Settings that a resumed run may change: none of them decides a weight, except where training goes on for longer, or
+on another device or in another precision, which round differently."""
 
 
 def check_changes(saved: Config, config: Config) -> None:

@@ -45,6 +45,7 @@ class Recorder:
         """Begins anew: for when tensors that the recordings know have been replaced by others."""
         self.calls.clear()
         self.recordings.clear()
+        self.pool = torch.cuda.graph_pool_handle()  # no graph may join a pool that all others have left
 
     def _aside(self, update: Update, tensors: Tensors) -> dict[str, Tensor]:
         """On a stream of its own, as what is recorded must have been done before."""

@@ -4,16 +4,19 @@ import contextlib
 import copy
 import functools
 import importlib.util
+import math
 import os
 import shutil
+import sysconfig
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from stargan.config import Config
+from stargan.config import Config, Precision
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses, networks, optimizer
 from stargan.engine.pytorch.augment import augment
@@ -41,15 +44,17 @@ class Updates:
         self.domains = domains
         self.device = _device(config)
         self.bf16 = _bf16(config, self.device)
+        self.precision: Precision = "bf16" if self.bf16 else "fp32"
         self.heads = [domains.heads(index) for index in range(len(domains.sets))]
-        with torch.random.fork_rng(devices=[]):  # the caller's random numbers stay as they are
-            torch.manual_seed(config.seed)
-            self.networks = {
-                name: networks.build(name, domains, config, config.plain).to(self.device) for name in networks.NAMES
-            }
+        # Drawn on the CPU: the same weights for every device, and the caller's random numbers stay as they are.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(config.seed)
+            self.networks = {name: networks.build(name, domains, config, config.plain) for name in networks.NAMES}
             if config.init == "xavier":
                 networks.initialise_xavier(self.networks["generator"])
                 networks.initialise_xavier(self.networks["discriminator"])
+        for network in self.networks.values():
+            network.to(self.device)
         self.generator = self.networks["generator"]
         self.discriminator = self.networks["discriminator"]
         self.labeller = self.networks["labeller"]
@@ -95,7 +100,7 @@ class Updates:
         real, wanted = tensors["real"], tensors["wanted"]
         with torch.no_grad(), self._autocast():
             fake = torch.cat([self.compiled_generator(real[p], wanted[p]) for p in self._parts(real)]).float()
-        terms = self.d_terms(tensors["real"], fake, tensors["values"], dataset, tensors)
+        terms = self.d_terms(real, fake, tensors["values"], dataset, tensors)
         total = (
             terms["d_real"]
             + terms["d_fake"]
@@ -105,7 +110,7 @@ class Updates:
         )
         total.backward()
         self.optimizers["discriminator"].step()
-        return {**terms, "d_total": total}
+        return _detached({**terms, "d_total": total})
 
     def d_terms(
         self,
@@ -177,7 +182,7 @@ class Updates:
         label_loss = losses.classification(logits.float(), tensors["values"], self.heads[dataset])
         label_loss.backward()
         self.optimizers["labeller"].step()
-        return {**sums, "labeller": label_loss}
+        return _detached({**sums, "labeller": label_loss})
 
     def g_terms(self, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, draws: Tensors) -> dict[str, Tensor]:
         """The unweighted terms of G's loss (eqs. 8, 6 and 7); `draws` may hold `views`, (N, 5), for `augment`."""
@@ -197,7 +202,7 @@ class Updates:
             terms = self.recorder(f"{update.__name__} {dataset}", functools.partial(update, dataset), tensors)
         else:
             terms = update(dataset, tensors)
-        self.terms.update({name: term.detach() for name, term in terms.items()})
+        self.terms.update(terms)
 
     def _random(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self.random, device=self.device)
@@ -261,10 +266,18 @@ class Updates:
             self.layout = torch.channels_last
             for network in self.networks.values():
                 network.to(memory_format=self.layout)  # type: ignore[call-overload]  # its stub lacks this form
-            self.compiled_generator = torch.compile(self.generator)
+            # Dynamo counts the compilations of all networks of a process; this one needs three: without gradients, with
+            # those of its weights, and with those of its pictures too.
+            torch._dynamo.config.recompile_limit = 64
+            self.compiled_generator = torch.compile(self.generator, dynamic=False)
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+
+
+def _detached(terms: Tensors) -> dict[str, Tensor]:
+    """Without their graphs, which a recording would keep for good."""
+    return {name: term.detach() for name, term in terms.items()}
 
 
 def _device(config: Config) -> torch.device:
@@ -280,30 +293,32 @@ def _bf16(config: Config, device: torch.device) -> bool:
     if config.plain:
         return False
     if device.type == "cuda":
-        return torch.cuda.is_bf16_supported()
+        return torch.cuda.is_bf16_supported(including_emulation=False)
     return _faster_in_bf16()
 
 
 @functools.cache
 def _faster_in_bf16() -> bool:
-    """Whether this CPU is faster in bf16, by one of G's convolutions: some 30 ms, once a process.
+    """Whether this CPU is faster in bf16, by one of G's convolutions: less than 0.1 s, once a process.
 
     That it has instructions for bf16 does not tell: with the same ones (AVX-512) an AMD EPYC takes half of the time
     that float32 takes, an Intel Xeon without AMX 1.7 times of it (measured). So nothing lies near the threshold.
     """
-    best = []
-    for dtype in (torch.float32, torch.bfloat16):
-        images, kernel = torch.ones(4, 128, 16, 16, dtype=dtype), torch.ones(128, 128, 3, 3, dtype=dtype)
-        times = []
-        for _ in range(5):
+    if not torch.backends.mkldnn.is_available():  # without that library bf16 takes many times as long, measuring it too
+        return False
+    best = {torch.float32: math.inf, torch.bfloat16: math.inf}
+    for _ in range(5):  # in turns, so that whatever else runs slows both
+        for dtype in best:
+            images, kernel = torch.ones(4, 128, 16, 16, dtype=dtype), torch.ones(128, 128, 3, 3, dtype=dtype)
             began = time.perf_counter()
             torch.nn.functional.conv2d(images, kernel, padding=1)
-            times.append(time.perf_counter() - began)
-        best.append(min(times))
-    return best[1] < 0.8 * best[0]
+            best[dtype] = min(best[dtype], time.perf_counter() - began)
+    return best[torch.bfloat16] < 0.8 * best[torch.float32]
 
 
 def _compiles() -> bool:
-    """Whether `torch.compile` finds what it needs for a GPU."""
+    """Whether `torch.compile` finds what it needs for a GPU: Triton, which compiles C with Python's headers."""
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
-    return compiler is not None and importlib.util.find_spec("triton") is not None
+    headers = Path(sysconfig.get_paths()["include"], "Python.h").is_file()
+    triton = importlib.util.find_spec("triton") is not None
+    return compiler is not None and headers and triton and torch.cuda.get_device_capability() >= (7, 0)
