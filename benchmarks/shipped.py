@@ -1,8 +1,9 @@
 """Makes a model that comes with stargan out of a trained run: measures it, writes the file and its card.
 
-Writes src/stargan/models/NAME.onnx, with weights in float16 and the card inside, and docs/models/NAME.md, the same
-card to read. The report, with pictures, goes to --out, in the place of one that is there. docs/models.md says how
-the runs were trained.
+In the place of a run it takes the file that comes along (its name again), to measure that anew. Writes
+src/stargan/models/NAME.onnx, with weights in float16 and the card inside, and docs/models/NAME.md, the same card to
+read. The report, with pictures, goes to --out, in the place of one that is there. docs/models.md says how the runs
+were trained.
 """
 
 import argparse
@@ -61,7 +62,7 @@ def main() -> int:
     """Measures, exports, writes the card; the exit code is that of the command that failed, if one did."""
     parser = measure.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=list(MODELS))
-    parser.add_argument("run", type=Path, help="the run folder")
+    parser.add_argument("run", type=Path, help="the run folder, or NAME again")
     parser.add_argument("--data", help="as for stargan train; held-out pictures of it are used")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
     parser.add_argument("--limit", type=measure.at_least_one, default=500, help="pictures that it is measured on")
@@ -80,7 +81,8 @@ def main() -> int:
     report = options.out / "report.json"
     words = ["--report", str(report), "--licence", said.licence, "--limits", said.limits]
     model = modelfile.SHIPPED / f"{options.name}.onnx"
-    if code := cli.main(["export", str(options.run), str(model), "--half", *words, "--overwrite"]):
+    half = [] if modelfile.locate(options.run).suffix == ".onnx" else ["--half"]
+    if code := cli.main(["export", str(options.run), str(model), *half, *words, "--overwrite"]):
         return code
     card = io.StringIO()
     with contextlib.redirect_stdout(card):

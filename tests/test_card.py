@@ -129,6 +129,21 @@ def test_weights_in_float16(carded: Path, run: Path) -> None:
     assert np.array_equal(half.values(pictures), whole.values(pictures))
 
 
+def test_an_onnx_file_gets_another_description(carded: Path, tmp_path: Path) -> None:
+    told = export(carded, tmp_path / "m.onnx", licence="another")
+    before, after = stargan.load(carded), stargan.load(tmp_path / "m.onnx")
+    assert after.info == told == replace(before.info, licence="another")
+    pictures, labels = np.zeros((1, 3, 16, 16), np.float32), np.eye(3, dtype=np.float32)[:1]
+    assert np.array_equal(after.generate(pictures, labels), before.generate(pictures, labels))
+    assert np.array_equal(after.values(pictures), before.values(pictures))
+    with pytest.raises(ModelError, match="end product"):  # its weights are not to be had
+        export(carded, tmp_path / "n.onnx", half=True)
+    (tmp_path / "bad.onnx").write_bytes(carded.read_bytes()[:5000])
+    with pytest.raises(ModelError, match=r"bad.onnx: damaged or not"):
+        export(tmp_path / "bad.onnx", tmp_path / "n.onnx", licence="another")
+    assert not (tmp_path / "n.onnx").exists()
+
+
 def test_the_report_of_another_model_is_refused(carded: Path, run: Path, tmp_path: Path) -> None:
     said = json.loads((carded.parent / "report/report.json").read_text())
     (model,) = said["models"].values()
@@ -146,7 +161,7 @@ def test_wrong_input_gets_one_line(run: Path, tmp_path: Path, capsys: pytest.Cap
     for arguments, said in (
         (["card", str(run)], "has no card; `stargan export --report` gives it one"),
         (["card", "/no/model"], "/no/model: no such model file"),
-        (["export", str(run), out, "--report", "/no/report"], "/no/report: cannot be read as JSON"),
+        (["export", str(run), out, "--report", "/no/report"], "/no/report: no such file"),
         (["export", str(run), out, "--report", str(tmp_path / "t.json")], "t.json: cannot be read as JSON"),
         (["export", str(run), out, "--report", str(tmp_path / "r.json")], "r.json: not the report.json of one model"),
         (["export", str(run), out, "--limits", "none"], "limits stand on a model's card, which needs a report"),

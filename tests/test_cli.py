@@ -56,6 +56,16 @@ BAD = {
     "export to what": (["export", "/no/run", "x.tar"], "cannot write this kind"),
     "no faces": (["cartoons", "x", "--count", "0"], "--count 0: must be at least 1"),
     "missing set": (["data", "/no/where"], "/no/where"),
+    "enormous faces": (["cartoons", "x", "--size", "100000"], "--size 100000: must be at most 8192"),
+    "faces into a file": (["cartoons", __file__], "test_cli.py is a file; must be a folder"),
+    "faces below a file": (["cartoons", f"{__file__}/x"], "test_cli.py is a file; must be a folder in which"),
+    "translations into a file": (["translate", "cartoons", "p.jpg", "--all", "--out", __file__], "must be a folder"),
+    "a run below a file": (["train", "--data", ".", "--run", f"{__file__}/x"], "test_cli.py is a file"),
+    "a model into a folder": (["export", "cartoons", "/tmp"], "OUT /tmp: is a folder; must be a file"),
+    "a crop of nothing": (["import", "G.ckpt", "m.onnx", "--crop", "0"], "--crop 0: must be at least 1"),
+    "a sheet of no kind": (["data", ".", "--sheet", "s.xyz"], "s.xyz: cannot write a picture of this kind"),
+    "official in half": (["export", "run", "--official", "x", "--half"], "--half: a checkpoint of the official code"),
+    "no pairs": (["evaluate", "cartoons", "--data", ".", "--pairs", "no", "--out", "x"], "--pairs no: no such folder"),
 }
 
 

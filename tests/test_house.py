@@ -46,7 +46,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "demo": (*_TOP, ""),
     "options": ("errors",),
     "commands": (*_TOP, "web", "demo", "options"),
-    "cli": ("", "errors", "words", "commands"),
+    "cli": ("", "errors", "words", "translate", "commands"),
     "__main__": ("cli",),
     "": ("errors", "domains", "translate"),  # stargan/__init__.py
 }

@@ -201,6 +201,8 @@ def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:
         np.testing.assert_allclose(arrays[name], given[name], atol=1e-5)
     with pytest.raises(ConfigError, match=r"its width is 4, not 8"):
         loop.train(replace(config, width=8), tmp_path / "other", start_from=run, say=lambda line: None)
+    with pytest.raises(ConfigError, match=r"model.onnx: an .onnx file cannot be trained on"):
+        loop.train(config, tmp_path / "other", start_from=run / "model.onnx", say=lambda line: None)
 
 
 def test_several_data_sets_take_turns(colours: Path, tmp_path: Path) -> None:

@@ -102,8 +102,11 @@ def test_partition_errors(tmp_path: Path) -> None:
 
 def test_partition_of_another_list(tmp_path: Path) -> None:
     expected = find(faces(tmp_path)).split
-    (tmp_path / "list_eval_partition.txt").write_text("000.png 2\n001.png 2\n")
+    partition = tmp_path / "list_eval_partition.txt"
+    partition.write_text("a.png 2\nb.png 2\n")
     assert (find(tmp_path).split == expected).all()
+    partition.write_text("000.png 2\n001.png 2\n")
+    assert "does not say which part 002.png belongs to" in said(tmp_path)
 
 
 def test_attributes_in_the_users_order_and_any_case(tmp_path: Path) -> None:

@@ -31,11 +31,11 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         print(f"stargan {__version__}")
         return 0
-    if arguments[0] == "translate" and len(arguments) > 1:
-        from stargan.translate import load_ahead
-
-        load_ahead(arguments[1])  # while the options are read, which takes as long
     try:
+        if arguments[0] == "translate" and len(arguments) > 1:
+            from stargan.translate import load_ahead
+
+            load_ahead(arguments[1])  # while the options are read, which takes as long
         return _command(arguments[0])(arguments[1:])
     except StarganError as error:
         print(f"stargan: {error}", file=sys.stderr)
@@ -45,6 +45,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         return INTERRUPTED
     except BrokenPipeError:  # `stargan ... | head`
         sys.stderr.close()
+        return BAD_INPUT
+    except OSError as error:  # a full disk, a folder without permission
+        print(f"stargan: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
         return BAD_INPUT
 
 

@@ -121,7 +121,7 @@ def locate(path: Path, kinds: tuple[str, ...] = (".safetensors", ".onnx")) -> Pa
     if not path.is_dir():
         if path.exists():
             return path
-        if str(path) in shipped():  # a name alone; a file or folder of that name goes first
+        if str(path) in shipped():  # a name alone; a file or run folder of that name goes first
             return SHIPPED / f"{path}.onnx"
         known = f"; models that come with stargan: {', '.join(shipped())}" if len(path.parts) == 1 else ""
         raise ModelError(f"{path}: no such model file or run folder{known}")
@@ -129,6 +129,8 @@ def locate(path: Path, kinds: tuple[str, ...] = (".safetensors", ".onnx")) -> Pa
         if (path / f"model{kind}").is_file():
             return path / f"model{kind}"
     found = checkpoints(path)
+    if not found and str(path) in shipped():  # somebody's pictures in a folder of that name
+        return SHIPPED / f"{path}.onnx"
     if not found:
         raise ModelError(f"{path}: a folder without model.onnx, model.safetensors or checkpoints")
     return found[-1]

@@ -4,6 +4,7 @@ import contextlib
 import io
 import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import tyro
@@ -30,6 +31,25 @@ def _one_line(box: str) -> str:
     message, _, rest = "\n".join(rows).partition("\n\n")
     near = re.search(r"Perhaps you meant:?\n(.*)", rest)
     return " ".join(message.split()) + (f"; did you mean {near[1].split()[0]}?" if near else "")
+
+
+def check_output(option: str, path: Path, *, folder: bool) -> None:
+    """Refuses, before any work, a place where nothing can be written.
+
+    Args:
+        option: What the user called it.
+        path: A folder to be made or to write into, or a file to be written.
+        folder: Which of the two.
+
+    Raises:
+        ConfigError: A file stands where a folder is needed, or a folder in the place of the file.
+    """
+    if not folder and path.is_dir():
+        raise ConfigError(f"{option} {path}: is a folder; must be a file")
+    for above in (path, *path.parents) if folder else path.parents:
+        if above.exists() and not above.is_dir():
+            inside = "" if above == path else f" in which to write {path.name}"
+            raise ConfigError(f"{option} {path}: {above} is a file; must be a folder{inside}")
 
 
 def signed(arguments: Sequence[str]) -> list[str]:

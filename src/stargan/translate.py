@@ -166,13 +166,18 @@ def load(path: str | Path) -> Translator:
         MissingExtraError: A `.safetensors` file without PyTorch.
     """
     file = modelfile.locate(Path(path), KINDS)
-    if file in _ahead:
-        return _ahead.pop(file).result()
+    begun = _ahead.pop(_version(file), None)
+    if begun is not None:
+        return begun.result()
     if file.suffix == ".onnx":
         return _load_onnx(file)
     if file.suffix == ".safetensors":
         return _load_safetensors(file)
     raise ModelError(f"{file}: not a model file; must be .onnx, .safetensors or a run folder")
+
+
+KINDS = (".onnx", ".safetensors")  # of model files, the best for inference first
+_ahead: "dict[tuple[Path, int], Future[Translator]]" = {}  # by file and when it was written
 
 
 def load_ahead(path: str | Path) -> None:
@@ -187,12 +192,12 @@ def load_ahead(path: str | Path) -> None:
         file = modelfile.locate(Path(path), KINDS)
         if file.suffix == ".onnx" and file.is_file():
             pool = ThreadPoolExecutor(1, "load")
-            _ahead[file] = pool.submit(_load_onnx, file)
+            _ahead[_version(file)] = pool.submit(_load_onnx, file)
             pool.shutdown(wait=False)
 
 
-KINDS = (".onnx", ".safetensors")  # of model files, the best for inference first
-_ahead: "dict[Path, Future[Translator]]" = {}
+def _version(file: Path) -> tuple[Path, int]:
+    return file, file.stat().st_mtime_ns
 
 
 # ---------------------------------------------------------------- ONNX Runtime

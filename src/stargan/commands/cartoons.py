@@ -5,9 +5,10 @@ from pathlib import Path
 
 import tyro
 
+from stargan.config import MAX_SIDE
 from stargan.data import cartoons as drawn
 from stargan.errors import ConfigError
-from stargan.options import parse
+from stargan.options import check_output, parse
 from stargan.progress import Progress
 
 
@@ -34,6 +35,9 @@ def run(arguments: list[str]) -> int:
     for name, low in (("count", 1), ("size", 8), ("seed", 0)):
         if getattr(options, name) < low:
             raise ConfigError(f"--{name} {getattr(options, name)}: must be at least {low}")
+    if options.size > MAX_SIDE:
+        raise ConfigError(f"--size {options.size}: must be at most {MAX_SIDE}")
+    check_output("OUT", options.out, folder=True)
     with Progress("draw", options.count, "faces") as progress:
         drawn.write(options.out, options.count, seed=options.seed, size=options.size, progress=progress.update)
     print(f"{options.count} faces in {options.out}")

@@ -7,7 +7,7 @@ import tyro
 
 from stargan import images
 from stargan.data import cache, sources, summary
-from stargan.options import parse
+from stargan.options import check_output, parse
 from stargan.progress import Progress
 
 
@@ -33,6 +33,8 @@ class Options:
 def run(arguments: list[str]) -> int:
     """Runs the command and returns its exit code."""
     options = parse(Options, arguments, "data")
+    check_output("--sheet", options.sheet, folder=False)
+    images.kind(options.sheet)  # before the pictures are read
     source = sources.find(options.path, options.attributes, options.exclusive)
     total = len(source.files)
     with Progress(f"read {source.name}", total, "pictures") as progress:

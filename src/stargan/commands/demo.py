@@ -8,7 +8,7 @@ import tyro
 
 from stargan import demo as demonstration
 from stargan.errors import ConfigError
-from stargan.options import parse
+from stargan.options import check_output, parse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,6 +29,7 @@ class Options:
 def run(arguments: list[str]) -> int:
     """Runs the command and returns its exit code."""
     options = parse(Options, arguments, "demo")
+    check_output("--out", options.out, folder=True)
     if options.train:
         return demonstration.train(options.out, options.steps)
     if options.steps is not None:

@@ -12,7 +12,7 @@ import tyro
 from stargan.card import MODEL
 from stargan.errors import ConfigError, ModelError, require
 from stargan.modelfile import write_bytes
-from stargan.options import parse
+from stargan.options import check_output, parse
 from stargan.protocols import Protocol, protocol
 from stargan.translate import Translator, load
 
@@ -173,11 +173,14 @@ def _check(options: Any) -> None:
         raise ConfigError("the same model is named twice")
     if options.split not in (None, "train", "val", "test", "all"):
         raise ConfigError(f"--split {options.split}: must be train, val, test or all")
-    for name, low in (("limit", 2), ("skip", 0), ("seed", 0)):
+    for name, low in (("limit", 2), ("skip", 0), ("seed", 0), ("max_bad", 0)):
         if getattr(options, name) < low:
-            raise ConfigError(f"--{name} {getattr(options, name)}: must be at least {low}")
-    if options.out.exists() and not options.out.is_dir():
-        raise ConfigError(f"--out {options.out}: is a file; must be a folder")
+            raise ConfigError(f"--{name.replace('_', '-')} {getattr(options, name)}: must be at least {low}")
+    for name in ("inception", "pairs"):
+        path = getattr(options, name)
+        if path is not None and not path.exists():
+            raise ConfigError(f"--{name} {path}: no such {'folder' if name == 'pairs' else 'file'}")
+    check_output("--out", options.out, folder=True)
     for name in REPORTS:
         if (options.out / name).exists() and not options.overwrite:
             raise ModelError(f"{options.out / name}: exists; say --overwrite to replace it, or another --out")

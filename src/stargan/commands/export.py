@@ -9,7 +9,7 @@ import tyro
 from stargan.errors import ConfigError
 from stargan.interop import export as exporting
 from stargan.interop import foreign
-from stargan.options import parse
+from stargan.options import check_output, parse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -45,11 +45,16 @@ def run(arguments: list[str]) -> int:
     options = parse(Options, arguments, "export")
     if (options.out is None) == (options.official is None):
         raise ConfigError("say either which file to write or --official FOLDER")
+    chosen = {name: getattr(options, name) for name in ("half", "plain", "report", "licence", "limits")}
     if options.official:
+        if any(chosen.values()):
+            word = next(name for name, value in chosen.items() if value)
+            raise ConfigError(f"--{word}: a checkpoint of the official code has no place for it; leave it out")
+        check_output("--official", options.official, folder=True)
         for path in foreign.export_official(options.model, options.official, overwrite=options.overwrite):
             print(path)
         return 0
-    chosen = {name: getattr(options, name) for name in ("half", "plain", "report", "licence", "limits", "overwrite")}
-    exporting.export(options.model, options.out, **chosen)
+    check_output("OUT", options.out, folder=False)
+    exporting.export(options.model, options.out, overwrite=options.overwrite, **chosen)
     print(options.out)
     return 0

@@ -6,8 +6,9 @@ from pathlib import Path
 import tyro
 
 from stargan.config import parse_size
+from stargan.errors import ConfigError
 from stargan.interop import foreign
-from stargan.options import parse
+from stargan.options import check_output, parse
 
 
 @dataclasses.dataclass(frozen=True)
@@ -38,6 +39,9 @@ class Options:
 def run(arguments: list[str]) -> int:
     """Runs the command and returns its exit code."""
     options = parse(Options, arguments, "import")
+    check_output("OUT", options.out, folder=False)
+    if options.crop is not None and options.crop < 1:
+        raise ConfigError(f"--crop {options.crop}: must be at least 1")
     info = foreign.import_model(
         options.checkpoint,
         options.out,

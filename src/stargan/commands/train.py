@@ -11,7 +11,7 @@ import tyro
 from stargan import config as configs
 from stargan.errors import INTERRUPTED, ConfigError
 from stargan.interop.export import export
-from stargan.options import parse, value_of
+from stargan.options import check_output, parse, value_of
 from stargan.progress import clock
 from stargan.recipes import recipe
 from stargan.training import loop
@@ -67,6 +67,7 @@ def run(arguments: list[str]) -> int:
         return _dry_run(config)
     if not options.run or not config.data:
         raise ConfigError("say --data PATH and --run FOLDER for a new run, or --resume FOLDER")
+    check_output("--run", options.run, folder=True)
     loop.check_new(options.run)
     return _run(config, options.run, start_from=options.start_from)
 

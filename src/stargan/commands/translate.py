@@ -9,7 +9,7 @@ import tyro
 
 from stargan import files
 from stargan.errors import BAD_INPUT, ConfigError
-from stargan.options import parse, signed
+from stargan.options import check_output, parse, signed
 from stargan.translate import load
 
 
@@ -46,6 +46,7 @@ def run(arguments: list[str]) -> int:
         raise ConfigError("say either --to WORDS or --all or --protocol NAME")
     if not options.images:
         raise ConfigError("say which pictures or folders to translate")
+    check_output("--out", options.out, folder=True)
     jobs = files.find(options.images)
     model = load(options.model)
     for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):

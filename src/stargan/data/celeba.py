@@ -93,7 +93,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
 
 
 def _partition(file: Path, files: list[str]) -> np.ndarray | None:
-    """The split it says, or None where it does not cover every picture: then it belongs to another list."""
+    """The split it says, or None where it names none of the pictures: then it belongs to another list."""
     known: dict[str, int] = {}
     for number, line in enumerate(_lines(file), 1):
         words = line.split()
@@ -102,8 +102,11 @@ def _partition(file: Path, files: list[str]) -> np.ndarray | None:
         if len(words) != 2 or words[1] not in ("0", "1", "2"):
             raise DataError(f"{file}: line {number}: must be a file name and 0 (train), 1 (val) or 2 (test)")
         known[words[0]] = int(words[1])
-    if not all(name in known for name in files):
+    unknown = [name for name in files if name not in known]
+    if len(unknown) == len(files):
         return None
+    if unknown:
+        raise DataError(f"{file}: does not say which part {unknown[0]} belongs to; must name every picture of the list")
     return np.array([known[name] for name in files], np.uint8)
 
 

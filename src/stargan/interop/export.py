@@ -26,7 +26,8 @@ def export(
     """Writes the model of a run folder or of a `.safetensors` file as another file.
 
     Args:
-        source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file.
+        source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file. An `.onnx` file is an
+            end product: from it comes only another one that says something else about itself.
         out: The file to write; its ending says the kind.
         overwrite: Whether `out` may exist.
         half: Whether an `.onnx` file keeps its weights in float16, which halves it; it still computes in float32.
@@ -47,18 +48,33 @@ def export(
         raise ModelError(f"{out}: exists; say --overwrite to replace it")
     if limits and not report:
         raise ModelError("limits stand on a model's card, which needs a report")
+
+    def described(info: ModelInfo) -> ModelInfo:
+        if report:
+            info = replace(info, card=_card(report, limits, info))
+        return info if licence is None else replace(info, licence=licence)
+
+    path = _located(source)
+    if path.suffix == out.suffix == ".onnx" and not half and not plain:
+        return onnx.describe(path, out, described)
     info, arrays = read_model(source)
-    if report:
-        info = replace(info, card=_card(report, limits, info))
-    if licence is not None:
-        info = replace(info, licence=licence)
+    info = described(info)
     WRITERS[out.suffix](out, info, arrays, half, plain)
     return info
+
+
+def _located(source: Path) -> Path:
+    """The file to export."""
+    # The newest checkpoint goes first: the model files of a run that was prolonged are those of before.
+    kept = modelfile.checkpoints(source)
+    return kept[-1] if kept else modelfile.locate(source)
 
 
 def _card(report: Path, limits: str, info: ModelInfo) -> Card:
     try:
         return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits, info.domains.to_json())
+    except FileNotFoundError as error:
+        raise ModelError(f"{report}: no such file") from error
     except (OSError, ValueError, RecursionError) as error:
         raise ModelError(f"{report}: cannot be read as JSON ({error})") from error
     except ModelError as error:
@@ -67,9 +83,7 @@ def _card(report: Path, limits: str, info: ModelInfo) -> Card:
 
 def read_model(source: Path) -> tuple[ModelInfo, modelfile.Arrays]:
     """Reads what is to be exported; the argument and the errors are those of `export`."""
-    # The newest checkpoint goes first: the model files of a run that was prolonged are those of before.
-    kept = modelfile.checkpoints(source)
-    path = kept[-1] if kept else modelfile.locate(source)
+    path = _located(source)
     if path.suffix == ".onnx":
         raise ModelError(f"{path}: an .onnx file is an end product; export from the .safetensors file or the run")
     info, arrays, _ = modelfile.read(path)

@@ -4,7 +4,7 @@ import base64
 import contextlib
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +74,35 @@ def write(
         model.metadata_props.add(key=key, value=value)
     modelfile.write_bytes(path, model.SerializeToString())
     return difference
+
+
+def describe(source: Path, path: Path, change: Callable[[ModelInfo], ModelInfo]) -> ModelInfo:
+    """Writes an `.onnx` file of ours again, with the same graph and another description.
+
+    Args:
+        source: The file.
+        path: The file to write, which may be the same.
+        change: Makes the new description of the old one.
+
+    Returns:
+        The new description.
+
+    Raises:
+        ModelError: The file is missing, damaged or not ours; or what `change` raises.
+    """
+    library = require("onnx", "train", "write .onnx files")
+    try:
+        model = library.load(source)
+        (said,) = (entry for entry in model.metadata_props if entry.key == "stargan")
+        info = ModelInfo.loads(said.value)
+    except ModelError as error:
+        raise ModelError(f"{source}: {error}") from error
+    except Exception as error:  # protobuf raises its own unrelated classes for damaged files
+        raise ModelError(f"{source}: damaged or not an .onnx file of stargan ({error})") from error
+    info = change(info)
+    said.value = info.dumps()
+    modelfile.write_bytes(path, model.SerializeToString())
+    return info
 
 
 def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool) -> tuple[Any, float]:

@@ -257,7 +257,10 @@ def _check_same(saved: ModelInfo, now: ModelInfo) -> None:
 
 
 def _start_from(engine: engines.Engine, path: Path, info: ModelInfo) -> None:
-    other, arrays, _ = modelfile.read(modelfile.locate(path))
+    file = modelfile.locate(path)
+    if file.suffix == ".onnx":
+        raise ConfigError(f"--start-from {path}: an .onnx file cannot be trained on; give a run or a .safetensors file")
+    other, arrays, _ = modelfile.read(file)
     for name in ("image_size", "width", "blocks", "d_layers", "mask", "resize"):
         if getattr(other, name) != getattr(info, name):
             raise ConfigError(f"--start-from {path}: its {name} is {getattr(other, name)}, not {getattr(info, name)}")
