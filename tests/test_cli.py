@@ -105,6 +105,13 @@ def test_translate_files_and_folders(run: Path, tmp_path: Path) -> None:
     assert stargan("translate", run, pictures, "--to", "green", "--out", out, "--overwrite").returncode == 0
 
 
+def test_translations_inside_the_folder_are_not_translated_again(run: Path, tmp_path: Path) -> None:
+    Image.effect_noise((20, 20), 60).save(tmp_path / "a.png")
+    for word in ("red", "blue"):
+        stargan("translate", run, tmp_path, "--to", word, "--out", tmp_path / "out")
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.blue.png", "a.red.png"]
+
+
 def test_translate_all_writes_every_domain_and_a_grid(run: Path, tmp_path: Path) -> None:
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.jpg")
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")

@@ -52,8 +52,12 @@ class Report:
     failed: list[str] = field(default_factory=list)
 
 
-def find(paths: Sequence[Path]) -> list[Job]:
+def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
     """The pictures that paths mean: files as they are, folders with all that is in them.
+
+    Args:
+        paths: Files and folders.
+        out: Where translations go; what lies there, within one of the folders, is left out.
 
     Raises:
         ImageError: A path does not exist or a folder holds no picture.
@@ -62,6 +66,8 @@ def find(paths: Sequence[Path]) -> list[Job]:
     for path in paths:
         if path.is_dir():
             inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in images.SUFFIXES and p.is_file()]
+            if out is not None and path.resolve() in out.resolve().parents:
+                inside = [p for p in inside if out.resolve() not in p.resolve().parents]
             if not inside:
                 raise ImageError(f"{path}: no picture in this folder")
             found += [(p, p.relative_to(path)) for p in inside]

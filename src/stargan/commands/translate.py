@@ -47,7 +47,7 @@ def run(arguments: list[str]) -> int:
     if not options.images:
         raise ConfigError("say which pictures or folders to translate")
     check_output("--out", options.out, folder=True)
-    jobs = files.find(options.images)
+    jobs = files.find(options.images, options.out)
     model = load(options.model)
     for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
         print(f"stargan: warning: {line}; `stargan card {options.model}` says more", file=sys.stderr)
