@@ -17,7 +17,7 @@ class Options:
     """Write a model as another kind of file.
 
     Attributes:
-        model: A run folder or a .safetensors file.
+        model: A run folder or a .safetensors file; an .onnx file only for another card or licence.
         out: The file to write, .onnx or .safetensors.
         official: Folder for a pair of checkpoints that the official code loads, instead of a file.
         half: Keep the weights of an .onnx file in float16: half the size, the same speed, hardly another picture.
