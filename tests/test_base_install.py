@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 ROOT = Path(__file__).parent.parent
-EXTRAS = ("torch", "safetensors", "onnx", "onnxscript", "tensorboard", "pyarrow", "pytest")
+EXTRAS = ("torch", "safetensors", "onnx", "onnxscript", "tensorboard", "pyarrow", "openvino", "pytest")
 
 
 @pytest.fixture(scope="module")

@@ -1,6 +1,7 @@
 """Using a model: both kinds of file agree, pictures of any kind go in, bad files are refused in one line."""
 
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -8,8 +9,8 @@ import pytest
 from PIL import Image
 
 import stargan
-from stargan import images, modelfile, translate
-from stargan.errors import DomainError, ImageError, MissingExtraError, ModelError
+from stargan import cli, images, modelfile, translate
+from stargan.errors import ConfigError, DomainError, ImageError, MissingExtraError, ModelError
 from stargan.interop import onnx
 from stargan.interop.export import export
 
@@ -39,6 +40,24 @@ def test_batch_equals_one_by_one(model: stargan.Translator) -> None:
     single = np.concatenate([model.generate(pictures[i : i + 1], labels[i : i + 1]) for i in range(len(pictures))])
     np.testing.assert_allclose(model.generate(pictures, labels), single, atol=1e-5)
     assert model.generate(pictures[:0], labels[:0]).shape == (0, 3, 16, 16)
+
+
+def test_large_batches_go_through_in_parts(model: stargan.Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    pictures, labels = some(model)
+    expected = model.generate(pictures, labels)
+    counts = []
+
+    def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        counts.append(len(images))
+        return backend.generate(images, labels)
+
+    backend = model._backend
+    watched = stargan.Translator(model.info, type("Watched", (), {"generate": staticmethod(generate)})())
+    for pixels, parts in ((2 * 16 * 16, [2, 2, 1]), (5 * 16 * 16, [5]), (1, [1] * 5)):
+        monkeypatch.setattr(translate, "PART_PIXELS", pixels)
+        counts.clear()
+        np.testing.assert_allclose(watched.generate(pictures, labels), expected, atol=1e-5)
+        assert counts == parts
 
 
 def test_translate_takes_any_picture(model: stargan.Translator, tmp_path: Path) -> None:
@@ -148,6 +167,50 @@ def test_missing_and_foreign_files(run: Path, tmp_path: Path) -> None:
     modelfile.write(tmp_path / "part.safetensors", info, arrays, {})
     with pytest.raises(ModelError, match=r"part.safetensors: generator/layers.0.weight is missing"):
         stargan.load(tmp_path / "part.safetensors")
+
+
+# ---------------------------------------------------------------- OpenVINO
+
+
+def test_openvino_gives_the_same_pictures(run: Path, model: stargan.Translator) -> None:
+    pytest.importorskip("openvino")
+    other = stargan.load(run, runtime="openvino")
+    assert other.info == model.info
+    pictures, labels = some(model, 12)
+    expected = model.generate(pictures, labels)
+    first = other.generate(pictures, labels)
+    assert np.abs(first - expected).max() < 1e-4
+    assert np.array_equal(other.values(pictures), model.values(pictures))
+
+    parts = [slice(start, start + 3) for start in range(0, 12, 3)]
+    with ThreadPoolExecutor(4) as pool:  # other calls' results are not written over
+        made = list(pool.map(lambda part: other.generate(pictures[part], labels[part]), parts))
+    assert np.abs(np.concatenate(made) - expected).max() < 1e-4
+    assert np.abs(first - expected).max() < 1e-4
+
+
+def test_openvino_in_the_shell(run: Path, tmp_path: Path) -> None:
+    pytest.importorskip("openvino")
+    Image.effect_noise((24, 20), 90).convert("RGB").save(tmp_path / "a.png")
+    command = ["translate", str(run), str(tmp_path / "a.png"), "--to", "red", "--out"]
+    assert cli.main([*command, str(tmp_path / "one")]) == 0
+    assert cli.main([*command, str(tmp_path / "other"), "--runtime", "openvino"]) == 0
+    assert not translate._ahead
+    one, other = (np.asarray(Image.open(tmp_path / name / "a.red.png"), int) for name in ("one", "other"))
+    assert np.abs(one - other).max() <= 1
+
+
+def test_what_openvino_cannot_run(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "bad.onnx").write_bytes((run / "model.onnx").read_bytes()[:1000])
+    with pytest.raises(ModelError, match=r"bad.onnx: damaged"):
+        stargan.load(tmp_path / "bad.onnx", runtime="openvino")
+    with pytest.raises(ModelError, match=r"model.safetensors: openvino runs .onnx files; `stargan export`"):
+        stargan.load(run / "model.safetensors", runtime="openvino")
+    with pytest.raises(ConfigError, match="runtime tensorrt: must be onnxruntime or openvino"):
+        stargan.load(run, runtime="tensorrt")  # type: ignore[arg-type]
+    monkeypatch.setitem(sys.modules, "openvino", None)
+    with pytest.raises(MissingExtraError, match=r"pip install 'stargan\[openvino\]'"):
+        stargan.load(run, runtime="openvino")
 
 
 def test_missing_torch_says_what_to_install(run: Path, monkeypatch: pytest.MonkeyPatch) -> None:

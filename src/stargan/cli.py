@@ -32,7 +32,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(f"stargan {__version__}")
         return 0
     try:
-        if arguments[0] == "translate" and len(arguments) > 1:
+        if arguments[0] == "translate" and len(arguments) > 1 and not any("--runtime" in word for word in arguments):
             from stargan.translate import load_ahead
 
             load_ahead(arguments[1])  # while the options are read, which takes as long

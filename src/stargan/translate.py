@@ -3,9 +3,10 @@
 import base64
 import binascii
 import contextlib
-from collections.abc import Sequence
+import threading
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
 
 import numpy as np
 from PIL import Image
@@ -13,7 +14,7 @@ from PIL import Image
 from stargan import images, modelfile
 from stargan.config import ModelInfo
 from stargan.domains import Domains
-from stargan.errors import DomainError, ImageError, ModelError, require
+from stargan.errors import ConfigError, DomainError, ImageError, ModelError, require
 from stargan.words import Words
 
 if TYPE_CHECKING:
@@ -21,9 +22,16 @@ if TYPE_CHECKING:
 
 Picture = str | Path | bytes | Image.Image
 
+PART_PIXELS = 4 * 128 * 128
+"""Of the pictures that go through G together: more take more memory, and longer each, since caches hold no more."""
+
+
+Runtime = Literal["onnxruntime", "openvino"]
+"""What can run an `.onnx` file."""
+
 
 class Backend(Protocol):
-    """What computes: ONNX Runtime or PyTorch."""
+    """What computes: ONNX Runtime, OpenVINO or PyTorch."""
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """(N, 3, H, W) and (N, L) to (N, 3, H, W); all float32."""
@@ -116,9 +124,10 @@ class Translator:
         self._check_images(images)
         if labels.shape != (len(images), self.domains.num_labels):
             raise DomainError(f"labels have shape {labels.shape}; must be ({len(images)}, {self.domains.num_labels})")
-        if not len(images):
-            return images
-        return self._backend.generate(images, labels)
+        size = max(1, PART_PIXELS // (images.shape[2] * images.shape[3]))
+        parts = [slice(start, start + size) for start in range(0, len(images), size)]
+        made = [self._backend.generate(images[part], labels[part]) for part in parts]
+        return np.concatenate(made) if made else images
 
     def values(self, images: np.ndarray, known: Words = ()) -> np.ndarray:
         """What pictures show: estimated by the model's labeller, else what is typical of its training data.
@@ -154,23 +163,30 @@ class Translator:
             raise ImageError(f"images have shape {array.shape}; must be (N, 3, {height}, {width})")
 
 
-def load(path: str | Path) -> Translator:
+def load(path: str | Path, *, runtime: Runtime = "onnxruntime") -> Translator:
     """Loads a model.
 
     Args:
         path: An `.onnx` file, a `.safetensors` file, a run folder (its finished model, else its newest checkpoint), or
             the name of a model that comes with the package: `celeba`, `cartoons`.
+        runtime: What runs an `.onnx` file. OpenVINO, for which `stargan[openvino]` must be installed, takes longer to
+            load it and less for each picture (docs/performance.md).
 
     Raises:
-        ModelError: It is missing, damaged or not a model of ours.
-        MissingExtraError: A `.safetensors` file without PyTorch.
+        ModelError: It is missing, damaged or not a model of ours; or `runtime` cannot run it.
+        MissingExtraError: A `.safetensors` file without PyTorch, or a runtime that is not installed.
+        ConfigError: There is no such runtime.
     """
+    if runtime not in get_args(Runtime):
+        raise ConfigError(f"runtime {runtime}: must be {' or '.join(get_args(Runtime))}")
     file = modelfile.locate(Path(path), KINDS)
-    begun = _ahead.pop(_version(file), None)
+    begun = _ahead.pop(_version(file), None) if runtime == "onnxruntime" else None
     if begun is not None:
         return begun.result()
     if file.suffix == ".onnx":
-        return _load_onnx(file)
+        return _load_onnx(file, runtime)
+    if file.suffix == ".safetensors" and runtime != "onnxruntime":
+        raise ModelError(f"{file}: {runtime} runs .onnx files; `stargan export` makes one of it")
     if file.suffix == ".safetensors":
         return _load_safetensors(file)
     raise ModelError(f"{file}: not a model file; must be .onnx, .safetensors or a run folder")
@@ -181,10 +197,10 @@ _ahead: "dict[tuple[Path, int], Future[Translator]]" = {}  # by file and when it
 
 
 def load_ahead(path: str | Path) -> None:
-    """Begins to load an `.onnx` file in another thread; the next `load` of it waits for the rest, and raises for it.
+    """Begins to load an `.onnx` file in another thread; the next `load` of it, with ONNX Runtime, waits for the rest.
 
-    ONNX Runtime does most of this outside of Python, which can do something else meanwhile. What is not such a file is
-    left to `load`.
+    ONNX Runtime does most of this outside of Python, which can do something else meanwhile. What is wrong with the
+    file, that `load` raises; what is not such a file is left to it.
     """
     from concurrent.futures import ThreadPoolExecutor
 
@@ -192,7 +208,7 @@ def load_ahead(path: str | Path) -> None:
         file = modelfile.locate(Path(path), KINDS)
         if file.suffix == ".onnx" and file.is_file():
             pool = ThreadPoolExecutor(1, "load")
-            _ahead[_version(file)] = pool.submit(_load_onnx, file)
+            _ahead[_version(file)] = pool.submit(_load_onnx, file, "onnxruntime")
             pool.shutdown(wait=False)
 
 
@@ -200,17 +216,14 @@ def _version(file: Path) -> tuple[Path, int]:
     return file, file.stat().st_mtime_ns
 
 
-# ---------------------------------------------------------------- ONNX Runtime
+# ---------------------------------------------------------------- .onnx files
 
 
 class _OnnxBackend:
-    def __init__(self, session: Any, labeller: bytes | None) -> None:
-        self._generator = session
+    def __init__(self, generator: Callable[[np.ndarray, np.ndarray], np.ndarray], labeller: bytes | None) -> None:
+        self.generate = generator
         self._labeller_bytes = labeller
         self._labeller: Any = None
-
-    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return self._generator.run(["translated"], {"images": images, "labels": labels})[0]
 
     def classify(self, images: np.ndarray) -> np.ndarray:
         if self._labeller is None:  # made when first asked for
@@ -218,18 +231,22 @@ class _OnnxBackend:
         return self._labeller.run(["logits"], {"images": images})[0]
 
 
-def _session(model: bytes | str | None) -> Any:
+def _session(model: bytes | str | None, *, run: bool = True) -> Any:
+    """`run` is whether it will be, else it is only looked at, and loads in less time."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings about the machine are not for our users
     options.enable_mem_pattern = False  # the plan takes up to 1.8 times the memory, for no speed
+    if not run:
+        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
-def _load_onnx(path: Path) -> Translator:
+def _load_onnx(path: Path, runtime: Runtime) -> Translator:
+    """ONNX Runtime looks at the file in any case: it knows what is damaged, and what we wrote into it."""
     try:
-        session = _session(str(path))
+        session = _session(str(path), run=runtime == "onnxruntime")
         metadata = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # ONNX Runtime raises its own unrelated classes for damaged files
         raise ModelError(f"{path}: damaged or not an .onnx file ({str(error).splitlines()[0]})") from error
@@ -241,7 +258,34 @@ def _load_onnx(path: Path) -> Translator:
         _check_graph(session, info)
     except (ModelError, KeyError, binascii.Error) as error:
         raise ModelError(f"{path}: {error}") from error
-    return Translator(info, _OnnxBackend(session, labeller))
+    if runtime == "openvino":
+        return Translator(info, _OnnxBackend(_openvino(path), labeller))
+    return Translator(
+        info, _OnnxBackend(lambda images, labels: session.run(["translated"], _inputs(images, labels))[0], labeller)
+    )
+
+
+def _inputs(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
+    return {"images": images, "labels": labels}
+
+
+def _openvino(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    """G in OpenVINO."""
+    library = require("openvino", "openvino", "run models with OpenVINO")
+    # On CPUs that have bf16 it would compute in that, which gives other pictures.
+    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    try:
+        compiled = library.Core().compile_model(path, "CPU", settings)
+    except RuntimeError as error:
+        raise ModelError(f"{path}: OpenVINO cannot run it ({str(error).splitlines()[0]})") from error
+    one_at_a_time = threading.Lock()  # its memory holds one batch
+
+    def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        with one_at_a_time:
+            made: np.ndarray = compiled(_inputs(images, labels))["translated"]
+            return made
+
+    return generate
 
 
 def _check_graph(session: Any, info: ModelInfo) -> None:

@@ -10,7 +10,7 @@ import tyro
 from stargan import files
 from stargan.errors import BAD_INPUT, ConfigError
 from stargan.options import check_output, parse, signed
-from stargan.translate import load
+from stargan.translate import Runtime, load
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Options:
         all: Every domain, and a labelled grid of them, instead of --to.
         protocol: What a paper asks for, and a grid of it, instead of --to: celeba (hair colour, gender, age and their
             combinations), expressions (from neutral to all others), single (every single change).
+        runtime: What runs an .onnx file: onnxruntime, or openvino, which has to be installed, starts later and is
+            faster with many pictures.
         overwrite: Replace files that exist.
     """
 
@@ -36,6 +38,7 @@ class Options:
     known: Annotated[tuple[str, ...], tyro.conf.arg(name="from")] = ()
     all: bool = False
     protocol: str | None = None
+    runtime: Runtime = "onnxruntime"
     overwrite: bool = False
 
 
@@ -48,7 +51,7 @@ def run(arguments: list[str]) -> int:
         raise ConfigError("say which pictures or folders to translate")
     check_output("--out", options.out, folder=True)
     jobs = files.find(options.images, options.out)
-    model = load(options.model)
+    model = load(options.model, runtime=options.runtime)
     for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
         print(f"stargan: warning: {line}; `stargan card {options.model}` says more", file=sys.stderr)
     asked = files.plan(model.domains, options.to, options.protocol)

@@ -30,8 +30,8 @@ def write(
         info: What the file says about itself.
         arrays: The weights by name, as in `stargan.modelfile`.
         half: Whether weights are rounded to float16 and kept so; what runs the file turns them back as it loads them.
-        plain: Whether G's inner convolutions stay such; else, where it pays, they are written out as a CPU does them
-            faster, see `stargan.engine.pytorch.winograd`, and within `TOLERANCE`.
+        plain: Whether G's convolutions stay such; else they are written out as a CPU does them faster, see
+            `stargan.engine.pytorch.inference`, and within `TOLERANCE`.
 
     Returns:
         The largest difference to PyTorch, with the same weights, on random pictures.
@@ -44,7 +44,7 @@ def write(
     require("onnxscript", "train", "write .onnx files")
     import torch
 
-    from stargan.engine.pytorch import networks, winograd
+    from stargan.engine.pytorch import inference, networks
 
     width, height = info.image_size
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
@@ -55,11 +55,10 @@ def write(
     generator = networks.restore("generator", info, arrays)
     expected = generator(images, labels)
     inputs = {"images": images, "labels": labels}
-    fast = not plain and winograd.pays(info)
-    if fast:
-        winograd.use(generator)
+    if not plain:
+        inference.rewrite(generator, info)
     model, difference = _graph(generator, inputs, "translated", expected, half)
-    if fast and difference > TOLERANCE:  # weights with which Winograd's sums lose too many digits
+    if not plain and difference > TOLERANCE:  # weights with which Winograd's sums lose too many digits
         generator = networks.restore("generator", info, arrays)
         model, difference = _graph(generator, inputs, "translated", expected, half)
     metadata = {"stargan": info.dumps()}

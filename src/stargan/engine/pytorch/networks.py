@@ -25,7 +25,7 @@ class InstanceNorm(nn.InstanceNorm2d):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, channels, H, W) to the same."""
-        if not torch.compiler.is_compiling():
+        if not torch.compiler.is_dynamo_compiling():  # an exporter keeps it as the one operation that it is
             return super().forward(x)
         # Written out, so that a compiler can make one pass of it and what stands beside it, in any memory layout.
         full = x.to(self.weight.dtype)
