@@ -6,6 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
 
 from stargan.config import ModelInfo
 from stargan.data import cartoons
@@ -47,13 +48,11 @@ def subject(cache_folder: Path) -> Subject:
 
 
 @pytest.fixture(scope="module")
-def judge(subject: Subject) -> Classifier:
-    trained = Classifier(DOMAINS, (0,), 0)
+def jury(subject: Subject) -> list[Classifier]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(classifier, "STEPS", 150)
         patch.setattr(classifier, "LOOK", 50)
-        trained.fit(subject.pixels, subject.values, subject.train, subject.key)
-    return trained
+        return classifier.judges(DOMAINS, subject, 2, 0)
 
 
 def oracle(subject: Subject) -> Fake:
@@ -92,7 +91,7 @@ class Blind:
 
 
 @pytest.fixture(scope="module")
-def measured(subject: Subject, judge: Classifier) -> dict[str, Measured]:
+def measured(subject: Subject, jury: list[Classifier]) -> dict[str, Measured]:
     rng = np.random.default_rng(0)
     models = {
         "oracle": oracle(subject),
@@ -109,7 +108,7 @@ def measured(subject: Subject, judge: Classifier) -> dict[str, Measured]:
         spaces = [Space("", features.pooled)] if features.installed() else []
         references = [distances.refer(subject, space, 0) for space in spaces]
         return {
-            name: measure(model, subject, SINGLE, judge, references, 0, recogniser)  # type: ignore[arg-type]
+            name: measure(model, subject, SINGLE, jury, references, 0, recogniser)  # type: ignore[arg-type]
             for name, model in models.items()
         }
 
@@ -174,9 +173,9 @@ def test_distances_in_features(measured: dict[str, Measured]) -> None:
     assert "fewer than 2048" in measured["oracle"].skipped["fid"]
 
 
-def test_what_is_not_measured_has_a_reason(subject: Subject, judge: Classifier) -> None:
+def test_what_is_not_measured_has_a_reason(subject: Subject, jury: list[Classifier]) -> None:
     few = Subject("few", "test", (0,), "", subject.pixels, subject.values, subject.train, subject.held[:2])
-    found = measure(Fake(lambda images, labels: images), few, SINGLE, judge, [], 0)
+    found = measure(Fake(lambda images, labels: images), few, SINGLE, jury, [], 0)
     assert {"identity", "truth_...", "inception_kid, inception_fid"} <= set(found.skipped)
     assert not {"identity", "truth_psnr", "kid", "fid"} & set(found.figures[ALL])
 
@@ -271,14 +270,30 @@ def test_real_pictures_of_the_target_domain() -> None:
 # ---------------------------------------------------------------- the classifier
 
 
-def test_the_classifier_is_trained_once(subject: Subject, judge: Classifier, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_classifiers_are_trained_once(
+    subject: Subject, jury: list[Classifier], monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(classifier, "STEPS", 150)
     monkeypatch.setattr(classifier, "LOOK", 50)
     monkeypatch.setattr(Classifier, "_train", lambda *_: pytest.fail("trained again"))
-    again = Classifier(DOMAINS, (0,), 0)
-    again.fit(subject.pixels, subject.values, subject.train, subject.key)
+    again = classifier.judges(DOMAINS, subject, 2, 0)
     pictures = subjects.prepared(subject.sources)
-    assert np.array_equal(again.decide(pictures), judge.decide(pictures))
+    for judge, other in zip(again, jury, strict=True):
+        assert np.array_equal(judge.decide(pictures), other.decide(pictures))
+
+
+def test_judges_differ_and_their_spread_is_in_the_intervals(
+    measured: dict[str, Measured], jury: list[Classifier]
+) -> None:
+    first, second = (judge.network.state_dict() for judge in jury)
+    assert not any(torch.equal(first[name], second[name]) for name in first if name.endswith("weight"))
+    found = measured["noise"]
+    verdicts = found.each["error"]
+    assert verdicts.shape == (len(found.rows), 2)
+    figure = found.figures[ALL]["error"]
+    assert figure.value == pytest.approx(verdicts.mean())
+    assert figure.low <= verdicts.mean(0).min() <= verdicts.mean(0).max() <= figure.high
+    assert found.judge["Eyeglasses"].count == FACES
 
 
 def test_the_classifier_stops_when_it_learns_no_more(monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> None:
@@ -288,5 +303,5 @@ def test_the_classifier_stops_when_it_learns_no_more(monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(Classifier, "_error", lambda *_: min(0.5, 0.5 + next(looks)))
     rng = np.random.default_rng(0)
     pixels, shown = rng.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8), DOMAINS.random_values(rng, 20)
-    Classifier(DOMAINS, (0,), 0).fit(pixels, shown, np.arange(20), "nothing to learn")
+    Classifier(DOMAINS, (0,), 0).fit(pixels, shown, np.arange(20), "nothing to learn", "it")
     assert next(looks) == 1 + classifier.PATIENCE

@@ -74,6 +74,8 @@ def test_wrong_input_gets_one_line(
         ([run, "--data", colours, "--groups", "gren"], "has no such label; did you mean green?"),
         ([run, "--data", colours, "--limit", "1"], "--limit 1: must be at least 2"),
         ([run, "--data", colours, "--skip", "-1"], "--skip -1: must be at least 0"),
+        ([run, "--data", colours, "--judges", "0"], "--judges 0: must be 1 to 10"),
+        ([run, "--data", colours, "--judges", "11"], "--judges 11: must be 1 to 10"),
         ([run, "--data", colours, "--split", "all", "--skip", "60"], "--skip 60: "),
         ([run, "--data", colours, "--pairs", tmp_path], "pairs.csv: cannot be read"),
         ([run, "--data", colours, "--inception", run / "config.json"], "does not take (N, 3, 299, 299)"),

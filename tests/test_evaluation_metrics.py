@@ -62,6 +62,27 @@ def test_intervals_hold_the_mean_as_often_as_they_say() -> None:
     assert np.isnan(metrics.mean(np.array([np.nan]), np.zeros(1, int), 0).value)
 
 
+def test_intervals_hold_the_mean_of_all_judges_there_could_be() -> None:
+    rng = np.random.default_rng(0)
+    alone = held = 0
+    for seed in range(200):
+        verdicts = rng.normal(size=(60, 1)) + rng.normal(size=3) / 2 + rng.normal(size=(60, 3))
+        figure, pictures_only = (metrics.mean(said, np.arange(60), seed) for said in (verdicts, verdicts.mean(1)))
+        assert figure.value == pytest.approx(pictures_only.value)
+        held += figure.low <= 0 <= figure.high
+        alone += pictures_only.low <= 0 <= pictures_only.high
+    assert alone < 170 < 185 <= held
+
+
+def test_intervals_do_not_leave_the_range_of_the_numbers() -> None:
+    verdicts = np.array([[0, 1], [0, 0], [0, 0]], float)  # judges who do not agree, on a share
+    figure = metrics.mean(verdicts, np.arange(3), 0)
+    assert (figure.low, figure.high) == (0, 1)
+    assert metrics.mean(np.ones((3, 2)), np.arange(3), 0) == metrics.Figure(1, 1, 1, 3)
+    gaps = np.array([[np.nan, np.nan], [0, 1], [1, 1]])
+    assert metrics.mean(gaps, np.arange(3), 0).count == 2
+
+
 # ---------------------------------------------------------------- two sets
 
 

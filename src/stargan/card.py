@@ -109,7 +109,7 @@ class Card:
             if model["about"][MODEL]["domains"] != domains:
                 raise ModelError("the report of a model with other domains")
             return cls(
-                {name: report[name] for name in ("data", "split", "pictures", "skip", "protocol", "seed")},
+                {name: report[name] for name in ("data", "split", "pictures", "skip", "protocol", "judges", "seed")},
                 {task: _taken(figures, METRICS) for task, figures in model["figures"].items()},
                 {group: _taken(figures, GROUP_METRICS) for group, figures in model["groups"].items()},
                 limits,

@@ -11,6 +11,7 @@ import tyro
 
 from stargan.card import MODEL
 from stargan.errors import ConfigError, ModelError, require
+from stargan.evaluation.metrics import MOST_JUDGES
 from stargan.modelfile import write_bytes
 from stargan.options import check_output, parse
 from stargan.protocols import Protocol, protocol
@@ -36,11 +37,12 @@ class Options:
         protocol: What is asked of each picture: single (every change), celeba (the paper's seven tasks), expressions.
         split: Part of the data: train, val, test or all; by default test, or val where there is none.
         limit: At most so many pictures.
+        judges: How many classifiers judge, each for itself. Their spread is part of the intervals.
         skip: Pass over so many pictures first: those by which a model or its settings were chosen.
         pairs: Folder with pictures, their true translations and a pairs.csv: source,truth,target.
         groups: Labels of the data, of the model or not; figures are told for sources with and without each.
         inception: Feature network of papers as an .onnx file, for their FID.
-        seed: Of the choice of pictures, of the classifier and of the intervals.
+        seed: Of the choice of pictures, of the classifiers and of the intervals.
         max_bad: How many unreadable pictures are left out.
         overwrite: Replace a report that exists.
     """
@@ -51,6 +53,7 @@ class Options:
     protocol: str = "single"
     split: Annotated[str | None, tyro.conf.arg(metavar="PART")] = None
     limit: int = 500
+    judges: int = 3
     skip: int = 0
     pairs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     groups: tuple[str, ...] = ()
@@ -64,14 +67,14 @@ def run(arguments: list[str]) -> int:
     """Runs the command and returns its exit code."""
     options = parse(Options, arguments, "evaluate")
     _check(options)
-    require("torch", "evaluate", "train the classifier that judges")
+    require("torch", "evaluate", "train the classifiers that judge")
     from stargan.evaluation import page, pairs, report
 
     # What can be wrong is found first, then what takes minutes is done.
     known = pairs.read(options.pairs) if options.pairs else []
     spaces = _spaces(options.inception)
     cases = _cases(options, known)
-    entries = _measured(cases, known, spaces, options.seed)
+    entries = _measured(cases, known, spaces, options.judges, options.seed)
     settings = _settings(options, cases[0].subject)
     written = (report.dumps(entries, settings), page.render(entries, settings))
     for name, content in zip(REPORTS, written, strict=True):
@@ -126,9 +129,8 @@ def _cases(options: Options, known: "list[Pair]") -> list[_Case]:
     return cases
 
 
-def _measured(cases: list[_Case], known: "list[Pair]", spaces: "list[Space]", seed: int) -> "list[Entry]":
-    from stargan.evaluation import distances, identity, pairs
-    from stargan.evaluation.classifier import Classifier
+def _measured(cases: list[_Case], known: "list[Pair]", spaces: "list[Space]", judges: int, seed: int) -> "list[Entry]":
+    from stargan.evaluation import classifier, distances, identity, pairs
     from stargan.evaluation.measure import measure
     from stargan.evaluation.report import Entry
 
@@ -137,11 +139,10 @@ def _measured(cases: list[_Case], known: "list[Pair]", spaces: "list[Space]", se
     entries = []
     for name, case in zip(_names([case.path for case in cases]), cases, strict=True):
         subject = case.subject
-        judge = Classifier(case.model.domains, subject.datasets, seed)
-        judge.fit(subject.pixels, subject.values, subject.train, subject.key)
+        jury = classifier.judges(case.model.domains, subject, judges, seed)
         if subject.key not in references:
             references[subject.key] = [distances.refer(subject, space, seed) for space in spaces]
-        found = measure(case.model, subject, case.plan, judge, references[subject.key], seed, recogniser)
+        found = measure(case.model, subject, case.plan, jury, references[subject.key], seed, recogniser)
         truths = pairs.measure(case.model, known, seed) if known else None
         entries.append(Entry(name, case.about, found, truths, case.curves))
     return entries
@@ -154,15 +155,16 @@ def _settings(options: Options, subject: "Subject") -> dict[str, Any]:
         "pictures": len(subject.held),
         "skip": options.skip,
         "protocol": options.protocol,
+        "judges": options.judges,
         "seed": options.seed,
-        "interval": "95 %, bootstrap over pictures; of kid and fid from half samples",
+        "interval": "95 %, bootstrap over pictures, with the spread of the judges; of kid and fid from half samples",
     }
     if options.pairs:
         settings["pairs"] = str(options.pairs)
     if options.inception:
         settings["inception"] = str(options.inception)
     if subject.split in ("train", "all"):
-        settings["remark"] = "the classifier, kid and perhaps the models have seen these pictures: too good a view"
+        settings["remark"] = "the classifiers, kid and perhaps the models have seen these pictures: too good a view"
     return settings
 
 
@@ -176,6 +178,8 @@ def _check(options: Any) -> None:
     for name, low in (("limit", 2), ("skip", 0), ("seed", 0), ("max_bad", 0)):
         if getattr(options, name) < low:
             raise ConfigError(f"--{name.replace('_', '-')} {getattr(options, name)}: must be at least {low}")
+    if not 1 <= options.judges <= MOST_JUDGES:
+        raise ConfigError(f"--judges {options.judges}: must be 1 to {MOST_JUDGES}")
     for name in ("inception", "pairs"):
         path = getattr(options, name)
         if path is not None and not path.exists():

@@ -1,4 +1,4 @@
-"""The judge of translations: a classifier trained on real pictures, which no model has ever seen."""
+"""The judges of translations: classifiers trained on real pictures, which no model has ever seen."""
 
 import hashlib
 import itertools
@@ -14,7 +14,8 @@ from stargan.data.cache import default_folder
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses
 from stargan.errors import require
-from stargan.evaluation.subjects import prepared
+from stargan.evaluation.metrics import MOST_JUDGES
+from stargan.evaluation.subjects import Subject, prepared
 from stargan.modelfile import write_bytes
 from stargan.progress import Progress
 
@@ -24,6 +25,21 @@ LOOK, PATIENCE = 100, 3  # steps between looks at pictures set aside, and how ma
 ASIDE = 1000  # pictures set aside for that, or a tenth
 WIDTHS = (24, 48, 96, 192)
 VERSION = 2  # of all above; kept weights of another one are not used
+
+
+def judges(domains: Domains, subject: Subject, count: int, seed: int) -> list["Classifier"]:
+    """Classifiers that differ in all that is random in their training, trained or found ready.
+
+    Args:
+        domains: Of the model that is judged.
+        subject: Its training part is what they learn from.
+        count: How many.
+        seed: Another one gives other classifiers.
+    """
+    found = [Classifier(domains, subject.datasets, seed * MOST_JUDGES + number) for number in range(count)]
+    for number, judge in enumerate(found):
+        judge.fit(subject.pixels, subject.values, subject.train, subject.key, f"classifier {number + 1} of {count}")
+    return found
 
 
 class Classifier:
@@ -44,7 +60,7 @@ class Classifier:
             self.network = _network(domains.num_classes)
         self.seed = seed
 
-    def fit(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, key: str) -> None:
+    def fit(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, key: str, called: str) -> None:
         """Trains, or finds that this was done before.
 
         Args:
@@ -52,13 +68,14 @@ class Classifier:
             values: (N, C) what they show.
             rows: Which of them are of the training part.
             key: Stands for the pictures; kept weights are found by it.
+            called: What the user is told is trained.
         """
         library = require("safetensors.torch", "train", "keep a classifier")
         path = self._path(key)
         if path.is_file():
             self.network.load_state_dict(library.load_file(path))
         else:
-            self._train(pixels, values, rows)
+            self._train(pixels, values, rows, called)
             write_bytes(path, library.save(self.network.state_dict()))
         self.network.eval()
 
@@ -67,14 +84,14 @@ class Classifier:
         digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
         return default_folder() / f"classifier-{digest[:24]}.safetensors"
 
-    def _train(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray) -> None:
+    def _train(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, called: str) -> None:
         """Until the error on pictures set aside falls no more, the rate falling with it; the best weights are kept."""
         rng = np.random.default_rng(self.seed)
         aside, rows = np.split(rng.permutation(rows), [min(ASIDE, len(rows) // 10)])
         aside = aside if len(aside) else rows
         optimizer = torch.optim.AdamW(self.network.parameters(), LR, weight_decay=1e-2)
         best, kept, worse = np.inf, self._weights(), 0
-        with Progress("train the classifier", STEPS, "steps") as progress:
+        with Progress(f"train {called}", STEPS, "steps") as progress:
             for step in range(1, STEPS + 1):
                 self.network.train()
                 chosen = np.sort(rng.choice(rows, BATCH))

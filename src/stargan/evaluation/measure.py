@@ -51,12 +51,12 @@ class Measured:
 
     Attributes:
         figures: By task, and `all`; then by metric.
-        each: By metric, one number for each translation, (M,); NaN where there is none.
+        each: By metric, one number for each translation, (M,), or by each judge, (M, J); NaN where there is none.
         tasks: (M,) what each was asked for.
         rows: (M,) of which picture each is.
         pictures: From a translation's number to (H, W, 3) uint8: its source, itself and, where known, the truth.
         groups: By label, `Male`, and its absence, `Male=0`, of the sources; then by metric, over all tasks.
-        judge: By group of labels, the classifier's own error on the real pictures.
+        judge: By group of labels, the classifiers' own error on the real pictures.
         skipped: By metric, or several, why there is no figure.
     """
 
@@ -74,7 +74,7 @@ def measure(
     model: Model,
     subject: Subject,
     protocol: Protocol,
-    judge: Judge,
+    judges: Sequence[Judge],
     references: Sequence[Reference],
     seed: int,
     recogniser: Recogniser | None = None,
@@ -85,7 +85,7 @@ def measure(
         model: Translates.
         subject: The pictures, at its size and in its layout.
         protocol: What is asked of them.
-        judge: Tells what translations show.
+        judges: Tell what translations show, each for itself: 1 to `metrics.MOST_JUDGES`.
         references: What sets of translations are compared with, one for each feature space.
         seed: Of the intervals.
         recogniser: Describes faces; None leaves `identity` out.
@@ -110,12 +110,16 @@ def measure(
             truths = [_truth(subject, int(row), wanted) for row, wanted in zip(rows, asked.wanted[part], strict=True)]
             for name, numbers in against_truth(source, translated, truths).items():
                 found[name].append(numbers)
-            found["judged"].append(judge.decide(translated))
+            found["judged"].append(np.stack([judge.decide(translated) for judge in judges]))
             for parts, reference in zip(pooled, references, strict=True):
                 parts.append(reference.space.pooled(translated))
             progress.update(min(start + CHUNK, len(asked.rows)))
-    seen, decided = judge.decide(sources), np.concatenate(found.pop("judged"))
-    each = judged(domains, asked, decided, seen[asked.rows], subject.shown[asked.rows])
+    seen, decided = [judge.decide(sources) for judge in judges], np.concatenate(found.pop("judged"), axis=1)
+    shown = subject.shown[asked.rows]
+    verdicts = [
+        judged(domains, asked, *said, shown) for said in zip(decided, (s[asked.rows] for s in seen), strict=True)
+    ]
+    each = {name: np.stack([verdict[name] for verdict in verdicts], axis=1) for name in verdicts[0]}
     each |= {name: np.concatenate(parts) for name, parts in found.items()}
     if recogniser:
         each |= _identities(recogniser, subject.sources, made, asked.rows, seed)
@@ -210,7 +214,7 @@ def figures_of(each: Mapping[str, np.ndarray], rows: np.ndarray, tasks: Mapping[
     """Means of the metrics that have a number at all.
 
     Args:
-        each: By metric, (M,).
+        each: By metric, (M,) or (M, J).
         rows: (M,) of which picture each translation is.
         tasks: By task, numbers of translations.
         seed: Of the intervals.
@@ -222,8 +226,9 @@ def figures_of(each: Mapping[str, np.ndarray], rows: np.ndarray, tasks: Mapping[
     }
 
 
-def _judge(domains: Domains, subject: Subject, seen: np.ndarray, seed: int) -> dict[str, Figure]:
-    wrong, rows = ~domains.agree(seen, subject.shown), np.arange(len(seen))
+def _judge(domains: Domains, subject: Subject, seen: Sequence[np.ndarray], seed: int) -> dict[str, Figure]:
+    wrong = np.stack([~domains.agree(by_one, subject.shown) for by_one in seen], axis=2)
+    rows = np.arange(len(wrong))
     return {
         ", ".join(domains.names[start : start + len(group.names)]): metrics.mean(wrong[:, index], rows, seed)
         for index, (owner, start, group) in enumerate(domains.groups())

@@ -121,7 +121,7 @@ def _truths(measured: Measured) -> str:
 
 def _judge(measured: Measured) -> str:
     errors = "; ".join(f"{_safe(names)}: {text(figure)}" for names, figure in measured.judge.items())
-    return f"<p>The classifier's own error on the real pictures: {errors}.</p>"
+    return f"<p>The classifiers' own error on the real pictures: {errors}.</p>"
 
 
 def _skipped(measured: Measured) -> str:
@@ -145,6 +145,7 @@ def _pictures(measured: Measured) -> str:
 
 def _ends(measured: Measured, metric: str) -> str:
     meant, numbers = DEFINITIONS[metric], measured.each[metric]
+    numbers = numbers.reshape(len(numbers), -1).mean(1)  # of all judges
     kept = np.flatnonzero(np.isfinite(numbers))
     if not len(kept):
         return ""
