@@ -37,6 +37,7 @@ from stargan.errors import ConfigError
 from stargan.interop.export import export
 from stargan.interop.foreign import export_official
 from stargan.recipes import recipe
+from stargan.translate import PART_PIXELS
 
 TOLERANCE = 1e-4  # between pictures in [-1, 1]
 LEVELS = 1.0  # of 255, between pictures that went through JPEG
@@ -299,11 +300,12 @@ def whole_folder(model: Model, count: int, repeats: int) -> list[dict[str, Any]]
     translator = load(model.folder / "model.onnx")
     session = onnxruntime.InferenceSession(model.folder / "model.onnx", providers=["CPUExecutionProvider"])
     prepared = translator.prepare(paths)
+    together = max(1, PART_PIXELS // model.size**2)  # as many as it does best with, and as ours gives it
     labels = np.zeros((count, translator.domains.num_labels), np.float32)
 
     def bare() -> None:
-        for start in range(0, count, files.BATCH):
-            part = slice(start, start + files.BATCH)
+        for start in range(0, count, together):
+            part = slice(start, start + together)
             session.run(["translated"], {"images": prepared[part], "labels": labels[part]})
 
     def whole() -> None:

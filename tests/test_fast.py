@@ -25,7 +25,7 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 @pytest.fixture(autouse=True)
 def all_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "LARGE", 0)
-    monkeypatch.setattr(step_module, "PART_PIXELS", 16 * 16)  # G's update takes its batch in parts of one picture
+    monkeypatch.setattr(step_module, "PART_SIDE", 16)  # G's update takes its batch in parts of one picture
 
 
 DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, GPU])]

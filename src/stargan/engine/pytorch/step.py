@@ -24,7 +24,7 @@ from stargan.engine.pytorch.recorder import Recorder, Tensors
 from stargan.errors import ConfigError
 
 LABELLER_LR = 1e-3  # plain supervised learning of a small network; falls with the schedule of the others
-PART_PIXELS = 2 * 128 * 128  # of the pictures that G takes together on a CPU
+PART_SIDE = 256  # pixels that the pictures that G takes together on a CPU make in a row: two of 128 px, four of 64
 COMPILED_FROM = 2000  # steps: fewer do not earn back the minute that compiling takes
 
 
@@ -236,7 +236,7 @@ class Updates:
         """
         count = len(images)
         whole = self.config.plain or self.device.type != "cpu"
-        size = count if whole else max(1, PART_PIXELS // (images.shape[2] * images.shape[3]))
+        size = count if whole else max(1, PART_SIDE // max(images.shape[2:]))
         return [slice(start, start + size) for start in range(0, count, size)]
 
     @torch.no_grad()
