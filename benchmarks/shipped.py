@@ -17,6 +17,7 @@ import measure
 
 from stargan import cli, modelfile
 
+JUDGES = 5  # more than `stargan evaluate` takes by itself: whoever measures again has others
 CARDS = Path(__file__).parent.parent / "docs" / "models"
 
 
@@ -75,7 +76,7 @@ def main() -> int:
         parser.error(f"{options.name} needs --data")
     groups = ["--groups", *said.groups] if said.groups else []
     asked = ["--data", data, "--limit", str(options.limit), "--skip", str(options.skip), *groups]
-    asked += ["--out", str(options.out), "--overwrite"]
+    asked += ["--judges", str(JUDGES), "--out", str(options.out), "--overwrite"]
     if code := cli.main(["evaluate", str(options.run), *asked]):
         return code
     report = options.out / "report.json"

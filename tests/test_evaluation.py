@@ -296,12 +296,25 @@ def test_judges_differ_and_their_spread_is_in_the_intervals(
     assert found.judge["Eyeglasses"].count == FACES
 
 
-def test_the_classifier_stops_when_it_learns_no_more(monkeypatch: pytest.MonkeyPatch, cache_folder: Path) -> None:
+@pytest.mark.parametrize(("errors", "best"), [((0.5, 0.3, 0.4, 0.3, 0.6), 1), ((0.5, 0.4, 0.0), 2)])
+def test_the_best_of_a_classifier_is_kept(
+    errors: tuple[float, ...], best: int, monkeypatch: pytest.MonkeyPatch, cache_folder: Path
+) -> None:
+    monkeypatch.setattr(classifier, "STEPS", 5)
     monkeypatch.setattr(classifier, "LOOK", 1)
     monkeypatch.setattr(classifier, "BATCH", 4)
-    looks = iter(range(100))
-    monkeypatch.setattr(Classifier, "_error", lambda *_: min(0.5, 0.5 + next(looks)))
+    seen: list[dict[str, torch.Tensor]] = []
+
+    def look(judge: Classifier, *_: object) -> float:
+        seen.append({name: tensor.clone() for name, tensor in judge.network.state_dict().items()})
+        return errors[len(seen) - 1]
+
+    monkeypatch.setattr(Classifier, "_error", look)
     rng = np.random.default_rng(0)
     pixels, shown = rng.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8), DOMAINS.random_values(rng, 20)
-    Classifier(DOMAINS, (0,), 0).fit(pixels, shown, np.arange(20), "nothing to learn", "it")
-    assert next(looks) == 1 + classifier.PATIENCE
+    judge = Classifier(DOMAINS, (0,), 0)
+    judge.fit(pixels, shown, np.arange(20), f"nothing to learn, {best}", "it")
+    assert len(seen) == len(errors)  # perfection ends it
+    for number, weights in enumerate(seen):
+        same = all(torch.equal(weights[name], tensor) for name, tensor in judge.network.state_dict().items())
+        assert same == (number == best)

@@ -227,17 +227,25 @@ class _OnnxBackend:
 
     def classify(self, images: np.ndarray) -> np.ndarray:
         if self._labeller is None:  # made when first asked for
-            self._labeller = _session(self._labeller_bytes)
+            self._labeller = _session(self._labeller_bytes, awake=False)
         return self._labeller.run(["logits"], {"images": images})[0]
 
 
-def _session(model: bytes | str | None, *, run: bool = True) -> Any:
-    """`run` is whether it will be, else it is only looked at, and loads in less time."""
+def _session(model: bytes | str | None, *, run: bool = True, awake: bool = True) -> Any:
+    """A model in ONNX Runtime.
+
+    Args:
+        model: Its bytes or its file.
+        run: Whether it will be run; else it is only looked at, and loads in less time.
+        awake: Whether its threads wait for more work at full speed, which slows down all others meanwhile.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # its warnings about the machine are not for our users
     options.enable_mem_pattern = False  # the plan takes up to 1.8 times the memory, for no speed
+    if not awake:
+        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not run:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
 
 from stargan.data.cache import default_folder
 from stargan.domains import Domains
@@ -20,11 +21,11 @@ from stargan.modelfile import write_bytes
 from stargan.progress import Progress
 
 SIDE = 64  # pixels it sees; larger pictures are scaled down
-STEPS, BATCH, LR = 3000, 64, 2e-3  # steps at most
-LOOK, PATIENCE = 100, 3  # steps between looks at pictures set aside, and how many may bring nothing better
-ASIDE = 1000  # pictures set aside for that, or a tenth
+STEPS, BATCH, LR, DECAY = 1500, 64, 2e-3, 5e-2  # steps at most; the highest rate
+MEAN = 0.998  # share of the mean weights that a step leaves
+LOOK, ASIDE = 100, 1000  # steps between looks at pictures set aside, and how many these are, or a tenth
 WIDTHS = (24, 48, 96, 192)
-VERSION = 2  # of all above; kept weights of another one are not used
+VERSION = 3  # of all above; kept weights of another one are not used
 
 
 def judges(domains: Domains, subject: Subject, count: int, seed: int) -> list["Classifier"]:
@@ -57,7 +58,7 @@ class Classifier:
         self.heads = [head for index in datasets for head in domains.heads(index)]
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
-            self.network = _network(domains.num_classes)
+            self.network: nn.Module = _network(domains.num_classes)
         self.seed = seed
 
     def fit(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, key: str, called: str) -> None:
@@ -85,34 +86,35 @@ class Classifier:
         return default_folder() / f"classifier-{digest[:24]}.safetensors"
 
     def _train(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, called: str) -> None:
-        """Until the error on pictures set aside falls no more, the rate falling with it; the best weights are kept."""
+        """The mean of the last steps' weights judges; the best such mean on pictures set aside is kept."""
         rng = np.random.default_rng(self.seed)
         aside, rows = np.split(rng.permutation(rows), [min(ASIDE, len(rows) // 10)])
         aside = aside if len(aside) else rows
-        optimizer = torch.optim.AdamW(self.network.parameters(), LR, weight_decay=1e-2)
-        best, kept, worse = np.inf, self._weights(), 0
+        learner = self.network.train()
+        mean = AveragedModel(learner, avg_fn=_follow, use_buffers=True)
+        self.network = mean.module
+        optimizer = torch.optim.AdamW(learner.parameters(), weight_decay=DECAY)
+        schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, STEPS, cycle_momentum=False)
+        best, kept = np.inf, self._weights()
         with Progress(f"train {called}", STEPS, "steps") as progress:
             for step in range(1, STEPS + 1):
-                self.network.train()
                 chosen = np.sort(rng.choice(rows, BATCH))
                 batch = _scaled(prepared(pixels[chosen]))
                 flipped = torch.from_numpy(rng.random(BATCH) < 0.5)
                 batch = torch.where(flipped[:, None, None, None], batch.flip(3), batch)
-                loss = losses.classification(self.network(batch), torch.from_numpy(values[chosen]), self.heads)
+                loss = losses.classification(learner(batch), torch.from_numpy(values[chosen]), self.heads)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
+                schedule.step()
+                mean.update_parameters(learner)
                 progress.update(step, f"error {best:.1%}" if step > LOOK else "")
                 if step % LOOK and step < STEPS:
                     continue
                 error = self._error(pixels, values, aside)
                 if error < best:
-                    best, kept, worse = error, self._weights(), 0
-                else:
-                    self.network.load_state_dict(kept)
-                    worse += 1
-                    optimizer.param_groups[0]["lr"] *= 0.3
-                if worse == PATIENCE or best == 0:
+                    best, kept = error, self._weights()
+                if best == 0:
                     progress.total = step  # that was all
                     break
         self.network.load_state_dict(kept)
@@ -133,6 +135,12 @@ class Classifier:
         """What (N, 3, H, W) pictures in [-1, 1] show: (N, C) of 0 and 1."""
         parts = [self.network(_scaled(pictures[start : start + 256])) for start in range(0, len(pictures), 256)]
         return self.domains.decide(self.domains.probabilities(torch.cat(parts).numpy()))
+
+
+def _follow(mean: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
+    """A running mean, which forgets the first weights sooner while there are few."""
+    share = min(MEAN, int(steps) / (int(steps) + 10))
+    return mean + (1 - share) * (new - mean)
 
 
 class _Block(nn.Module):
