@@ -37,7 +37,7 @@ from stargan.errors import ConfigError
 from stargan.interop.export import export
 from stargan.interop.foreign import export_official
 from stargan.recipes import recipe
-from stargan.translate import PART_PIXELS
+from stargan.translate import together
 
 TOLERANCE = 1e-4  # between pictures in [-1, 1]
 LEVELS = 1.0  # of 255, between pictures that went through JPEG
@@ -290,7 +290,7 @@ def draw(folder: Path, count: int) -> list[Path]:
 
 
 def whole_folder(model: Model, count: int, repeats: int) -> list[dict[str, Any]]:
-    """A folder of JPEGs into a folder of PNGs, against the bare runtime on batches that are ready.
+    """A folder of JPEGs into a folder of PNGs, against the bare runtime on batches that are ready, as large as ours.
 
     The bare runtime neither decodes nor estimates what pictures show nor writes.
     """
@@ -300,12 +300,12 @@ def whole_folder(model: Model, count: int, repeats: int) -> list[dict[str, Any]]
     translator = load(model.folder / "model.onnx")
     session = onnxruntime.InferenceSession(model.folder / "model.onnx", providers=["CPUExecutionProvider"])
     prepared = translator.prepare(paths)
-    together = max(1, PART_PIXELS // model.size**2)  # as many as it does best with, and as ours gives it
+    size = together(translator.image_size)
     labels = np.zeros((count, translator.domains.num_labels), np.float32)
 
     def bare() -> None:
-        for start in range(0, count, together):
-            part = slice(start, start + together)
+        for start in range(0, count, size):
+            part = slice(start, start + size)
             session.run(["translated"], {"images": prepared[part], "labels": labels[part]})
 
     def whole() -> None:

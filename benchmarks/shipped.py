@@ -17,7 +17,7 @@ import measure
 
 from stargan import cli, modelfile
 
-JUDGES = 5  # more than `stargan evaluate` takes by itself: whoever measures again has others
+JUDGES = 5  # more than `stargan evaluate` takes by itself, for narrower intervals
 CARDS = Path(__file__).parent.parent / "docs" / "models"
 
 

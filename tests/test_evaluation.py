@@ -12,7 +12,7 @@ from stargan.config import ModelInfo
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import DataError
-from stargan.evaluation import classifier, distances, features, page, report, subjects, tasks
+from stargan.evaluation import classifier, distances, features, metrics, page, report, subjects, tasks
 from stargan.evaluation.classifier import Classifier
 from stargan.evaluation.definitions import DEFINITIONS
 from stargan.evaluation.distances import Space
@@ -292,17 +292,23 @@ def test_judges_differ_and_their_spread_is_in_the_intervals(
     assert verdicts.shape == (len(found.rows), 2)
     figure = found.figures[ALL]["error"]
     assert figure.value == pytest.approx(verdicts.mean())
-    assert figure.low <= verdicts.mean(0).min() <= verdicts.mean(0).max() <= figure.high
+    alone = metrics.mean(verdicts.mean(1), found.rows, 0)
+    assert (figure.low < alone.low) == (alone.low > 0)
+    assert (figure.high > alone.high) == (alone.high < 1)
+    assert all(
+        0 <= f.low <= f.high <= 1 for figures in found.figures.values() for f in (figures["error"], figures["hit"])
+    )
     assert found.judge["Eyeglasses"].count == FACES
 
 
-@pytest.mark.parametrize(("errors", "best"), [((0.5, 0.3, 0.4, 0.3, 0.6), 1), ((0.5, 0.4, 0.0), 2)])
+@pytest.mark.parametrize(("errors", "best"), [((0.5, 0.3, 0.4, 0.3, 0.6), 3), ((0.5, 0.4, 0.0), 2)])
 def test_the_best_of_a_classifier_is_kept(
     errors: tuple[float, ...], best: int, monkeypatch: pytest.MonkeyPatch, cache_folder: Path
 ) -> None:
     monkeypatch.setattr(classifier, "STEPS", 5)
     monkeypatch.setattr(classifier, "LOOK", 1)
     monkeypatch.setattr(classifier, "BATCH", 4)
+    monkeypatch.setattr(classifier, "ENOUGH", 2)
     seen: list[dict[str, torch.Tensor]] = []
 
     def look(judge: Classifier, *_: object) -> float:

@@ -71,16 +71,22 @@ def test_intervals_hold_the_mean_of_all_judges_there_could_be() -> None:
         assert figure.value == pytest.approx(pictures_only.value)
         held += figure.low <= 0 <= figure.high
         alone += pictures_only.low <= 0 <= pictures_only.high
-    assert alone < 170 < 185 <= held
+    assert alone < 170 < 188 <= held <= 198
 
 
-def test_intervals_do_not_leave_the_range_of_the_numbers() -> None:
-    verdicts = np.array([[0, 1], [0, 0], [0, 0]], float)  # judges who do not agree, on a share
-    figure = metrics.mean(verdicts, np.arange(3), 0)
-    assert (figure.low, figure.high) == (0, 1)
+def test_the_spread_of_judges_by_hand() -> None:
+    verdicts = np.tile([0.3, 0.4, 0.5], (5, 1))  # of all pictures alike: the judges alone make the interval
+    figure = metrics.mean(verdicts, np.arange(5), 0)
+    assert (figure.value, figure.count) == (pytest.approx(0.4), 5)
+    assert figure.high - 0.4 == pytest.approx(4.30 * 0.1 / 3**0.5)
+    assert 0.4 - figure.low == pytest.approx(4.30 * 0.1 / 3**0.5)
+    bounded = metrics.mean(verdicts, np.arange(5), 0, (0.35, 0.6))
+    assert (bounded.low, bounded.high) == (0.35, 0.6)
     assert metrics.mean(np.ones((3, 2)), np.arange(3), 0) == metrics.Figure(1, 1, 1, 3)
     gaps = np.array([[np.nan, np.nan], [0, 1], [1, 1]])
     assert metrics.mean(gaps, np.arange(3), 0).count == 2
+    assert metrics.mean(np.empty((0, 2)), np.arange(0), 0).count == 0
+    assert len(metrics.STUDENT_T) + 1 == metrics.MOST_JUDGES
 
 
 # ---------------------------------------------------------------- two sets

@@ -62,6 +62,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "onnx": ("interop",),
     "onnxscript": ("interop",),
     "onnxruntime": ("interop", "translate", "evaluation"),
+    "openvino": ("translate",),
     "fastapi": ("web",),
     "uvicorn": ("web",),
 }

@@ -92,12 +92,13 @@ def test_export(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert 0 < np.abs(results[0] - results[1]).max() < 1e-4  # 0 would be the same graph
 
 
-def test_exported_norms_are_one_operation(run: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize("plain", [["--plain"], []])
+def test_exported_norms_are_one_operation(plain: list[str], run: Path, tmp_path: Path) -> None:
     """Runtimes have it ready; taken apart, as for a compiler, it is a dozen slower ones."""
-    assert cli.main(["export", str(run), str(tmp_path / "plain.onnx"), "--plain"]) == 0
-    graph = onnx.load(tmp_path / "plain.onnx").graph
+    assert cli.main(["export", str(run), str(tmp_path / "a.onnx"), *plain]) == 0
+    graph = onnx.load(tmp_path / "a.onnx").graph
     counts = Counter(node.op_type for node in graph.node)
-    blocks = stargan.load(tmp_path / "plain.onnx").info.blocks
+    blocks = stargan.load(tmp_path / "a.onnx").info.blocks
     assert counts["InstanceNormalization"] == 5 + 2 * blocks
     assert not counts["ReduceMean"]
 

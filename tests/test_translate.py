@@ -208,6 +208,14 @@ def test_what_openvino_cannot_run(run: Path, tmp_path: Path, monkeypatch: pytest
         stargan.load(run / "model.safetensors", runtime="openvino")
     with pytest.raises(ConfigError, match="runtime tensorrt: must be onnxruntime or openvino"):
         stargan.load(run, runtime="tensorrt")  # type: ignore[arg-type]
+    openvino = pytest.importorskip("openvino")
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("Exception from core.cpp:132:\nCheck failed:\nNo conversion rule for Foo\n\n")
+
+    monkeypatch.setattr(openvino.Core, "compile_model", fail)
+    with pytest.raises(ModelError, match=r"model.onnx: OpenVINO cannot run it \(No conversion rule for Foo\)$"):
+        stargan.load(run, runtime="openvino")
     monkeypatch.setitem(sys.modules, "openvino", None)
     with pytest.raises(MissingExtraError, match=r"pip install 'stargan\[openvino\]'"):
         stargan.load(run, runtime="openvino")

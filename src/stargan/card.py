@@ -12,6 +12,7 @@ METRICS = (
     "identity", "stranger", "background", "sharpness", "truth_psnr", "idle_psnr",
 )  # fmt: skip
 """What a card takes over from a report; `stargan evaluate` defines them."""
+MEASURED = ("data", "split", "pictures", "skip", "protocol", "judges", "seed")
 GROUP_METRICS = ("error", "kept", "identity")
 ALL = "all"
 MODEL = "What the model says"  # heading, in a report, of what `ModelInfo` holds
@@ -36,7 +37,7 @@ class Card:
     """What was measured, and what somebody has to say about it.
 
     Attributes:
-        measured: Data, part, number of pictures, protocol and seed of the measurement, by name.
+        measured: How it was measured, by the names in `MEASURED`.
         tasks: By task, `all` among them, then by metric.
         groups: By a label of the sources, `Male`, and its absence, `Male=0`; then by metric.
         limits: What the model should not be used for, in words.
@@ -109,7 +110,8 @@ class Card:
             if model["about"][MODEL]["domains"] != domains:
                 raise ModelError("the report of a model with other domains")
             return cls(
-                {name: report[name] for name in ("data", "split", "pictures", "skip", "protocol", "judges", "seed")},
+                # Reports from before several judged have no "judges".
+                {name: report.get("judges", 1) if name == "judges" else report[name] for name in MEASURED},
                 {task: _taken(figures, METRICS) for task, figures in model["figures"].items()},
                 {group: _taken(figures, GROUP_METRICS) for group, figures in model["groups"].items()},
                 limits,

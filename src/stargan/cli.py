@@ -35,7 +35,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if arguments[0] == "translate" and len(arguments) > 1 and not any("--runtime" in word for word in arguments):
             from stargan.translate import load_ahead
 
-            load_ahead(arguments[1])  # while the options are read, which takes as long
+            # While the options are read, which takes as long: hence before anybody can tell which other runtime it is.
+            load_ahead(arguments[1])
         return _command(arguments[0])(arguments[1:])
     except StarganError as error:
         print(f"stargan: {error}", file=sys.stderr)

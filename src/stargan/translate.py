@@ -26,6 +26,11 @@ PART_PIXELS = 4 * 128 * 128
 """Of the pictures that go through G together: more take more memory, and longer each, since caches hold no more."""
 
 
+def together(image_size: tuple[int, int]) -> int:
+    """How many pictures of (width, height) go through G together."""
+    return max(1, PART_PIXELS // (image_size[0] * image_size[1]))
+
+
 Runtime = Literal["onnxruntime", "openvino"]
 """What can run an `.onnx` file."""
 
@@ -124,7 +129,7 @@ class Translator:
         self._check_images(images)
         if labels.shape != (len(images), self.domains.num_labels):
             raise DomainError(f"labels have shape {labels.shape}; must be ({len(images)}, {self.domains.num_labels})")
-        size = max(1, PART_PIXELS // (images.shape[2] * images.shape[3]))
+        size = together(self.image_size)
         parts = [slice(start, start + size) for start in range(0, len(images), size)]
         made = [self._backend.generate(images[part], labels[part]) for part in parts]
         return np.concatenate(made) if made else images
@@ -169,8 +174,8 @@ def load(path: str | Path, *, runtime: Runtime = "onnxruntime") -> Translator:
     Args:
         path: An `.onnx` file, a `.safetensors` file, a run folder (its finished model, else its newest checkpoint), or
             the name of a model that comes with the package: `celeba`, `cartoons`.
-        runtime: What runs an `.onnx` file. OpenVINO, for which `stargan[openvino]` must be installed, takes longer to
-            load it and less for each picture (docs/performance.md).
+        runtime: What runs G of an `.onnx` file. OpenVINO, for which `stargan[openvino]` must be installed, takes longer
+            to load it and less for each picture (docs/performance.md); calls from several threads wait for each other.
 
     Raises:
         ModelError: It is missing, damaged or not a model of ours; or `runtime` cannot run it.
@@ -252,7 +257,9 @@ def _session(model: bytes | str | None, *, run: bool = True, awake: bool = True)
 
 
 def _load_onnx(path: Path, runtime: Runtime) -> Translator:
-    """ONNX Runtime looks at the file in any case: it knows what is damaged, and what we wrote into it."""
+    """ONNX Runtime looks at the file in any case: damage and strange graphs get the same lines for either runtime."""
+    if runtime == "openvino":
+        require("openvino", "openvino", "run models with OpenVINO")
     try:
         session = _session(str(path), run=runtime == "onnxruntime")
         metadata = session.get_modelmeta().custom_metadata_map
@@ -267,6 +274,7 @@ def _load_onnx(path: Path, runtime: Runtime) -> Translator:
     except (ModelError, KeyError, binascii.Error) as error:
         raise ModelError(f"{path}: {error}") from error
     if runtime == "openvino":
+        del session  # its memory is not to be held beside OpenVINO's
         return Translator(info, _OnnxBackend(_openvino(path), labeller))
     return Translator(
         info, _OnnxBackend(lambda images, labels: session.run(["translated"], _inputs(images, labels))[0], labeller)
@@ -279,14 +287,15 @@ def _inputs(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
 
 def _openvino(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """G in OpenVINO."""
-    library = require("openvino", "openvino", "run models with OpenVINO")
+    import openvino
+
     # On CPUs that have bf16 it would compute in that, which gives other pictures.
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     try:
-        compiled = library.Core().compile_model(path, "CPU", settings)
-    except RuntimeError as error:
-        raise ModelError(f"{path}: OpenVINO cannot run it ({str(error).splitlines()[0]})") from error
-    one_at_a_time = threading.Lock()  # its memory holds one batch
+        compiled = openvino.Core().compile_model(path, "CPU", settings)
+    except RuntimeError as error:  # its first lines are places in OpenVINO's own source
+        raise ModelError(f"{path}: OpenVINO cannot run it ({_last_line(error)})") from error
+    one_at_a_time = threading.Lock()  # all calls share the memory of one request
 
     def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         with one_at_a_time:
@@ -294,6 +303,10 @@ def _openvino(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
             return made
 
     return generate
+
+
+def _last_line(error: Exception) -> str:
+    return [line for line in str(error).splitlines() if line.strip()][-1].strip()
 
 
 def _check_graph(session: Any, info: ModelInfo) -> None:

@@ -149,6 +149,7 @@ def _measured(cases: list[_Case], known: "list[Pair]", spaces: "list[Space]", ju
 
 
 def _settings(options: Options, subject: "Subject") -> dict[str, Any]:
+    spread = ", with the spread of the judges" if options.judges > 1 else ""
     settings = {
         "data": subject.name,
         "split": subject.split,
@@ -157,7 +158,7 @@ def _settings(options: Options, subject: "Subject") -> dict[str, Any]:
         "protocol": options.protocol,
         "judges": options.judges,
         "seed": options.seed,
-        "interval": "95 %, bootstrap over pictures, with the spread of the judges; of kid and fid from half samples",
+        "interval": f"95 %, bootstrap over pictures{spread}; of kid and fid from half samples",
     }
     if options.pairs:
         settings["pairs"] = str(options.pairs)

@@ -21,8 +21,8 @@ class Options:
         out: The file to write, .onnx or .safetensors.
         official: Folder for a pair of checkpoints that the official code loads, instead of a file.
         half: Keep the weights of an .onnx file in float16: half the size, the same speed, hardly another picture.
-        plain: Write the .onnx file for GPUs and phones. Else G's inner convolutions are written out as CPUs do them
-            faster, from about 128 px and width 64 on.
+        plain: Write the .onnx file for GPUs and phones. Else G is written as CPUs compute it faster: the same pictures
+            but for rounding.
         report: The report.json of stargan evaluate about this model, from which it gets a card.
         licence: Licence of the training data, in words.
         limits: What the model should not be used for, in words; stands on the card.

@@ -15,17 +15,19 @@ from stargan.data.cache import default_folder
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses
 from stargan.errors import require
-from stargan.evaluation.metrics import MOST_JUDGES
 from stargan.evaluation.subjects import Subject, prepared
 from stargan.modelfile import write_bytes
 from stargan.progress import Progress
 
 SIDE = 64  # pixels it sees; larger pictures are scaled down
-STEPS, BATCH, LR, DECAY = 1500, 64, 2e-3, 5e-2  # steps at most; the highest rate
-MEAN = 0.998  # share of the mean weights that a step leaves
+STEPS, BATCH = 1500, 64
+LR, DECAY = 2e-3, 5e-2  # the highest rate; the decay of weights
+MEMORY = 10  # a running mean reaches back over about this part of the steps so far: a tenth
 LOOK, ASIDE = 100, 1000  # steps between looks at pictures set aside, and how many these are, or a tenth
+ENOUGH = 100  # pictures set aside, all told rightly, that end the training
 WIDTHS = (24, 48, 96, 192)
 VERSION = 3  # of all above; kept weights of another one are not used
+SEEDS = 100  # of judges, for each seed that is asked for
 
 
 def judges(domains: Domains, subject: Subject, count: int, seed: int) -> list["Classifier"]:
@@ -37,7 +39,7 @@ def judges(domains: Domains, subject: Subject, count: int, seed: int) -> list["C
         count: How many.
         seed: Another one gives other classifiers.
     """
-    found = [Classifier(domains, subject.datasets, seed * MOST_JUDGES + number) for number in range(count)]
+    found = [Classifier(domains, subject.datasets, SEEDS * seed + number) for number in range(count)]
     for number, judge in enumerate(found):
         judge.fit(subject.pixels, subject.values, subject.train, subject.key, f"classifier {number + 1} of {count}")
     return found
@@ -112,9 +114,9 @@ class Classifier:
                 if step % LOOK and step < STEPS:
                     continue
                 error = self._error(pixels, values, aside)
-                if error < best:
+                if error <= best:
                     best, kept = error, self._weights()
-                if best == 0:
+                if best == 0 and len(aside) >= ENOUGH:
                     progress.total = step  # that was all
                     break
         self.network.load_state_dict(kept)
@@ -138,9 +140,8 @@ class Classifier:
 
 
 def _follow(mean: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
-    """A running mean, which forgets the first weights sooner while there are few."""
-    share = min(MEAN, int(steps) / (int(steps) + 10))
-    return mean + (1 - share) * (new - mean)
+    """A running mean of all steps, of which the last ones count for more."""
+    return mean + MEMORY / (MEMORY + int(steps)) * (new - mean)
 
 
 class _Block(nn.Module):

@@ -34,10 +34,14 @@ def _distances(prefix: str, space: str, remark: str) -> dict[str, Metric]:
 
 
 DEFINITIONS: dict[str, Metric] = {
-    "error": Metric("share of translations in which a classifier does not find all that was asked for", -1),
+    "error": Metric(
+        "share of translations in which a classifier does not find all that was asked for, mean of all judges", -1
+    ),
     "real_error": Metric("the classifiers' own error about the same labels, on the real sources", 0),
-    "hit": Metric("share of the labels asked for that a classifier finds", 1, ranks=True),
-    "kept": Metric("share of the labels not asked for that a classifier finds as they were", 1, ranks=True),
+    "hit": Metric("share of the labels asked for that a classifier finds, mean of all judges", 1, ranks=True),
+    "kept": Metric(
+        "share of the labels not asked for that a classifier finds as they were, mean of all judges", 1, ranks=True
+    ),
     "real_kept": Metric("the same on the untouched sources: what doing nothing scores", 0),
     **_distances("", NAME, "; not the FID of papers"),
     **_distances(INCEPTION, "the given Inception network's", "; as in papers if that file is"),

@@ -117,7 +117,8 @@ def measure(
     seen, decided = [judge.decide(sources) for judge in judges], np.concatenate(found.pop("judged"), axis=1)
     shown = subject.shown[asked.rows]
     verdicts = [
-        judged(domains, asked, *said, shown) for said in zip(decided, (s[asked.rows] for s in seen), strict=True)
+        judged(domains, asked, of_made, of_sources[asked.rows], shown)
+        for of_made, of_sources in zip(decided, seen, strict=True)
     ]
     each = {name: np.stack([verdict[name] for verdict in verdicts], axis=1) for name in verdicts[0]}
     each |= {name: np.concatenate(parts) for name, parts in found.items()}
@@ -214,14 +215,15 @@ def figures_of(each: Mapping[str, np.ndarray], rows: np.ndarray, tasks: Mapping[
     """Means of the metrics that have a number at all.
 
     Args:
-        each: By metric, (M,) or (M, J).
+        each: By metric, (M,), or (M, J): shares, by each judge.
         rows: (M,) of which picture each translation is.
         tasks: By task, numbers of translations.
         seed: Of the intervals.
     """
     known = {name: numbers for name, numbers in each.items() if np.isfinite(numbers).any()}
+    within = {name: metrics.SHARE if numbers.ndim == 2 else metrics.ANY for name, numbers in known.items()}
     return {
-        task: {name: metrics.mean(numbers[index], rows[index], seed) for name, numbers in known.items()}
+        task: {name: metrics.mean(numbers[index], rows[index], seed, within[name]) for name, numbers in known.items()}
         for task, index in tasks.items()
     }
 
@@ -230,7 +232,9 @@ def _judge(domains: Domains, subject: Subject, seen: Sequence[np.ndarray], seed:
     wrong = np.stack([~domains.agree(by_one, subject.shown) for by_one in seen], axis=2)
     rows = np.arange(len(wrong))
     return {
-        ", ".join(domains.names[start : start + len(group.names)]): metrics.mean(wrong[:, index], rows, seed)
+        ", ".join(domains.names[start : start + len(group.names)]): metrics.mean(
+            wrong[:, index], rows, seed, metrics.SHARE
+        )
         for index, (owner, start, group) in enumerate(domains.groups())
         if owner in subject.datasets
     }

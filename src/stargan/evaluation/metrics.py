@@ -10,8 +10,9 @@ import numpy as np
 WINDOW = 11  # of SSIM, in pixels, with a standard deviation of 1.5 (Wang et al. 2004)
 BESIDE, ABOVE = 0.1, 0.05  # of the width at either side, of the height: outside face and hair in an aligned picture
 RESAMPLES = 1000
-SPREAD = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # Student's t at 97.5 %, by degrees of freedom
-MOST_JUDGES = len(SPREAD) + 1
+STUDENT_T = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26)  # at 97.5 %, of 1 degree of freedom and more
+MOST_JUDGES = len(STUDENT_T) + 1
+ANY, SHARE, DIFFERENCE = (-np.inf, np.inf), (0.0, 1.0), (-1.0, 1.0)  # ranges: of any numbers, of shares, of two shares
 
 
 @dataclass(frozen=True)
@@ -24,16 +25,17 @@ class Figure:
     count: int
 
 
-def mean(values: np.ndarray, pictures: np.ndarray, seed: int) -> Figure:
+def mean(values: np.ndarray, pictures: np.ndarray, seed: int, within: tuple[float, float] = ANY) -> Figure:
     """The mean, with a bootstrap interval over pictures, to which the judges' spread is added.
 
     Args:
         values: (M,) one number a translation, or (M, J) one by each of J judges, at most `MOST_JUDGES`; translations
-            without a finite number are left out.
+            with a number that is not finite are left out.
         pictures: (M,) which picture each is of: translations of one picture are drawn together.
         seed: Of the draws.
+        within: The range that the mean cannot leave, nor therefore its interval.
     """
-    by_judge = values.reshape(len(values), -1).astype(np.float64)
+    by_judge = (values if values.ndim == 2 else values[:, None]).astype(np.float64)
     kept = np.isfinite(by_judge).all(1)
     by_judge, pictures = by_judge[kept], pictures[kept]
     if not len(by_judge):
@@ -44,16 +46,17 @@ def mean(values: np.ndarray, pictures: np.ndarray, seed: int) -> Figure:
     means = sums[drawn].sum(1) / counts[drawn].sum(1)
     value = float(by_judge.mean())
     apart = _between(by_judge.mean(0))
-    # Independent errors add up by their squares; and no mean lies beyond the numbers themselves.
-    low = max(value - np.hypot(value - np.quantile(means, 0.025), apart), by_judge.min())
-    high = min(value + np.hypot(np.quantile(means, 0.975) - value, apart), by_judge.max())
-    return Figure(value, float(low), float(high), len(by_judge))
+    # Added by their squares, as independent errors are. Where judges differ about single pictures, both hold a part of
+    # that: the interval is rather too wide.
+    low = value - np.hypot(value - np.quantile(means, 0.025), apart)
+    high = value + np.hypot(np.quantile(means, 0.975) - value, apart)
+    return Figure(value, max(float(low), within[0]), min(float(high), within[1]), len(by_judge))
 
 
 def _between(verdicts: np.ndarray) -> float:
     """Half of the 95 % interval of the mean of J judges' verdicts, (J,); of one judge nothing can be said."""
     count = len(verdicts)
-    return SPREAD[count - 2] * float(verdicts.std(ddof=1)) / count**0.5 if count > 1 else 0.0
+    return STUDENT_T[count - 2] * float(verdicts.std(ddof=1)) / count**0.5 if count > 1 else 0.0
 
 
 # ---------------------------------------------------------------- two pictures

@@ -145,7 +145,7 @@ def _pictures(measured: Measured) -> str:
 
 def _ends(measured: Measured, metric: str) -> str:
     meant, numbers = DEFINITIONS[metric], measured.each[metric]
-    numbers = numbers.reshape(len(numbers), -1).mean(1)  # of all judges
+    numbers = numbers.mean(1) if numbers.ndim == 2 else numbers  # of all judges
     kept = np.flatnonzero(np.isfinite(numbers))
     if not len(kept):
         return ""

@@ -95,7 +95,9 @@ def differences(entries: Sequence[Entry], seed: int) -> dict[str, dict[str, Figu
     for entry, other in zip(entries[1:], others, strict=True):
         if np.array_equal(other.rows, first.rows) and np.array_equal(other.tasks, first.tasks):
             both = [name for name in first.each if name in other.each]
-            apart = {name: metrics.mean(other.each[name] - first.each[name], first.rows, seed) for name in both}
+            less = {name: other.each[name] - first.each[name] for name in both}
+            within = {name: metrics.DIFFERENCE if less[name].ndim == 2 else metrics.ANY for name in both}
+            apart = {name: metrics.mean(less[name], first.rows, seed, within[name]) for name in both}
             found[entry.name] = {name: figure for name, figure in apart.items() if figure.count}
     return found
 

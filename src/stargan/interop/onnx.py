@@ -58,7 +58,7 @@ def write(
     if not plain:
         inference.rewrite(generator, info)
     model, difference = _graph(generator, inputs, "translated", expected, half)
-    if not plain and difference > TOLERANCE:  # weights with which Winograd's sums lose too many digits
+    if not plain and difference > TOLERANCE:  # weights with which other sums lose too many digits
         generator = networks.restore("generator", info, arrays)
         model, difference = _graph(generator, inputs, "translated", expected, half)
     metadata = {"stargan": info.dumps()}

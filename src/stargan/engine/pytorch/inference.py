@@ -9,7 +9,12 @@ from stargan.engine.pytorch.networks import Generator, ResidualBlock
 
 
 def rewrite(generator: nn.Module, sizes: Config | ModelInfo) -> None:
-    """Puts `ColumnConv` in the place of G's last layer and, where that pays, `winograd.Trunk` in that of its blocks."""
+    """Puts `ColumnConv` in the place of G's last layer and, where that pays, `winograd.Trunk` in that of its blocks.
+
+    Args:
+        generator: A `Generator`, changed in place; it cannot be trained afterwards.
+        sizes: Its sizes.
+    """
     assert isinstance(generator, Generator)  # for the type checker
     *layers, last = generator.layers
     assert isinstance(last, nn.Conv2d)
