@@ -109,9 +109,9 @@ class Card:
             (model,) = report["models"].values()
             if model["about"][MODEL]["domains"] != domains:
                 raise ModelError("the report of a model with other domains")
+            how = {"judges": 1, **report}  # reports from before several judged do not say it
             return cls(
-                # Reports from before several judged have no "judges".
-                {name: report.get("judges", 1) if name == "judges" else report[name] for name in MEASURED},
+                {name: how[name] for name in MEASURED},
                 {task: _taken(figures, METRICS) for task, figures in model["figures"].items()},
                 {group: _taken(figures, GROUP_METRICS) for group, figures in model["groups"].items()},
                 limits,

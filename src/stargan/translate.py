@@ -276,13 +276,12 @@ def _load_onnx(path: Path, runtime: Runtime) -> Translator:
     if runtime == "openvino":
         del session  # its memory is not to be held beside OpenVINO's
         return Translator(info, _OnnxBackend(_openvino(path), labeller))
-    return Translator(
-        info, _OnnxBackend(lambda images, labels: session.run(["translated"], _inputs(images, labels))[0], labeller)
-    )
 
+    def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        made: np.ndarray = session.run(["translated"], {"images": images, "labels": labels})[0]
+        return made
 
-def _inputs(images: np.ndarray, labels: np.ndarray) -> dict[str, np.ndarray]:
-    return {"images": images, "labels": labels}
+    return Translator(info, _OnnxBackend(generate, labeller))
 
 
 def _openvino(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
@@ -294,19 +293,15 @@ def _openvino(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     try:
         compiled = openvino.Core().compile_model(path, "CPU", settings)
     except RuntimeError as error:  # its first lines are places in OpenVINO's own source
-        raise ModelError(f"{path}: OpenVINO cannot run it ({_last_line(error)})") from error
+        raise ModelError(f"{path}: OpenVINO cannot run it ({str(error).strip().splitlines()[-1]})") from error
     one_at_a_time = threading.Lock()  # all calls share the memory of one request
 
     def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         with one_at_a_time:
-            made: np.ndarray = compiled(_inputs(images, labels))["translated"]
+            made: np.ndarray = compiled({"images": images, "labels": labels})["translated"]
             return made
 
     return generate
-
-
-def _last_line(error: Exception) -> str:
-    return [line for line in str(error).splitlines() if line.strip()][-1].strip()
 
 
 def _check_graph(session: Any, info: ModelInfo) -> None:
