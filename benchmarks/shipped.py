@@ -15,7 +15,7 @@ from pathlib import Path
 
 import measure
 
-from stargan import cli, modelfile
+from stargan import cli, locations, modelfile
 
 JUDGES = 5  # more than `stargan evaluate` takes by itself, for narrower intervals
 CARDS = Path(__file__).parent.parent / "docs" / "models"
@@ -81,8 +81,8 @@ def main() -> int:
         return code
     report = options.out / "report.json"
     words = ["--report", str(report), "--licence", said.licence, "--limits", said.limits]
-    model = modelfile.SHIPPED / f"{options.name}.onnx"
-    half = [] if modelfile.locate(options.run).suffix == ".onnx" else ["--half"]
+    model = locations.SHIPPED / f"{options.name}.onnx"
+    half = [] if locations.locate(options.run).suffix == ".onnx" else ["--half"]
     if code := cli.main(["export", str(options.run), str(model), *half, *words, "--overwrite"]):
         return code
     card = io.StringIO()

@@ -11,7 +11,7 @@ from conftest import stargan as command
 from PIL import Image
 
 import stargan
-from stargan import cli, modelfile
+from stargan import cli, locations, modelfile
 from stargan.card import Card, Score
 from stargan.errors import ModelError
 from stargan.interop.export import export
@@ -175,7 +175,7 @@ def test_wrong_input_gets_one_line(run: Path, tmp_path: Path, capsys: pytest.Cap
 
 def test_models_by_name(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     export(run, tmp_path / "models" / "small.onnx")
-    monkeypatch.setattr(modelfile, "SHIPPED", tmp_path / "models")
+    monkeypatch.setattr(locations, "SHIPPED", tmp_path / "models")
     monkeypatch.chdir(tmp_path)
     assert stargan.load("small").domains.names == ("blue", "green", "red")
     with pytest.raises(
@@ -189,7 +189,7 @@ def test_models_by_name(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPat
 @pytest.mark.parametrize("name", ["cartoons", "celeba"])
 def test_models_that_come_along(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     """Each has the card of the docs, serves by its name from anywhere, and holds no path of where it was made."""
-    path = modelfile.SHIPPED / f"{name}.onnx"
+    path = locations.SHIPPED / f"{name}.onnx"
     assert path.stat().st_size < 10e6
     assert not any(place in path.read_bytes() for place in (b"/home/", b"/root/", b"/tmp/", b".py"))
     model = stargan.load(name)
@@ -205,4 +205,4 @@ def test_models_that_come_along(name: str, capsys: pytest.CaptureFixture[str]) -
 
 
 def test_all_models_that_come_along_are_known() -> None:
-    assert modelfile.shipped() == ["cartoons", "celeba"]
+    assert locations.shipped() == ["cartoons", "celeba"]

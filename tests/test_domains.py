@@ -48,6 +48,18 @@ def test_celeba_layout() -> None:
     assert celeba.heads(0)[0].columns == slice(0, 5)
 
 
+@pytest.mark.parametrize("words", [["Brown_Hair", "Male=0", "Young"], dict.fromkeys(celeba.names, 0)])
+def test_words_that_leave_nothing_to_be_estimated(words: Any) -> None:
+    assert celeba.settled(words)
+    least, most = np.zeros(5, np.float32), np.ones(5, np.float32)
+    assert np.array_equal(celeba.apply(least, words)[0], celeba.apply(most, words)[0])
+
+
+@pytest.mark.parametrize("words", [["Black_Hair", "Male"], ["Black_Hair=0", "Blond_Hair=0", "Male", "Young"]])
+def test_words_that_leave_something(words: Any) -> None:
+    assert not celeba.settled(words)
+
+
 def test_celeba_requests() -> None:
     values = shown(celeba, "Black_Hair", "Male", "Young")
     assert celeba.target(values, ["Blond_Hair"]).tolist() == [0, 1, 0, 1, 1]
@@ -292,17 +304,17 @@ def situations(draw: st.DrawFn) -> tuple[Domains, np.ndarray]:
     """Domains and what a picture shows: 0 and 1 that break no group."""
     domains = draw(any_domains())
     values = np.zeros(domains.num_classes, np.float32)
-    for _, start, group in domains.groups():
+    for _, columns, group in domains.groups():
         on = draw(st.integers(0 if group.categorical else -1, len(group.names) - 1))
         if on >= 0:
-            values[start + on] = 1
+            values[columns[on]] = 1
     return domains, values
 
 
 def whole(domains: Domains, values: np.ndarray, datasets: set[int] | None = None) -> bool:
     """Whether values are 0 and 1 and no group is broken."""
-    for owner, start, group in domains.groups():
-        on = values[start : start + len(group.names)].sum()
+    for owner, columns, group in domains.groups():
+        on = values[columns].sum()
         if datasets is None or owner in datasets:
             if on > 1 or (group.categorical and on != 1):
                 return False
@@ -367,8 +379,7 @@ def test_a_target_asks_for_what_was_said_and_keeps_the_rest(
     assert whole(domains, classes, {dataset})  # and the other sets' classes are zero
     if len(domains.sets) > 1:
         assert mask.tolist() == np.eye(len(domains.sets))[dataset].tolist()
-    for owner, start, group in domains.groups():
-        columns = range(start, start + len(group.names))
+    for owner, columns, _ in domains.groups():
         if owner == dataset and not set(columns) & request.keys():
             assert classes[columns.start : columns.stop].tolist() == values[columns.start : columns.stop].tolist()
 
@@ -388,10 +399,7 @@ def test_changes_change_and_stay_within_their_set(situation: tuple[Domains, np.n
     of_sets = [domains.changes(values, index) for index in range(len(domains.sets))]
     assert [word for part in of_sets for word, _, _ in part] == [word for word, _, _ in found]
     unchanged = [word for word, _ in domains.every(values) if word not in {word for word, _, _ in found}]
-    assert len(unchanged) == sum(
-        len(group.names) > 1 and bool(values[start : start + len(group.names)].any())
-        for _, start, group in domains.groups()
-    )
+    assert len(unchanged) == sum(len(columns) > 1 and bool(values[columns].any()) for _, columns, _ in domains.groups())
 
 
 @calm
@@ -429,8 +437,8 @@ def test_all_forms_agree(domains: Domains, data: st.DataObject) -> None:
 @calm
 @given(any_domains())
 def test_group_words_pick_their_value(domains: Domains) -> None:
-    for dataset, start, group in domains.groups():
-        for index, name in enumerate(group.names, start):
+    for dataset, columns, group in domains.groups():
+        for index, name in zip(columns, group.names, strict=True):
             taken = name in "01" and group.name in (*domains.names, *domains.sets[dataset].names)
             if group.name and not taken:
                 assert domains.parse([f"{domains.sets[dataset].name}/{group.name}={name}"]) == {index: 1}
@@ -464,8 +472,7 @@ def test_probabilities_and_decisions(domains: Domains, seed: int) -> None:
     values = domains.decide(probabilities)
     for row, logit, chance in zip(values, logits, probabilities, strict=True):
         assert whole(domains, row)
-        for _, start, group in domains.groups():
-            part = slice(start, start + len(group.names))
+        for _, part, group in domains.groups():
             best = int(logit[part].argmax())
             if group.categorical:
                 assert chance[part].sum() == pytest.approx(1, abs=1e-5)

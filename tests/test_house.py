@@ -21,7 +21,7 @@ PACKAGE = Path(stargan.__file__).parent
 # ---------------------------------------------------------------- the rules
 
 _BASE = ("errors", "words", "domains", "card", "config", "images")
-_MIDDLE = (*_BASE, "progress", "modelfile", "data", "engine")
+_MIDDLE = (*_BASE, "progress", "locations", "modelfile", "data", "engine")
 _TOP = (*_MIDDLE, "training", "evaluation", "interop", "translate", "files", "recipes", "protocols")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     # The base, of which each knows only those before it.
@@ -34,19 +34,21 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "recipes": ("errors", "words", "domains", "config"),
     "protocols": ("errors", "words", "domains"),
     "progress": ("errors",),
+    "locations": ("errors",),
     "modelfile": ("errors", "domains", "config"),
     "data": (*_BASE, "progress"),
     "engine": (*_BASE, "modelfile"),
     "training": _MIDDLE,
     "interop": _MIDDLE,
-    "translate": _MIDDLE,
+    "runtimes": ("errors", "locations"),
+    "translate": (*_MIDDLE, "runtimes"),
     "evaluation": (*_MIDDLE, "translate", "protocols"),  # it measures what a Translator gives
     "files": (*_BASE, "progress", "translate", "protocols"),
     "web": tuple(name for name in _TOP if name != "training"),
     "demo": (*_TOP, ""),
     "options": ("errors",),
     "commands": (*_TOP, "web", "demo", "options"),
-    "cli": ("", "errors", "words", "translate", "commands"),
+    "cli": ("", "errors", "words", "runtimes", "commands"),
     "__main__": ("cli",),
     "": ("errors", "domains", "translate"),  # stargan/__init__.py
 }
@@ -61,8 +63,8 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "jax": (),
     "onnx": ("interop",),
     "onnxscript": ("interop",),
-    "onnxruntime": ("interop", "translate", "evaluation"),
-    "openvino": ("translate",),
+    "onnxruntime": ("interop", "runtimes", "evaluation"),
+    "openvino": ("runtimes",),
     "fastapi": ("web",),
     "uvicorn": ("web",),
 }
@@ -209,7 +211,7 @@ BREAKS = {
     "torch in a class of translate": ("translate.py", "class A:\n    import torch"),
     "torch in cli": ("cli.py", "def f():\n    import torch"),
     "torchvision anywhere": ("engine/pytorch/step.py", "import torchvision"),
-    "onnxruntime at the top of translate": ("translate.py", "import onnxruntime as ort"),
+    "onnxruntime at the top of runtimes": ("runtimes.py", "import onnxruntime as ort"),
     "fastapi in cli": ("cli.py", "def f():\n    import fastapi"),
 }
 HOLDS = {

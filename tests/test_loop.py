@@ -15,7 +15,7 @@ import pytest
 from conftest import TINY, draw_folders, stargan
 from PIL import Image
 
-from stargan import modelfile
+from stargan import locations, modelfile
 from stargan.config import Config
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
@@ -40,7 +40,7 @@ def tiny(data: Path, **changes: object) -> Config:
 
 
 def final(run: Path) -> modelfile.Arrays:
-    return modelfile.read(modelfile.checkpoints(run)[-1], training=True)[1]
+    return modelfile.read(locations.checkpoints(run)[-1], training=True)[1]
 
 
 def assert_same(first: modelfile.Arrays, second: modelfile.Arrays) -> None:
@@ -55,7 +55,7 @@ def test_run_folder_holds_everything(run: Path) -> None:
     assert {"d_real", "d_fake", "d_cls", "d_gp", "g_fake", "g_cls", "g_rec", "lr"} <= lines[-2].keys()
     assert {"val/label_error", "val/hit", "val/kept", "val/rec"} <= lines[-1].keys()
     assert json.loads((run / "config.json").read_text())["steps"] == 12
-    assert [path.name for path in modelfile.checkpoints(run)] == [
+    assert [path.name for path in locations.checkpoints(run)] == [
         "step-00000005.safetensors",
         "step-00000010.safetensors",
         "step-00000012.safetensors",
@@ -82,7 +82,7 @@ def test_resume_is_exact(colours: Path, tmp_path: Path, monkeypatch: pytest.Monk
         patched.setattr(PytorchEngine, "d_step", cut)
         with pytest.raises(KeyboardInterrupt):
             loop.train(tiny(colours), tmp_path / "cut", say=lambda line: None)
-    assert modelfile.checkpoints(tmp_path / "cut")[-1].stem.endswith("10")
+    assert locations.checkpoints(tmp_path / "cut")[-1].stem.endswith("10")
     loop.train(loop.saved_config(tmp_path / "cut"), tmp_path / "cut", resume=True, say=lambda line: None)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"))
 
@@ -96,7 +96,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(colours: Pa
     command = [*begin, str(cut)]
     for _ in range(3):
         kill_after_a_checkpoint([sys.executable, "-m", "stargan", *command], cut)
-        assert modelfile.checkpoints(cut)[-1].stem < "step-00000300"
+        assert locations.checkpoints(cut)[-1].stem < "step-00000300"
         command = ["train", "--resume", str(cut)]
     assert stargan(*command).returncode == 0
 
@@ -109,10 +109,10 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(colours: Pa
 
 def kill_after_a_checkpoint(command: list[str], run: Path) -> None:
     """SIGKILL at a random moment after the first new checkpoint, so that every round gets further."""
-    before = modelfile.checkpoints(run)[-1:]
+    before = locations.checkpoints(run)[-1:]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while modelfile.checkpoints(run)[-1:] == before:
+    while locations.checkpoints(run)[-1:] == before:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.005)
@@ -127,7 +127,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(colours: Path, tmp_pat
     command += ["--steps", "100000", "--checkpoint-every", "10"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not modelfile.checkpoints(run):
+    while not locations.checkpoints(run):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(colours: Path, tmp_pat
     assert process.returncode == 130
     assert f"stargan train --resume {run}" in out
     assert "Traceback" not in err
-    info = modelfile.read(modelfile.checkpoints(run)[-1])[0]
+    info = modelfile.read(locations.checkpoints(run)[-1])[0]
     assert f"after step {info.steps}" in out
 
 
@@ -156,17 +156,17 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(
 
 
 def test_checkpoint_with_a_nan_is_not_written(run: Path, tmp_path: Path) -> None:
-    info, arrays, _ = modelfile.read(modelfile.checkpoints(run)[-1], training=True)
+    info, arrays, _ = modelfile.read(locations.checkpoints(run)[-1], training=True)
     name = next(iter(arrays))
     arrays[name] = np.full_like(arrays[name], np.nan, dtype=np.float32)
     with pytest.raises(TrainingError, match="not finite"):
         checkpoint.save(tmp_path, arrays, info, data_key="", keep=1)
-    assert not modelfile.checkpoints(tmp_path)
+    assert not locations.checkpoints(tmp_path)
 
 
 def test_only_the_last_checkpoints_stay(colours: Path, tmp_path: Path) -> None:
     loop.train(tiny(colours, steps=12, checkpoint_every=2, keep_checkpoints=2), tmp_path / "r", say=lambda line: None)
-    assert [path.stem[-2:] for path in modelfile.checkpoints(tmp_path / "r")] == ["10", "12"]
+    assert [path.stem[-2:] for path in locations.checkpoints(tmp_path / "r")] == ["10", "12"]
 
 
 def test_longer_training_changes_only_what_it_may(colours: Path) -> None:
@@ -186,7 +186,7 @@ def test_resume_refuses_other_data(tmp_path: Path) -> None:
 
 def test_truncated_checkpoint_is_named_with_a_way_out(colours: Path, tmp_path: Path) -> None:
     loop.train(tiny(colours, steps=10), tmp_path / "run", say=lambda line: None)
-    newest = modelfile.checkpoints(tmp_path / "run")[-1]
+    newest = locations.checkpoints(tmp_path / "run")[-1]
     os.truncate(newest, newest.stat().st_size // 2)
     with pytest.raises(CheckpointError, match=r"step-00000010.*delete it to go on from step-00000005"):
         loop.train(tiny(colours), tmp_path / "run", resume=True, say=lambda line: None)
@@ -209,7 +209,7 @@ def test_several_data_sets_take_turns(colours: Path, tmp_path: Path) -> None:
     other = draw_folders(tmp_path / "more", 8, ("red", "blue"))
     config = replace(tiny(colours, steps=20), data=(str(colours), str(other)))
     loop.train(config, tmp_path / "run", say=lambda line: None)
-    info, arrays, _ = modelfile.read(modelfile.checkpoints(tmp_path / "run")[-1], training=True)
+    info, arrays, _ = modelfile.read(locations.checkpoints(tmp_path / "run")[-1], training=True)
     assert info.domains.num_labels == 3 + 2 + 2
     assert info.domains.names == ("colours/blue", "green", "colours/red", "more/blue", "more/red")
     assert int(arrays["training/g_updates"]) == 4  # each set's updates 5 and 10

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 import stargan
-from stargan import cli, images, modelfile, translate
+from stargan import cli, images, locations, modelfile, runtimes, translate
 from stargan.errors import ConfigError, DomainError, ImageError, MissingExtraError, ModelError
 from stargan.interop import onnx
 from stargan.interop.export import export
@@ -93,7 +93,7 @@ def test_labels_unknown_words_and_shapes(model: stargan.Translator) -> None:
 
 def test_run_folder_and_checkpoint_are_models_too(run: Path) -> None:
     assert stargan.load(run).info.steps == 12
-    assert stargan.load(modelfile.checkpoints(run)[0]).info.steps == 5
+    assert stargan.load(locations.checkpoints(run)[0]).info.steps == 5
 
 
 def test_export_writes_what_was_read(run: Path, tmp_path: Path) -> None:
@@ -133,23 +133,40 @@ def test_damaged_files_are_refused(kind: str, run: Path, tmp_path: Path) -> None
             stargan.load(path)
 
 
+@pytest.mark.parametrize("content", ["no base64!", "bm90IGEgZ3JhcGg="])
+def test_a_damaged_labeller(content: str, run: Path, model: stargan.Translator, tmp_path: Path) -> None:
+    library = pytest.importorskip("onnx")
+    graph = library.load(run / "model.onnx")
+    (labeller,) = (entry for entry in graph.metadata_props if entry.key == "labeller")
+    labeller.value = content
+    library.save(graph, tmp_path / "bad.onnx")
+    damaged = stargan.load(tmp_path / "bad.onnx")
+    pictures, _ = some(model, 2)
+    with pytest.raises(ModelError, match=r"bad.onnx: its labeller is damaged"):
+        damaged.values(pictures)
+    said = ["red"]
+    assert model.domains.settled(said)
+    assert np.array_equal(damaged.values(pictures, said), model.values(pictures, said))  # who says all needs none
+
+
 def test_load_ahead(run: Path, model: stargan.Translator, tmp_path: Path) -> None:
-    translate.load_ahead(run / "model.onnx")
-    ((name, _), begun), *others = translate._ahead.items()
+    runtimes.load_ahead(run / "model.onnx")
+    ((name, _), begun), *others = runtimes._ahead.items()
     assert name == run / "model.onnx"
     assert not others
+    assert runtimes.opened(run / "model.onnx") is begun.result()
+    assert not runtimes._ahead
+    runtimes.load_ahead(run / "model.onnx")
     loaded = stargan.load(run)  # the same file by another name
-    assert loaded is begun.result()
-    assert not translate._ahead
-    assert stargan.load(run) is not loaded
+    assert not runtimes._ahead
     pictures, labels = some(model)
     assert np.array_equal(loaded.generate(pictures, labels), model.generate(pictures, labels))
 
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"not a model")
     for path in (bad, tmp_path / "none.onnx", tmp_path, run / "model.safetensors"):
-        translate.load_ahead(path)  # whatever is wrong is told by `load`
-    assert [name for name, _ in translate._ahead] == [bad]
+        runtimes.load_ahead(path)  # whatever is wrong is told by `load`
+    assert [name for name, _ in runtimes._ahead] == [bad]
     with pytest.raises(ModelError, match=r"bad.onnx: damaged"):
         stargan.load(bad)
 
@@ -195,7 +212,7 @@ def test_openvino_in_the_shell(run: Path, tmp_path: Path) -> None:
     command = ["translate", str(run), str(tmp_path / "a.png"), "--to", "red", "--out"]
     assert cli.main([*command, str(tmp_path / "one")]) == 0
     assert cli.main([*command, str(tmp_path / "other"), "--runtime", "openvino"]) == 0
-    assert not translate._ahead
+    assert not runtimes._ahead
     one, other = (np.asarray(Image.open(tmp_path / name / "a.red.png"), int) for name in ("one", "other"))
     assert np.abs(one - other).max() <= 1
 

@@ -7,10 +7,35 @@
 Importing this loads neither PyTorch nor ONNX Runtime.
 """
 
-from stargan.domains import Domains, Group, LabelSet
-from stargan.errors import StarganError
-from stargan.translate import Translator, load
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from stargan.domains import Domains, Group, LabelSet
+    from stargan.errors import StarganError
+    from stargan.translate import Translator, load
 
 __version__ = "0.1.0"
 
 __all__ = ["Domains", "Group", "LabelSet", "StarganError", "Translator", "__version__", "load"]
+
+_HOMES = {
+    "Domains": "domains",
+    "Group": "domains",
+    "LabelSet": "domains",
+    "StarganError": "errors",
+    "Translator": "translate",
+    "load": "translate",
+}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads what is asked for: the command line begins with other things than NumPy and Pillow."""
+    if name not in _HOMES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    found = globals()[name] = getattr(importlib.import_module(f"stargan.{_HOMES[name]}"), name)
+    return found
+
+
+def __dir__() -> list[str]:
+    return __all__

@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return 0
     try:
         if arguments[0] == "translate" and len(arguments) > 1 and not any("--runtime" in word for word in arguments):
-            from stargan.translate import load_ahead
+            from stargan.runtimes import load_ahead
 
             # While the options are read, which takes as long: hence before anybody can tell which other runtime it is.
             load_ahead(arguments[1])

@@ -128,25 +128,24 @@ class Domains:
         start = sum(len(label_set.names) for label_set in self.sets[:dataset])
         return slice(start, start + len(self.sets[dataset].names))
 
-    def groups(self) -> Iterator[tuple[int, int, Group]]:
-        """Yields (data set, first column, group) in order."""
+    def groups(self) -> Iterator[tuple[int, range, Group]]:
+        """Yields (data set, columns of the values, group) in order."""
         start = 0
         for dataset, label_set in enumerate(self.sets):
             for group in label_set.groups:
-                yield dataset, start, group
+                yield dataset, range(start, start + len(group.names)), group
                 start += len(group.names)
 
     def heads(self, dataset: int) -> tuple[Head, ...]:
         """How the classes of one data set are classified; binary neighbours are joined to one head."""
         heads: list[Head] = []
-        for owner, start, group in self.groups():
-            stop = start + len(group.names)
+        for owner, columns, group in self.groups():
             if owner != dataset:
                 continue
             if heads and not heads[-1].categorical and not group.categorical:
-                heads[-1] = Head(heads[-1].start, stop, False)
+                heads[-1] = Head(heads[-1].start, columns.stop, False)
             else:
-                heads.append(Head(start, stop, group.categorical))
+                heads.append(Head(columns.start, columns.stop, group.categorical))
         return tuple(heads)
 
     # ---------------------------------------------------------------- labels
@@ -180,8 +179,7 @@ class Domains:
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Turns a classifier's (N, C) logits into probabilities: softmax in one-of-n groups, else sigmoid."""
         out = np.empty(logits.shape, np.float32)
-        for _, start, group in self.groups():
-            columns = slice(start, start + len(group.names))
+        for _, columns, group in self.groups():
             part = logits[:, columns].astype(np.float64)
             if group.categorical:
                 part = np.exp(part - part.max(axis=1, keepdims=True))
@@ -193,10 +191,7 @@ class Domains:
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
         """The likeliest values, (N, C) float32 of 0 and 1, that respect every exclusive group."""
         values = (probabilities > 0.5).astype(np.float32)
-        for _, start, group in self.groups():
-            if len(group.names) == 1:
-                continue
-            columns = slice(start, start + len(group.names))
+        for _, columns, group in self.groups():
             best = np.eye(len(group.names), dtype=np.float32)[probabilities[:, columns].argmax(axis=1)]
             values[:, columns] = best if group.categorical else best * values[:, columns]
         return values
@@ -204,17 +199,17 @@ class Domains:
     def agree(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
         """Where two (N, C) arrays of 0 and 1 say the same, group by group: (N, number of groups) bool."""
         same = np.asarray(first) == np.asarray(second)
-        parts = [same[:, start : start + len(group.names)].all(axis=1) for _, start, group in self.groups()]
+        parts = [same[:, columns].all(axis=1) for _, columns, _ in self.groups()]
         return np.stack(parts, axis=1)
 
     def random_values(self, rng: "np.random.Generator", count: int) -> np.ndarray:  # quoted: loading it takes time
         """Draws (count, C) float32 values: each attribute with chance one half, each group one value."""
         values = np.zeros((count, self.num_classes), np.float32)
-        for _, start, group in self.groups():
+        for _, columns, group in self.groups():
             if len(group.names) == 1:
-                values[:, start] = rng.integers(0, 2, count)
+                values[:, columns.start] = rng.integers(0, 2, count)
             else:
-                values[np.arange(count), start + rng.integers(0, len(group.names), count)] = 1
+                values[np.arange(count), columns.start + rng.integers(0, len(group.names), count)] = 1
         return values
 
     # ---------------------------------------------------------------- words
@@ -257,19 +252,24 @@ class Domains:
         wanted, dataset = self.apply(values, words)
         return self.labels(wanted[None], dataset)[0]
 
+    def settled(self, words: Words) -> bool:
+        """Whether `words`, see `parse`, say all that a picture shows, so that nothing is left to be estimated."""
+        request = self.parse(words)
+        said = [[request.get(index) for index in columns] for _, columns, _ in self.groups()]
+        return all(1 in states or None not in states for states in said)
+
     def apply(self, values: np.ndarray, words: Words) -> tuple[np.ndarray, int]:
         """The (C,) values of a picture after `words`, and the data set that `words` belong to."""
         request = self.parse(words)
         wanted = np.array(values, np.float32)
         owners = set()
-        for dataset, start, group in self.groups():
-            columns = range(start, start + len(group.names))
+        for dataset, columns, group in self.groups():
             asked = {index: request[index] for index in columns if index in request}
             if not asked:
                 continue
             owners.add(dataset)
             if 1 in asked.values():
-                wanted[start : start + len(group.names)] = 0
+                wanted[columns] = 0
             for index, state in asked.items():
                 wanted[index] = state
             if group.categorical and 1 not in asked.values():
@@ -289,11 +289,11 @@ class Domains:
             Pairs of a word that `parse` understands and the labels, (L,) float32.
         """
         words = []
-        for _, start, group in self.groups():
+        for _, columns, group in self.groups():
             if len(group.names) == 1:
-                words.append(self.names[start] + ("=0" if values[start] > 0.5 else ""))
+                words.append(self.names[columns.start] + ("=0" if values[columns.start] > 0.5 else ""))
             else:
-                words.extend(self.names[start : start + len(group.names)])
+                words.extend(self.names[index] for index in columns)
         return [(word, self.target(values, [word])) for word in words]
 
     def changes(self, values: np.ndarray, dataset: int | None = None) -> list[tuple[str, np.ndarray, int]]:
@@ -314,8 +314,8 @@ class Domains:
     def _meanings(self) -> dict[str, list[int]]:
         """The classes that a key can mean: `name` and, in a named group, `group=name`; each with `set/` or without."""
         found: dict[str, list[int]] = {}
-        for dataset, start, group in self.groups():
-            for index, name in enumerate(group.names, start):
+        for dataset, columns, group in self.groups():
+            for index, name in zip(columns, group.names, strict=True):
                 words = [name, f"{group.name}={name}"] if group.name else [name]
                 for word in words:
                     found.setdefault(key(word), []).append(index)
@@ -347,8 +347,7 @@ class Domains:
         return found[0]
 
     def _check_groups(self, request: Mapping[int, int]) -> None:
-        for _, start, group in self.groups():
-            columns = range(start, start + len(group.names))
+        for _, columns, group in self.groups():
             told = [self.names[index] for index in columns if request.get(index) == 1]
             if len(told) > 1:
                 raise DomainError(f"{' and '.join(told)} exclude each other; ask for one of them")

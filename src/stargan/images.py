@@ -205,7 +205,9 @@ def kind(path: Path) -> str:
     Raises:
         ImageError: The name's ending is no kind of picture that can be written.
     """
-    found = Image.registered_extensions().get(path.suffix.lower())
+    Image.preinit()  # the usual kinds; all others take a thirtieth of a second to load
+    ending = path.suffix.lower()
+    found = Image.EXTENSION.get(ending) or Image.registered_extensions().get(ending)
     if found is None or found not in Image.SAVE:
         raise ImageError(f"{path}: cannot write a picture of this kind; use .png or .jpg")
     return found

@@ -1,24 +1,18 @@
 """Using a model: `load` and the `Translator` it gives. Needs no PyTorch for `.onnx` files."""
 
 import base64
-import binascii
-import contextlib
-import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal, Protocol, get_args
+from typing import Any, Literal, Protocol, get_args
 
 import numpy as np
 from PIL import Image
 
-from stargan import images, modelfile
+from stargan import images, locations, modelfile, runtimes
 from stargan.config import ModelInfo
 from stargan.domains import Domains
 from stargan.errors import ConfigError, DomainError, ImageError, ModelError, require
 from stargan.words import Words
-
-if TYPE_CHECKING:
-    from concurrent.futures import Future
 
 Picture = str | Path | bytes | Image.Image
 
@@ -145,7 +139,7 @@ class Translator:
             (N, C) float32 of 0 and 1.
         """
         self._check_images(np.asarray(images))
-        if self.info.labeller and len(images):
+        if self.info.labeller and len(images) and not (known and self.domains.settled(known)):
             probabilities = self.domains.probabilities(self._backend.classify(np.asarray(images, np.float32)))
         else:
             typical = self.info.typical or (0.0,) * self.domains.num_classes
@@ -184,10 +178,7 @@ def load(path: str | Path, *, runtime: Runtime = "onnxruntime") -> Translator:
     """
     if runtime not in get_args(Runtime):
         raise ConfigError(f"runtime {runtime}: must be {' or '.join(get_args(Runtime))}")
-    file = modelfile.locate(Path(path), KINDS)
-    begun = _ahead.pop(_version(file), None) if runtime == "onnxruntime" else None
-    if begun is not None:
-        return begun.result()
+    file = locations.locate(Path(path), locations.BEST_FOR_USE)
     if file.suffix == ".onnx":
         return _load_onnx(file, runtime)
     if file.suffix == ".safetensors" and runtime != "onnxruntime":
@@ -197,63 +188,25 @@ def load(path: str | Path, *, runtime: Runtime = "onnxruntime") -> Translator:
     raise ModelError(f"{file}: not a model file; must be .onnx, .safetensors or a run folder")
 
 
-KINDS = (".onnx", ".safetensors")  # of model files, the best for inference first
-_ahead: "dict[tuple[Path, int], Future[Translator]]" = {}  # by file and when it was written
-
-
-def load_ahead(path: str | Path) -> None:
-    """Begins to load an `.onnx` file in another thread; the next `load` of it, with ONNX Runtime, waits for the rest.
-
-    ONNX Runtime does most of this outside of Python, which can do something else meanwhile. What is wrong with the
-    file, that `load` raises; what is not such a file is left to it.
-    """
-    from concurrent.futures import ThreadPoolExecutor
-
-    with contextlib.suppress(ModelError):
-        file = modelfile.locate(Path(path), KINDS)
-        if file.suffix == ".onnx" and file.is_file():
-            pool = ThreadPoolExecutor(1, "load")
-            _ahead[_version(file)] = pool.submit(_load_onnx, file, "onnxruntime")
-            pool.shutdown(wait=False)
-
-
-def _version(file: Path) -> tuple[Path, int]:
-    return file, file.stat().st_mtime_ns
-
-
 # ---------------------------------------------------------------- .onnx files
 
 
 class _OnnxBackend:
-    def __init__(self, generator: Callable[[np.ndarray, np.ndarray], np.ndarray], labeller: bytes | None) -> None:
+    """G as it is, and the labeller, in base64, which is made when first asked for."""
+
+    def __init__(self, path: Path, generator: Callable[[np.ndarray, np.ndarray], np.ndarray], labeller: str) -> None:
+        self._path = path
         self.generate = generator
-        self._labeller_bytes = labeller
+        self._text = labeller
         self._labeller: Any = None
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        if self._labeller is None:  # made when first asked for
-            self._labeller = _session(self._labeller_bytes, awake=False)
+        if self._labeller is None:
+            try:
+                self._labeller = runtimes.session(base64.b64decode(self._text, validate=True), awake=False)
+            except Exception as error:  # ONNX Runtime raises its own unrelated classes for damaged graphs
+                raise ModelError(f"{self._path}: its labeller is damaged ({str(error).splitlines()[0]})") from error
         return self._labeller.run(["logits"], {"images": images})[0]
-
-
-def _session(model: bytes | str | None, *, run: bool = True, awake: bool = True) -> Any:
-    """A model in ONNX Runtime.
-
-    Args:
-        model: Its bytes or its file.
-        run: Whether it will be run; else it is only looked at, and loads in less time.
-        awake: Whether its threads wait for more work at full speed, which slows down all others meanwhile.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings about the machine are not for our users
-    options.enable_mem_pattern = False  # the plan takes up to 1.8 times the memory, for no speed
-    if not awake:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not run:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
 
 
 def _load_onnx(path: Path, runtime: Runtime) -> Translator:
@@ -261,7 +214,7 @@ def _load_onnx(path: Path, runtime: Runtime) -> Translator:
     if runtime == "openvino":
         require("openvino", "openvino", "run models with OpenVINO")
     try:
-        session = _session(str(path), run=runtime == "onnxruntime")
+        session = runtimes.opened(path) if runtime == "onnxruntime" else runtimes.session(str(path), run=False)
         metadata = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # ONNX Runtime raises its own unrelated classes for damaged files
         raise ModelError(f"{path}: damaged or not an .onnx file ({str(error).splitlines()[0]})") from error
@@ -269,39 +222,19 @@ def _load_onnx(path: Path, runtime: Runtime) -> Translator:
         raise ModelError(f"{path}: an .onnx file, but not one that stargan wrote")
     try:
         info = ModelInfo.loads(metadata["stargan"])
-        labeller = base64.b64decode(metadata["labeller"], validate=True) if info.labeller else None
+        labeller = metadata["labeller"] if info.labeller else ""
         _check_graph(session, info)
-    except (ModelError, KeyError, binascii.Error) as error:
+    except (ModelError, KeyError) as error:
         raise ModelError(f"{path}: {error}") from error
     if runtime == "openvino":
         del session  # its memory is not to be held beside OpenVINO's
-        return Translator(info, _OnnxBackend(_openvino(path), labeller))
+        return Translator(info, _OnnxBackend(path, runtimes.openvino(path), labeller))
 
     def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         made: np.ndarray = session.run(["translated"], {"images": images, "labels": labels})[0]
         return made
 
-    return Translator(info, _OnnxBackend(generate, labeller))
-
-
-def _openvino(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
-    """G in OpenVINO."""
-    import openvino
-
-    # On CPUs that have bf16 it would compute in that, which gives other pictures.
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
-    try:
-        compiled = openvino.Core().compile_model(path, "CPU", settings)
-    except RuntimeError as error:  # its first lines are places in OpenVINO's own source
-        raise ModelError(f"{path}: OpenVINO cannot run it ({str(error).strip().splitlines()[-1]})") from error
-    one_at_a_time = threading.Lock()  # all calls share the memory of one request
-
-    def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        with one_at_a_time:
-            made: np.ndarray = compiled({"images": images, "labels": labels})["translated"]
-            return made
-
-    return generate
+    return Translator(info, _OnnxBackend(path, generate, labeller))
 
 
 def _check_graph(session: Any, info: ModelInfo) -> None:

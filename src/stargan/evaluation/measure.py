@@ -232,10 +232,8 @@ def _judge(domains: Domains, subject: Subject, seen: Sequence[np.ndarray], seed:
     wrong = np.stack([~domains.agree(by_one, subject.shown) for by_one in seen], axis=2)
     rows = np.arange(len(wrong))
     return {
-        ", ".join(domains.names[start : start + len(group.names)]): metrics.mean(
-            wrong[:, index], rows, seed, metrics.SHARE
-        )
-        for index, (owner, start, group) in enumerate(domains.groups())
+        ", ".join(domains.names[column] for column in columns): metrics.mean(wrong[:, index], rows, seed, metrics.SHARE)
+        for index, (owner, columns, _) in enumerate(domains.groups())
         if owner in subject.datasets
     }
 

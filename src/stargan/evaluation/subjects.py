@@ -154,8 +154,8 @@ def _labels(source: Source, domains: Domains, data: str) -> tuple[tuple[int, ...
 
 def _in_one_domain(domains: Domains, datasets: tuple[int, ...], values: np.ndarray) -> np.ndarray:
     """(N,) bool: pictures that show one value of each one-of-n group; data may have values that the model has not."""
-    groups = [(start, len(g.names)) for owner, start, g in domains.groups() if g.categorical and owner in datasets]
-    return np.all([np.ones(len(values), bool), *(values[:, s : s + n].sum(1) == 1 for s, n in groups)], axis=0)
+    groups = [columns for owner, columns, group in domains.groups() if group.categorical and owner in datasets]
+    return np.all([np.ones(len(values), bool), *(values[:, columns].sum(1) == 1 for columns in groups)], axis=0)
 
 
 def _drawn(info: ModelInfo, limit: int, seed: int, skip: int, groups: Sequence[str]) -> Subject:

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from stargan import modelfile
+from stargan import locations, modelfile
 from stargan.card import Card
 from stargan.config import ModelInfo
 from stargan.errors import ModelError
@@ -66,8 +66,8 @@ def export(
 def _located(source: Path) -> Path:
     """The file to export."""
     # The newest checkpoint goes first: the model files of a run that was prolonged are those of before.
-    kept = modelfile.checkpoints(source)
-    return kept[-1] if kept else modelfile.locate(source)
+    kept = locations.checkpoints(source)
+    return kept[-1] if kept else locations.locate(source)
 
 
 def _card(report: Path, limits: str, info: ModelInfo) -> Card:

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import numpy as np
 
-from stargan import modelfile
+from stargan import locations, modelfile
 from stargan.config import ModelInfo
 from stargan.errors import CheckpointError, ModelError, TrainingError
 
@@ -25,9 +25,9 @@ def save(run: Path, arrays: modelfile.Arrays, info: ModelInfo, *, data_key: str,
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise TrainingError(f"{broken[0]} is not finite after step {info.steps}; no checkpoint of it was written")
-    path = run / modelfile.CHECKPOINTS / f"step-{info.steps:08}.safetensors"
+    path = run / locations.CHECKPOINTS / f"step-{info.steps:08}.safetensors"
     modelfile.write(path, info, arrays, {"data_key": data_key})
-    for old in modelfile.checkpoints(run)[:-keep]:
+    for old in locations.checkpoints(run)[:-keep]:
         old.unlink()
     return path
 
@@ -42,7 +42,7 @@ def load(run: Path, *, data_key: str) -> tuple[ModelInfo, modelfile.Arrays]:
     Raises:
         CheckpointError: There is none, it is damaged, or it was trained on other data.
     """
-    found = modelfile.checkpoints(run)
+    found = locations.checkpoints(run)
     if not found:
         raise CheckpointError(f"{run}: no checkpoint to go on from")
     try:

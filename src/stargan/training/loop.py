@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from stargan import engine as engines
-from stargan import modelfile
+from stargan import locations, modelfile
 from stargan.config import Config, ModelInfo
 from stargan.data import cache, sources
 from stargan.data.batches import Batches, Part
@@ -257,7 +257,7 @@ def _check_same(saved: ModelInfo, now: ModelInfo) -> None:
 
 
 def _start_from(engine: engines.Engine, path: Path, info: ModelInfo) -> None:
-    file = modelfile.locate(path)
+    file = locations.locate(path)
     if file.suffix == ".onnx":
         raise ConfigError(f"--start-from {path}: an .onnx file cannot be trained on; give a run or a .safetensors file")
     other, arrays, _ = modelfile.read(file)
@@ -292,9 +292,7 @@ def _info(
         mask=config.mask,
         resize=config.resize,
         typical=tuple(
-            float(trained[owner][:, start + offset].mean())
-            for owner, start, group in domains.groups()
-            for offset in range(len(group.names))
+            float(trained[owner][:, column].mean()) for owner, columns, _ in domains.groups() for column in columns
         ),
         labeller=True,
         recipe=config.recipe,
@@ -322,7 +320,7 @@ def _sizes(engine: engines.Engine, data: Sequence[_Data], domains: Domains, conf
 def _check_finite(losses: dict[str, float], step: int, run: Path) -> None:
     broken = [name for name, value in losses.items() if not math.isfinite(value)]
     if broken:
-        kept = modelfile.checkpoints(run)
+        kept = locations.checkpoints(run)
         rest = f"the last good checkpoint is {kept[-1]}" if kept else "there is no checkpoint yet"
         raise TrainingError(f"{broken[0]} is not finite at step {step}; {rest}; try a lower --lr")
 

@@ -65,7 +65,7 @@ class Trunk(nn.Module):
         with torch.no_grad():
             for layer in self.modules():
                 if isinstance(layer, nn.Conv2d):  # as the transform takes it, which need not be turned at each start
-                    layer.weight = nn.Parameter(layer.weight.permute(2, 3, 1, 0).reshape(9, -1), requires_grad=False)
+                    layer.weight = nn.Parameter(layer.weight.permute(2, 3, 1, 0).flatten(0, 1), requires_grad=False)
         for name, rows in (("pixels", PIXELS), ("kernel", KERNEL), ("back", BACK)):
             matrix = torch.tensor(rows, dtype=torch.float64)
             self.register_buffer(name, torch.kron(matrix, matrix).float())  # both ways at once
@@ -90,7 +90,7 @@ class Trunk(nn.Module):
         tiles = tiles.view(-1, TILE, down, TILE, across, channels)
         tiles = tiles.permute(1, 3, 0, 2, 4, 5).reshape(TILE**2, -1)
         pixels = (self.pixels @ tiles).view(TILE**2, -1, channels)
-        kernels = (self.kernel @ layer.weight).view(TILE**2, channels, -1)
+        kernels = torch.einsum("tk,kio->tio", self.kernel, layer.weight)
         made = self.back @ (pixels @ kernels).reshape(TILE**2, -1)
         made = made.view(STEP, STEP, -1, down, across, channels).permute(2, 3, 0, 4, 1, 5)
         return made.reshape(-1, STEP * down, STEP * across, channels)[:, :height, :width]
