@@ -53,7 +53,7 @@ def test_large_batches_go_through_in_parts(model: stargan.Translator, monkeypatc
 
     backend = model._backend
     watched = stargan.Translator(model.info, type("Watched", (), {"generate": staticmethod(generate)})())
-    for pixels, parts in ((2 * 16 * 16, [2, 2, 1]), (5 * 16 * 16, [5]), (1, [1] * 5)):
+    for pixels, parts in ((2 * 16 * 16, [2, 2, 1]), (4 * 16 * 16, [3, 2]), (5 * 16 * 16, [5]), (1, [1] * 5)):
         monkeypatch.setattr(translate, "PART_PIXELS", pixels)
         counts.clear()
         np.testing.assert_allclose(watched.generate(pictures, labels), expected, atol=1e-5)

@@ -2,6 +2,6 @@
 
 import sys
 
-from stargan.cli import main
+from stargan.cli import process
 
-sys.exit(main())
+sys.exit(process())

@@ -1,5 +1,6 @@
 """The command line: finds the command, and turns errors into one line and an exit code."""
 
+import gc
 import importlib
 import sys
 from collections.abc import Callable, Sequence
@@ -18,6 +19,13 @@ COMMANDS = {
     "import": "Make a model file from a checkpoint of the official code or of taki0112's",
     "cartoons": "Draw a data set of cartoon faces, in CelebA format",
 }
+
+
+def process() -> int:
+    """`main` as a whole process, of which the interpreter need not tidy up what the system takes back at once."""
+    code = main()
+    gc.freeze()
+    return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -68,4 +76,4 @@ def _overview() -> str:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(process())

@@ -123,10 +123,11 @@ class Translator:
         self._check_images(images)
         if labels.shape != (len(images), self.domains.num_labels):
             raise DomainError(f"labels have shape {labels.shape}; must be ({len(images)}, {self.domains.num_labels})")
-        size = together(self.image_size)
-        parts = [slice(start, start + size) for start in range(0, len(images), size)]
-        made = [self._backend.generate(images[part], labels[part]) for part in parts]
-        return np.concatenate(made) if made else images
+        if not len(images):
+            return images
+        parts = -(-len(images) // together(self.image_size))  # as few as allowed, of much the same size
+        pairs = zip(np.array_split(images, parts), np.array_split(labels, parts), strict=True)
+        return np.concatenate([self._backend.generate(*pair) for pair in pairs])
 
     def values(self, images: np.ndarray, known: Words = ()) -> np.ndarray:
         """What pictures show: estimated by the model's labeller, else what is typical of its training data.
