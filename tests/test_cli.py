@@ -29,6 +29,16 @@ def test_help_loads_nothing_large() -> None:
     assert not loaded & {"torch", "onnxruntime", "onnx", "tensorboard", "safetensors", "tyro", "rich", "numpy", "PIL"}
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+def test_a_full_disk_is_told() -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            [sys.executable, "-m", "stargan", "--help"], stdout=full, stderr=subprocess.PIPE, timeout=60
+        )
+    assert done.returncode == 2
+    assert done.stderr.decode().splitlines() == ["stargan: No space left on device"]
+
+
 @pytest.mark.parametrize("command", ["data", "train", "translate", "evaluate", "export", "import", "cartoons", "demo"])
 def test_every_command_explains_its_options(command: str) -> None:
     done = stargan(command, "--help")

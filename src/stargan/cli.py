@@ -30,22 +30,10 @@ def process() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 2 bad input (one line says what), 130 interrupted."""
-    arguments = list(sys.argv[1:] if argv is None else argv)
-    if not arguments or arguments[0] in ("-h", "--help"):
-        print(_overview())
-        return 0
-    if arguments[0] == "--version":
-        from stargan import __version__
-
-        print(f"stargan {__version__}")
-        return 0
     try:
-        if arguments[0] == "translate" and len(arguments) > 1 and not any("--runtime" in word for word in arguments):
-            from stargan.runtimes import load_ahead
-
-            # While the options are read, which takes as long: hence before anybody can tell which other runtime it is.
-            load_ahead(arguments[1])
-        return _command(arguments[0])(arguments[1:])
+        code = _run(list(sys.argv[1:] if argv is None else argv))
+        sys.stdout.flush()  # while a full disk or a closed pipe can still be told
+        return code
     except StarganError as error:
         print(f"stargan: {error}", file=sys.stderr)
         return BAD_INPUT
@@ -58,6 +46,23 @@ def main(argv: Sequence[str] | None = None) -> int:
     except OSError as error:  # a full disk, a folder without permission
         print(f"stargan: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
         return BAD_INPUT
+
+
+def _run(arguments: list[str]) -> int:
+    if not arguments or arguments[0] in ("-h", "--help"):
+        print(_overview())
+        return 0
+    if arguments[0] == "--version":
+        from stargan import __version__
+
+        print(f"stargan {__version__}")
+        return 0
+    if arguments[0] == "translate" and len(arguments) > 1 and not any("--runtime" in word for word in arguments):
+        from stargan.runtimes import load_ahead
+
+        # While the options are read, which takes as long: hence before anybody can tell which other runtime it is.
+        load_ahead(arguments[1])
+    return _command(arguments[0])(arguments[1:])
 
 
 def _command(name: str) -> Callable[[list[str]], int]:
