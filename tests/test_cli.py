@@ -1,5 +1,6 @@
 """The command line as a person uses it: in processes of its own."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -29,14 +30,26 @@ def test_help_loads_nothing_large() -> None:
     assert not loaded & {"torch", "onnxruntime", "onnx", "tensorboard", "safetensors", "tyro", "rich", "numpy", "PIL"}
 
 
+BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}  # as users have it: what cannot be written is seen late
+
+
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
-def test_a_full_disk_is_told() -> None:
+@pytest.mark.parametrize("arguments", [["--help"], ["translate", "--help"], ["card", "celeba"]])
+def test_a_full_disk_is_told(arguments: list[str]) -> None:
+    command = [sys.executable, "-m", "stargan", *arguments]
     with Path("/dev/full").open("w") as full:
-        done = subprocess.run(
-            [sys.executable, "-m", "stargan", "--help"], stdout=full, stderr=subprocess.PIPE, timeout=60
-        )
-    assert done.returncode == 2
+        done = subprocess.run(command, env=BUFFERED, stdout=full, stderr=subprocess.PIPE, timeout=60)
     assert done.stderr.decode().splitlines() == ["stargan: No space left on device"]
+    assert done.returncode == 2
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the shell's")
+def test_output_that_nobody_reads() -> None:
+    command = f"{sys.executable} -m stargan --help"
+    for end, code in ((">&-", 0), ("| true; exit ${PIPESTATUS[0]}", 2)):
+        done = subprocess.run(["bash", "-c", f"{command} {end}"], env=BUFFERED, capture_output=True, timeout=60)
+        assert not done.stderr
+        assert done.returncode in (0, code)  # 0 where `true` has not ended yet
 
 
 @pytest.mark.parametrize("command", ["data", "train", "translate", "evaluate", "export", "import", "cartoons", "demo"])

@@ -4,6 +4,7 @@ Imports are read with `ast`, wherever in a module they stand, so that a rule als
 """
 
 import ast
+import importlib
 import json
 import subprocess
 import sys
@@ -251,7 +252,16 @@ def loaded(names: list[str]) -> set[str]:
 
 
 def test_importing_the_package_loads_no_framework() -> None:
-    assert not loaded(["stargan", "stargan.cli"]) & (FRAMEWORKS.keys() | {"tensorboard", "safetensors", "pandas"})
+    large = FRAMEWORKS.keys() | {"tensorboard", "safetensors", "pandas", "numpy", "PIL"}
+    assert not loaded(["stargan", "stargan.cli"]) & large
+
+
+def test_public_names() -> None:
+    assert {*stargan._HOMES, "__version__"} == {*stargan.__all__} <= {*dir(stargan)}
+    for name, home in stargan._HOMES.items():
+        assert getattr(stargan, name) is getattr(importlib.import_module(f"stargan.{home}"), name)
+    with pytest.raises(AttributeError, match="module 'stargan' has no attribute 'lode'"):
+        _ = stargan.lode
 
 
 def test_importing_all_but_the_engines_loads_no_framework() -> None:

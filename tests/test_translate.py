@@ -1,5 +1,6 @@
 """Using a model: both kinds of file agree, pictures of any kind go in, bad files are refused in one line."""
 
+import base64
 import sys
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -133,11 +134,15 @@ def test_damaged_files_are_refused(kind: str, run: Path, tmp_path: Path) -> None
             stargan.load(path)
 
 
-@pytest.mark.parametrize("content", ["no base64!", "bm90IGEgZ3JhcGg="])
+@pytest.mark.parametrize("content", ["", "no base64!", "bm90IGEgZ3JhcGg=", "of another size"])
 def test_a_damaged_labeller(content: str, run: Path, model: stargan.Translator, tmp_path: Path) -> None:
     library = pytest.importorskip("onnx")
     graph = library.load(run / "model.onnx")
     (labeller,) = (entry for entry in graph.metadata_props if entry.key == "labeller")
+    if content == "of another size":
+        small = library.load_from_string(base64.b64decode(labeller.value))
+        small.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 8
+        content = base64.b64encode(small.SerializeToString()).decode()
     labeller.value = content
     library.save(graph, tmp_path / "bad.onnx")
     damaged = stargan.load(tmp_path / "bad.onnx")
@@ -147,6 +152,7 @@ def test_a_damaged_labeller(content: str, run: Path, model: stargan.Translator, 
     said = ["red"]
     assert model.domains.settled(said)
     assert np.array_equal(damaged.values(pictures, said), model.values(pictures, said))  # who says all needs none
+    assert damaged.values(pictures[:0], said).shape == (0, 3)
 
 
 def test_load_ahead(run: Path, model: stargan.Translator, tmp_path: Path) -> None:

@@ -4,7 +4,7 @@
     model = stargan.load("faces.onnx")
     model.translate("photo.jpg", {"Blond_Hair": 1, "Male": 0}).save("blond.png")
 
-Importing this loads neither PyTorch nor ONNX Runtime.
+Importing this loads nothing: what is used first is loaded then, PyTorch and ONNX Runtime by what needs them.
 """
 
 import importlib
@@ -30,7 +30,7 @@ _HOMES = {
 
 
 def __getattr__(name: str) -> Any:
-    """Loads what is asked for: the command line begins with other things than NumPy and Pillow."""
+    """Loads what is asked for: the command line has other things to begin with than NumPy and Pillow."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(importlib.import_module(f"stargan.{_HOMES[name]}"), name)
@@ -38,4 +38,4 @@ def __getattr__(name: str) -> Any:
 
 
 def __dir__() -> list[str]:
-    return __all__
+    return sorted({*globals(), *__all__})

@@ -1,7 +1,9 @@
 """The command line: finds the command, and turns errors into one line and an exit code."""
 
+import contextlib
 import gc
 import importlib
+import os
 import sys
 from collections.abc import Callable, Sequence
 
@@ -22,17 +24,23 @@ COMMANDS = {
 
 
 def process() -> int:
-    """`main` as a whole process, of which the interpreter need not tidy up what the system takes back at once."""
+    """`main` as a whole process."""
     code = main()
-    gc.freeze()
+    gc.freeze()  # the interpreter would look through everything once more, for garbage that the system takes back
+    try:
+        print(end="", flush=True)
+    except OSError:  # which `main` has told; the interpreter would try to write the rest once more
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
     return code
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 2 bad input (one line says what), 130 interrupted."""
+    code = 0
     try:
-        code = _run(list(sys.argv[1:] if argv is None else argv))
-        sys.stdout.flush()  # while a full disk or a closed pipe can still be told
+        with contextlib.suppress(SystemExit):  # by which tyro ends when it has explained the options
+            code = _run(list(sys.argv[1:] if argv is None else argv))
+        print(end="", flush=True)  # a full disk or a closed pipe can still be told here
         return code
     except StarganError as error:
         print(f"stargan: {error}", file=sys.stderr)
@@ -78,7 +86,3 @@ def _command(name: str) -> Callable[[list[str]], int]:
 def _overview() -> str:
     lines = ["usage: stargan COMMAND [OPTIONS]; stargan COMMAND --help says more", ""]
     return "\n".join(lines + [f"  {name:10} {text}" for name, text in COMMANDS.items()])
-
-
-if __name__ == "__main__":
-    sys.exit(process())

@@ -253,7 +253,7 @@ class Domains:
         return self.labels(wanted[None], dataset)[0]
 
     def settled(self, words: Words) -> bool:
-        """Whether `words`, see `parse`, say all that a picture shows, so that nothing is left to be estimated."""
+        """Whether `words`, see `parse`, name what a picture shows of each group, so that nothing is to be estimated."""
         request = self.parse(words)
         said = [[request.get(index) for index in columns] for _, columns, _ in self.groups()]
         return all(1 in states or None not in states for states in said)

@@ -6,7 +6,9 @@ from stargan.errors import ModelError
 
 CHECKPOINTS = "checkpoints"
 SHIPPED = Path(__file__).parent / "models"
-BEST_FOR_USE = (".onnx", ".safetensors")  # of model files
+# The kinds of model file, the best first: for training on and exporting, and for use.
+BEST_FOR_TRAINING = (".safetensors", ".onnx")
+BEST_FOR_USE = (".onnx", ".safetensors")
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -19,7 +21,7 @@ def shipped() -> list[str]:
     return sorted(path.stem for path in SHIPPED.glob("*.onnx"))
 
 
-def locate(path: Path, kinds: tuple[str, ...] = (".safetensors", ".onnx")) -> Path:
+def locate(path: Path, kinds: tuple[str, ...] = BEST_FOR_TRAINING) -> Path:
     """The model file that `path` means: itself, of a run folder its model or newest checkpoint, or a shipped one.
 
     Args:

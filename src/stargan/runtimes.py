@@ -84,8 +84,9 @@ def openvino(file: Path) -> Callable[["np.ndarray", "np.ndarray"], "np.ndarray"]
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     try:
         compiled = library.Core().compile_model(file, "CPU", settings)
-    except RuntimeError as error:  # its first lines are places in OpenVINO's own source
-        raise ModelError(f"{file}: OpenVINO cannot run it ({str(error).strip().splitlines()[-1]})") from error
+    except RuntimeError as error:
+        *_, reason = ["it does not say why", *str(error).strip().splitlines()]  # before it, places in OpenVINO's source
+        raise ModelError(f"{file}: OpenVINO cannot run it ({reason})") from error
     one_at_a_time = threading.Lock()  # all calls share the memory of one request
 
     def generate(images: "np.ndarray", labels: "np.ndarray") -> "np.ndarray":

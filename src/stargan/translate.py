@@ -2,6 +2,7 @@
 
 import base64
 from collections.abc import Callable, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any, Literal, Protocol, get_args
 
@@ -21,7 +22,7 @@ PART_PIXELS = 4 * 128 * 128
 
 
 def together(image_size: tuple[int, int]) -> int:
-    """How many pictures of (width, height) go through G together."""
+    """At most how many pictures of (width, height) go through G together."""
     return max(1, PART_PIXELS // (image_size[0] * image_size[1]))
 
 
@@ -78,6 +79,7 @@ class Translator:
         Raises:
             DomainError: `words` or `known` are not understood.
             ImageError: The picture cannot be read.
+            ModelError: The model's labeller is needed and damaged.
         """
         self.domains.parse(words)  # before any work
         prepared = self.prepare([image])
@@ -85,7 +87,11 @@ class Translator:
         return images.to_pictures(self.generate(prepared, labels[None]))[0]
 
     def every(self, image: Picture, *, known: Words = ()) -> list[tuple[str, Image.Image]]:
-        """All domains of one picture: (word, picture) for each attribute flipped and each group value set."""
+        """All domains of one picture: (word, picture) for each attribute flipped and each group value set.
+
+        Raises:
+            DomainError, ImageError, ModelError: As `translate`.
+        """
         prepared = self.prepare([image])
         wanted = self.domains.every(self.values(prepared, known)[0])
         labels = np.stack([labels for _, labels in wanted])
@@ -138,6 +144,11 @@ class Translator:
 
         Returns:
             (N, C) float32 of 0 and 1.
+
+        Raises:
+            DomainError: `known` is not understood.
+            ImageError: `images` has the wrong shape.
+            ModelError: The labeller is needed and damaged.
         """
         self._check_images(np.asarray(images))
         if self.info.labeller and len(images) and not (known and self.domains.settled(known)):
@@ -146,7 +157,9 @@ class Translator:
             typical = self.info.typical or (0.0,) * self.domains.num_classes
             probabilities = np.tile(np.array(typical, np.float32), (len(images), 1))
         values = self.domains.decide(probabilities)
-        return np.stack([self.domains.apply(row, known)[0] for row in values]) if known else values
+        for row in values if known else ():
+            row[:] = self.domains.apply(row, known)[0]
+        return values
 
     def prepare(self, pictures: Sequence[Picture]) -> np.ndarray:
         """Reads, turns upright, cuts and scales pictures: (N, 3, H, W) float32 in [-1, 1].
@@ -193,21 +206,27 @@ def load(path: str | Path, *, runtime: Runtime = "onnxruntime") -> Translator:
 
 
 class _OnnxBackend:
-    """G as it is, and the labeller, in base64, which is made when first asked for."""
+    """G, ready to run, and a labeller, which is base64 text in the file until it is first asked for.
 
-    def __init__(self, path: Path, generator: Callable[[np.ndarray, np.ndarray], np.ndarray], labeller: str) -> None:
+    Args:
+        path: The file.
+        generate: (N, 3, H, W) and (N, L) to (N, 3, H, W).
+        labeller: Makes a session of the labeller.
+    """
+
+    def __init__(
+        self, path: Path, generate: Callable[[np.ndarray, np.ndarray], np.ndarray], labeller: Callable[[], Any]
+    ) -> None:
         self._path = path
-        self.generate = generator
-        self._text = labeller
-        self._labeller: Any = None
+        self.generate = generate
+        self._labeller = cache(labeller)
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        if self._labeller is None:
-            try:
-                self._labeller = runtimes.session(base64.b64decode(self._text, validate=True), awake=False)
-            except Exception as error:  # ONNX Runtime raises its own unrelated classes for damaged graphs
-                raise ModelError(f"{self._path}: its labeller is damaged ({str(error).splitlines()[0]})") from error
-        return self._labeller.run(["logits"], {"images": images})[0]
+        try:
+            session = self._labeller()
+        except Exception as error:  # as below
+            raise ModelError(f"{self._path}: its labeller is damaged ({_said(error)})") from error
+        return session.run(["logits"], {"images": images})[0]
 
 
 def _load_onnx(path: Path, runtime: Runtime) -> Translator:
@@ -218,15 +237,22 @@ def _load_onnx(path: Path, runtime: Runtime) -> Translator:
         session = runtimes.opened(path) if runtime == "onnxruntime" else runtimes.session(str(path), run=False)
         metadata = session.get_modelmeta().custom_metadata_map
     except Exception as error:  # ONNX Runtime raises its own unrelated classes for damaged files
-        raise ModelError(f"{path}: damaged or not an .onnx file ({str(error).splitlines()[0]})") from error
+        raise ModelError(f"{path}: damaged or not an .onnx file ({_said(error)})") from error
     if "stargan" not in metadata:
         raise ModelError(f"{path}: an .onnx file, but not one that stargan wrote")
     try:
         info = ModelInfo.loads(metadata["stargan"])
-        labeller = metadata["labeller"] if info.labeller else ""
-        _check_graph(session, info)
-    except (ModelError, KeyError) as error:
+        width, height = info.image_size
+        pictures = {"images": [3, height, width]}
+        _check_graph(session, {**pictures, "labels": [info.domains.num_labels]}, "translated")
+    except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
+
+    def labeller() -> Any:
+        found = runtimes.session(base64.b64decode(metadata.get("labeller", ""), validate=True), awake=False)
+        _check_graph(found, pictures, "logits")
+        return found
+
     if runtime == "openvino":
         del session  # its memory is not to be held beside OpenVINO's
         return Translator(info, _OnnxBackend(path, runtimes.openvino(path), labeller))
@@ -238,12 +264,16 @@ def _load_onnx(path: Path, runtime: Runtime) -> Translator:
     return Translator(info, _OnnxBackend(path, generate, labeller))
 
 
-def _check_graph(session: Any, info: ModelInfo) -> None:
-    """The description must fit the graph."""
-    width, height = info.image_size
+def _check_graph(session: Any, inputs: dict[str, list[int]], output: str) -> None:
+    """The graph must have what the description says: inputs by name, with shapes but for the batch, and an output."""
     shapes = {node.name: node.shape[1:] for node in session.get_inputs()}
-    if shapes != {"images": [3, height, width], "labels": [info.domains.num_labels]}:
+    if shapes != inputs or output not in [node.name for node in session.get_outputs()]:
         raise ModelError(f"its description does not fit its graph, whose inputs are {shapes}")
+
+
+def _said(error: Exception) -> str:
+    """The first line of what an error says."""
+    return next(iter(str(error).splitlines()), type(error).__name__)
 
 
 # ---------------------------------------------------------------- PyTorch

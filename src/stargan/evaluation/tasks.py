@@ -102,7 +102,8 @@ def alike(domains: Domains, asked: Asked, translations: np.ndarray, values: np.n
         Rows of `values` that show, in the groups that the task changes, what one of its translations shall show.
     """
     changed = asked.changed[translations].any(0)
-    columns = [c for (_, span, _), yes in zip(domains.groups(), changed, strict=True) if yes for c in span]
+    spans = [span for (_, span, _), yes in zip(domains.groups(), changed, strict=True) if yes]
+    columns = [column for span in spans for column in span]
     combinations = {tuple(row) for row in asked.wanted[translations][:, columns].tolist()}
     return np.array([i for i, row in enumerate(values[:, columns].tolist()) if tuple(row) in combinations], int)
 

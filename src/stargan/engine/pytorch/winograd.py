@@ -64,7 +64,7 @@ class Trunk(nn.Module):
         self.blocks = nn.ModuleList(blocks)
         with torch.no_grad():
             for layer in self.modules():
-                if isinstance(layer, nn.Conv2d):  # as the transform takes it, which need not be turned at each start
+                if isinstance(layer, nn.Conv2d):  # (9, in, out), so that nothing need be turned at each start
                     layer.weight = nn.Parameter(layer.weight.permute(2, 3, 1, 0).flatten(0, 1), requires_grad=False)
         for name, rows in (("pixels", PIXELS), ("kernel", KERNEL), ("back", BACK)):
             matrix = torch.tensor(rows, dtype=torch.float64)
