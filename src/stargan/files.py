@@ -219,14 +219,14 @@ def _translated(
             report.failed.append(f"{job.path}: does not show what this starts from; say what it shows with --from")
             continue
         made = [next(pixels) for _ in targets]
-        for (name, _), result in zip(targets, made, strict=True):
-            yield job.output(out, name), Image.fromarray(result)
-        if asked.grid:
+        if asked.grid:  # first, since it takes longest to write
             captions = ["source", *(name for name, _ in targets)]
             yield (
                 job.output(out, GRID),
                 images.grid(np.stack([np.asarray(picture), *made]), len(captions), titles=captions),
             )
+        for (name, _), result in zip(targets, made, strict=True):
+            yield job.output(out, name), Image.fromarray(result)
 
 
 def _refuse_existing(jobs: Sequence[Job], asked: Plan, out: Path) -> None:
