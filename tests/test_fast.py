@@ -12,7 +12,7 @@ from torch import nn
 
 from stargan.config import Config, Device, Objective
 from stargan.domains import Domains, Group, LabelSet
-from stargan.engine.pytorch import losses, networks
+from stargan.engine.pytorch import losses, networks, winograd
 from stargan.engine.pytorch import step as step_module
 from stargan.engine.pytorch.convolution import StridedConv, norm_relu_conv
 from stargan.engine.pytorch.engine import PytorchEngine
@@ -26,6 +26,8 @@ GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 def all_is_large(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(networks, "LARGE", 0)
     monkeypatch.setattr(step_module, "PART_SIDE", 16)  # G's update takes its batch in parts of one picture
+    monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
+    monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
 
 
 DEVICES = ["cpu", pytest.param("cuda", marks=[pytest.mark.gpu, GPU])]
@@ -158,6 +160,31 @@ def check_same(plain: nn.Module, fast: nn.Module, *, recorded: bool) -> None:
         assert first.grad is not None
         assert second.grad is not None
         assert apart(first.grad, second.grad) < 1e-8
+
+
+def test_g_is_rewritten_when_it_has_changed() -> None:
+    config = Config(image_size=(16, 16), width=8, blocks=1, d_layers=3, device="cpu", precision="fp32")
+    engine, other = PytorchEngine(config, DOMAINS), PytorchEngine(replace(config, seed=1), DOMAINS)
+    pictures, labels = torch.randn(2, 3, 16, 16), torch.eye(DOMAINS.num_labels)[:2]
+
+    def difference() -> float:
+        with torch.no_grad():
+            return apart(engine.generator(pictures, labels), engine._translator()(pictures, labels))
+
+    first = engine._translator()
+    assert isinstance(first, nn.Module)
+    assert any(isinstance(layer, winograd.Trunk) for layer in first.modules())
+    engine.update_d(pictures, labels, labels, 0, 1e-2)
+    assert engine._translator() is first
+    assert 0 < difference() < 1e-5
+    engine.update_g(pictures, labels, labels, 0, 1e-2)
+    assert engine._translator() is not first
+    assert 0 < difference() < 1e-5
+    engine.load_state(other.state())
+    assert 0 < difference() < 1e-5
+    for plain in (replace(config, plain=True), replace(config, precision="bf16")):
+        each = PytorchEngine(plain, DOMAINS)
+        assert each._translator() is each.generator
 
 
 def test_the_fast_paths_are_taken() -> None:

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stargan.config import Config, Precision
 from stargan.domains import Domains
-from stargan.engine.pytorch import losses, networks, optimizer
+from stargan.engine.pytorch import inference, losses, networks, optimizer, winograd
 from stargan.engine.pytorch.augment import augment
 from stargan.engine.pytorch.recorder import Recorder, Tensors
 from stargan.errors import ConfigError
@@ -62,6 +62,7 @@ class Updates:
         self.labeller = self.networks["labeller"]
         self.layout = torch.contiguous_format
         self.compiled_generator: Callable[[Tensor, Tensor], Tensor] = self.generator
+        self.rewritten: tuple[int, nn.Module] | None = None  # see `_translator`
         self.recorder: Recorder | None = None
         if self.device.type == "cuda" and not config.plain:
             self._use_gpu()
@@ -101,7 +102,8 @@ class Updates:
         self._forget_gradients()
         real, wanted = tensors["real"], tensors["wanted"]
         with torch.no_grad(), self._autocast():
-            fake = torch.cat([self.compiled_generator(real[p], wanted[p]) for p in self._parts(real)]).float()
+            translate = self._translator()
+            fake = torch.cat([translate(real[p], wanted[p]) for p in self._parts(real)]).float()
         terms = self.d_terms(real, fake, tensors["values"], dataset, tensors)
         total = (
             terms["d_real"]
@@ -166,6 +168,7 @@ class Updates:
 
     def _g_update(self, dataset: int, tensors: Tensors) -> dict[str, Tensor]:
         self._forget_gradients()
+        self.rewritten = None  # its memory is of use here
         self.discriminator.requires_grad_(False)  # D only passes gradients on here; its own are not computed
         sums: dict[str, Tensor] = {}
         for part in self._parts(tensors["real"]):
@@ -205,6 +208,17 @@ class Updates:
         else:
             terms = update(dataset, tensors)
         self.terms.update(terms)
+
+    def _translator(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """What makes translations that pass no gradient on: G, which a CPU rewrites each time that it has changed."""
+        if self.config.plain or self.bf16 or self.device.type != "cpu" or not winograd.pays(self.config):
+            return self.compiled_generator
+        changes = sum(weight._version for weight in self.generator.parameters())
+        if self.rewritten is None or self.rewritten[0] != changes:
+            generator = copy.deepcopy(self.generator).requires_grad_(False)
+            inference.rewrite(generator, self.config)
+            self.rewritten = changes, generator
+        return self.rewritten[1]
 
     def _random(self, *shape: int) -> Tensor:
         return torch.rand(shape, generator=self.random, device=self.device)
@@ -301,17 +315,18 @@ def _bf16(config: Config, device: torch.device) -> bool:
 
 @functools.cache
 def _faster_in_bf16() -> bool:
-    """Whether this CPU is faster in bf16, by one of G's convolutions: less than 0.1 s, once a process.
+    """Whether this CPU is faster in bf16, by one of G's convolutions of two pictures: a tenth of a second, once.
 
     That it has instructions for bf16 does not tell: with the same ones (AVX-512) an AMD EPYC takes half of the time
-    that float32 takes, an Intel Xeon without AMX 1.7 times of it (measured). So nothing lies near the threshold.
+    that float32 takes, an Intel Xeon without AMX 1.7 times of it (measured). So nothing lies near the threshold; but
+    convolutions of a millisecond, in place of ten, are now and then mismeasured.
     """
     if not torch.backends.mkldnn.is_available():  # without that library bf16 takes many times as long, measuring it too
         return False
     best = {torch.float32: math.inf, torch.bfloat16: math.inf}
-    for _ in range(5):  # in turns, so that whatever else runs slows both
+    for _ in range(4):  # in turns, so that whatever else runs slows both
         for dtype in best:
-            images, kernel = torch.ones(4, 128, 16, 16, dtype=dtype), torch.ones(128, 128, 3, 3, dtype=dtype)
+            images, kernel = torch.ones(2, 256, 32, 32, dtype=dtype), torch.ones(256, 256, 3, 3, dtype=dtype)
             began = time.perf_counter()
             torch.nn.functional.conv2d(images, kernel, padding=1)
             best[dtype] = min(best[dtype], time.perf_counter() - began)

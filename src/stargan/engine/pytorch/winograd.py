@@ -1,4 +1,4 @@
-"""G's inner convolutions with a quarter of the multiplications, for inference on CPUs.
+"""G's inner convolutions with a quarter of the multiplications, for CPUs that only use it.
 
 Winograd's F(4x4, 3x3) (Lavin & Gray 2016, "Fast Algorithms for Convolutional Neural Networks", section 4.3): tiles of
 6x6 pixels and kernels are transformed, multiplied place by place, and transformed back into 4x4 pixels. What happens
@@ -62,13 +62,14 @@ class Trunk(nn.Module):
     def __init__(self, blocks: list[nn.Module]) -> None:
         super().__init__()
         self.blocks = nn.ModuleList(blocks)
+        dtype = next(self.parameters()).dtype
         with torch.no_grad():
             for layer in self.modules():
                 if isinstance(layer, nn.Conv2d):  # (9, in, out), so that nothing need be turned at each start
                     layer.weight = nn.Parameter(layer.weight.permute(2, 3, 1, 0).flatten(0, 1), requires_grad=False)
         for name, rows in (("pixels", PIXELS), ("kernel", KERNEL), ("back", BACK)):
             matrix = torch.tensor(rows, dtype=torch.float64)
-            self.register_buffer(name, torch.kron(matrix, matrix).float())  # both ways at once
+            self.register_buffer(name, torch.kron(matrix, matrix).to(dtype))  # both ways at once
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, C, H, W) to the same."""
