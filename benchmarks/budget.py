@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from stargan import engine
+from stargan import engine, locations
 from stargan.config import Config
 from stargan.data import sources
 from stargan.interop.export import export
@@ -67,6 +67,6 @@ def train(config: Config, seconds: float, run: Path) -> None:
         config = loop.saved_config(run)
     else:
         config = replace(config, steps=max(1, round(seconds / cost(config))))
-    if not loop.train(config, run, resume=bool(list(run.glob("checkpoints/*.safetensors")))).finished:
+    if not loop.train(config, run, resume=bool(locations.checkpoints(run))).finished:
         raise KeyboardInterrupt
     export(run, run / "model.onnx", overwrite=True)

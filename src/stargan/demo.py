@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stargan import images
+from stargan import images, locations
 from stargan.config import Config
 from stargan.data import cartoons
 from stargan.errors import INTERRUPTED
@@ -54,8 +54,7 @@ def train(out: Path, steps: int | None = None) -> int:
     if not (out / "faces").exists():
         with Progress("draw", FACES, "faces") as progress:
             cartoons.write(out / "faces", FACES, size=config.image_size[0], progress=progress.update)
-    resume = bool(list((out / "run" / "checkpoints").glob("step-*.safetensors")))
-    result = loop.train(config, out / "run", resume=resume)
+    result = loop.train(config, out / "run", resume=bool(locations.checkpoints(out / "run")))
     if not result.finished:
         print(f"stopped after step {result.step}, with a checkpoint; the same command goes on")
         return INTERRUPTED
