@@ -29,15 +29,18 @@ import reference
 from PIL import Image
 
 from stargan import engine as engines
-from stargan import files, images, load, modelfile
-from stargan.config import CELEBA_ATTRIBUTES, ModelInfo
+from stargan import images, load
+from stargan.config.recipes import recipe
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
+from stargan.domains.presets import CELEBA_ATTRIBUTES
 from stargan.errors import ConfigError
+from stargan.inference import folders
+from stargan.inference.translator import max_batch
 from stargan.interop.export import export
 from stargan.interop.foreign import export_official
-from stargan.recipes import recipe
-from stargan.translate import together
+from stargan.model import safetensors_file
+from stargan.model.info import ModelInfo
 
 TOLERANCE = 1e-4  # between pictures in [-1, 1]
 LEVELS = 1.0  # of 255, between pictures that went through JPEG
@@ -88,10 +91,10 @@ class Model:
             d_layers=self.layers,
             device="cpu",
         )
-        info = ModelInfo(domains, size, CROP, self.width, self.blocks, self.layers, labeller=True)
+        info = ModelInfo(domains, config.architecture, CROP, classifier=True)
         state = engines.create(config, domains).state()
-        weights = {name: array for name, array in state.items() if not name.startswith(modelfile.TRAINING)}
-        modelfile.write(self.folder / "model.safetensors", info, weights, {})
+        weights = {name: array for name, array in state.items() if not name.startswith(safetensors_file.TRAINING)}
+        safetensors_file.write(self.folder / "model.safetensors", info, weights, {})
         export(self.folder / "model.safetensors", self.folder / "model.onnx")
         export_official(self.folder / "model.safetensors", self.folder)
 
@@ -305,7 +308,7 @@ def whole_folder(model: Model, count: int, repeats: int) -> list[dict[str, Any]]
     translator = load(model.folder / "model.onnx")
     session = onnxruntime.InferenceSession(model.folder / "model.onnx", providers=["CPUExecutionProvider"])
     prepared = translator.prepare(paths)
-    size = together(translator.image_size)
+    size = max_batch(translator.image_size)
     labels = np.zeros((count, translator.domains.num_labels), np.float32)
 
     def bare() -> None:
@@ -314,13 +317,13 @@ def whole_folder(model: Model, count: int, repeats: int) -> list[dict[str, Any]]
             session.run(["translated"], {"images": prepared[part], "labels": labels[part]})
 
     def whole() -> None:
-        asked = files.plan(translator.domains, [[WORD]])
+        asked = folders.plan(translator.domains, [[WORD]])
         with contextlib.redirect_stderr(io.StringIO()):
-            files.translate(translator, files.find([paths[0].parent]), asked, model.folder / "out", overwrite=True)
+            folders.translate(translator, folders.find([paths[0].parent]), asked, model.folder / "out", overwrite=True)
 
     bare()
     whole()
-    work = {"bare ONNX Runtime": bare, "stargan.files.translate": whole}
+    work = {"bare ONNX Runtime": bare, "stargan.inference.folders.translate": whole}
     seconds = measure.in_turns({name: partial(measure.seconds_of, each) for name, each in work.items()}, repeats)
     least = median(seconds["bare ONNX Runtime"])
     return [

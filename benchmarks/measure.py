@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import numpy as np
 
 from stargan.errors import BAD_INPUT, INTERRUPTED, ConfigError, StarganError
-from stargan.modelfile import write_bytes
+from stargan.storage import write_bytes
 
 MIB = 2**20
 PACKAGES = ("numpy", "torch", "onnxruntime", "openvino", "pillow")

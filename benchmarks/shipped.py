@@ -15,7 +15,8 @@ from pathlib import Path
 
 import measure
 
-from stargan import cli, locations, modelfile
+from stargan import cli
+from stargan.model import locations, safetensors_file
 
 JUDGES = 5  # more than `stargan evaluate` takes by itself, for narrower intervals
 CARDS = Path(__file__).parent.parent / "docs" / "models"
@@ -88,7 +89,7 @@ def main() -> int:
     card = io.StringIO()
     with contextlib.redirect_stdout(card):
         code = cli.main(["card", options.name])
-    modelfile.write_bytes(CARDS / f"{options.name}.md", card.getvalue().encode())
+    safetensors_file.write_bytes(CARDS / f"{options.name}.md", card.getvalue().encode())
     return code
 
 

@@ -28,14 +28,14 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
 from stargan import engine as engines
-from stargan.config import Config, Device, Precision
+from stargan.config.recipes import recipe
+from stargan.config.training import Config, Device, Precision
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch import networks
 from stargan.errors import ConfigError
 from stargan.images import scale
 from stargan.interop.official import from_official
-from stargan.modelfile import Arrays, under
-from stargan.recipes import recipe
+from stargan.model.safetensors_file import Arrays, under
 
 UPDATES = 5  # of D, for one of G
 SCHEDULE = 200_000  # updates of D that the official code trains for

@@ -20,12 +20,13 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from stargan.config import Config, Objective
+from stargan.config import Architecture
+from stargan.config.training import Config, Objective
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.interop.official import Sizes, from_official, official_names
 from stargan.interop.tensorflow1 import from_tensorflow1
-from stargan.modelfile import Arrays, under
+from stargan.model.safetensors_file import Arrays, under
 
 VALUE = 1e-4  # outputs and losses: relative to the largest value
 GRADIENT = 1e-3  # each tensor's gradient: relative, by Euclidean norm
@@ -134,7 +135,8 @@ def told(fixture: Arrays, meta: dict[str, Any]) -> Sizes:
     height, width = fixture["in/images"].shape[2:]
     classes = sum(meta["label_dims"])
     labels = fixture["in/c_org"].shape[1]
-    return Sizes(labels, meta["conv_dim"], meta["g_repeat"], meta["d_layers"], (width, height), classes)
+    architecture = Architecture((width, height), meta["conv_dim"], meta["g_repeat"], meta["d_layers"])
+    return Sizes(architecture, labels, classes)
 
 
 def updated(engine: PytorchEngine, fixture: Arrays, sizes: Sizes, network: str, lr: float) -> Iterator[Quantity]:
@@ -219,8 +221,7 @@ def nchw(array: np.ndarray) -> np.ndarray:
 
 def build(arrays: Arrays, sizes: Sizes, domains: Domains, settings: dict[str, Any]) -> PytorchEngine:
     """An engine of the given sizes that starts from the given weights."""
-    own = {"image_size": sizes.image_size, "width": sizes.width, "blocks": sizes.blocks, "d_layers": sizes.d_layers}
-    engine = PytorchEngine(Config(**{**own, **settings}), domains)
+    engine = PytorchEngine(Config(**{**vars(sizes.architecture), **settings}), domains)
     engine.load_weights(arrays)
     return engine
 

@@ -11,10 +11,11 @@ from conftest import stargan as command
 from PIL import Image
 
 import stargan
-from stargan import cli, locations, modelfile
-from stargan.card import Card, Score
+from stargan import cli
 from stargan.errors import ModelError
 from stargan.interop.export import export
+from stargan.model import locations, safetensors_file
+from stargan.model.card import Card, Score
 
 DOCS = Path(__file__).parent.parent / "docs"
 CARD = Card(
@@ -106,8 +107,8 @@ def test_translate_warns(carded: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert model.warnings() == model.warnings(["red"])
     assert model.warnings({"blue": 1}) == []
     assert stargan.load(run).warnings(["red"]) == []  # it has no card
-    _, arrays, extra = modelfile.read(run / "model.safetensors")
-    modelfile.write(tmp_path / "bad.safetensors", replace(stargan.load(run).info, card=bad), arrays, extra)
+    _, arrays, extra = safetensors_file.read(run / "model.safetensors")
+    safetensors_file.write(tmp_path / "bad.safetensors", replace(stargan.load(run).info, card=bad), arrays, extra)
     Image.new("RGB", (20, 20), "blue").save(tmp_path / "picture.png")
     asked = ["translate", str(tmp_path / "bad.safetensors"), str(tmp_path / "picture.png"), "--out", str(tmp_path)]
     assert cli.main([*asked, "--to", "red", "--to", "blue"]) == 0

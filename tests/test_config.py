@@ -10,10 +10,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stargan.config import CELEBA_ATTRIBUTES, Config, ModelInfo, parse_size
+from stargan.config import Architecture, Config, schedules
+from stargan.config.architecture import parse_size
+from stargan.config.recipes import RECIPES, recipe
 from stargan.domains import Domains, Group, LabelSet
+from stargan.domains.presets import CELEBA_ATTRIBUTES
 from stargan.errors import ConfigError, ModelError
-from stargan.recipes import RECIPES, recipe
+from stargan.model.info import ModelInfo
 
 calm = settings(deadline=None)  # a busy machine is not a failure
 DOMAINS = Domains((LabelSet("faces", (Group(("Male",)), Group(("happy", "sad"), True, "expression"))),))
@@ -33,16 +36,16 @@ def said(settings: Any) -> str:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"width": 0}, "--width 0: must be at least 1"),
-        ({"width": 2000}, "--width 2000: must be at most 1024"),
-        ({"blocks": -1}, "--blocks -1: must be at least 0"),
-        ({"blocks": 1001}, "--blocks 1001: must be at most 1000"),
-        ({"d_layers": 0}, "--d-layers 0: must be at least 1"),
-        ({"d_layers": 20_000}, "--d-layers 20000: must be at most 13"),  # 2**20000 has too many digits to print
+        ({"width": 0}, "--width 0: must be from 1 to 1024"),
+        ({"width": 2000}, "--width 2000: must be from 1 to 1024"),
+        ({"blocks": -1}, "--blocks -1: must be from 0 to 1000"),
+        ({"blocks": 1001}, "--blocks 1001: must be from 0 to 1000"),
+        ({"d_layers": 0}, "--d-layers 0: must be from 1 to 13"),
+        ({"d_layers": 20_000}, "--d-layers 20000: must be from 1 to 13"),  # 2**20000 has too many digits to print
         ({"batch_size": 0}, "--batch-size 0: must be at least 1"),
         ({"steps": 0}, "--steps 0: must be at least 1"),
         ({"steps": 2**31}, "--steps 2147483648: must be at most 2147483647"),
-        ({"critic_updates": 0}, "--critic-updates 0: must be at least 1"),
+        ({"n_critic": 0}, "--n-critic 0: must be at least 1"),
         ({"lambda_cls": -0.5}, "--lambda-cls -0.5: must be at least 0"),
         ({"lambda_rec": -1}, "--lambda-rec -1: must be at least 0"),
         ({"lambda_gp": math.nan}, "--lambda-gp nan: must be at least 0"),
@@ -216,7 +219,7 @@ def test_recipes(name: str) -> None:
 def test_recipes_of_the_paper() -> None:
     celeba = recipe("celeba")
     assert celeba.attributes == CELEBA_ATTRIBUTES
-    assert (celeba.image_size, celeba.crop, celeba.batch_size, celeba.critic_updates) == ((128, 128), 178, 16, 5)
+    assert (celeba.image_size, celeba.crop, celeba.batch_size, celeba.n_critic) == ((128, 128), 178, 16, 5)
     assert (celeba.lr, celeba.beta1, celeba.beta2, celeba.objective) == (1e-4, 0.5, 0.999, "wgan-gp")
     assert (celeba.lambda_cls, celeba.lambda_rec, celeba.lambda_gp) == (1, 10, 10)
     assert celeba.steps == 20 * (200_599 // 16)
@@ -233,15 +236,15 @@ def test_unknown_recipe() -> None:
 
 def test_learning_rate_is_constant_and_then_falls_to_zero() -> None:
     config = Config(steps=1000, lr=0.1)
-    rates = [config.learning_rate(step) for step in (0, 1, 499, 500, 750, 900, 1000, 5000)]
+    rates = [schedules.learning_rate(config, step) for step in (0, 1, 499, 500, 750, 900, 1000, 5000)]
     assert rates == pytest.approx([0.1, 0.1, 0.1, 0.1, 0.05, 0.02, 0, 0], abs=1e-12)
 
 
 def test_learning_rate_ends_where_it_is_told() -> None:
     config = Config(steps=100, lr=1.0, decay_from=0.0, final_lr=0.1)
-    assert [config.learning_rate(step) for step in (0, 50, 100)] == pytest.approx([1, 0.55, 0.1])
+    assert [schedules.learning_rate(config, step) for step in (0, 50, 100)] == pytest.approx([1, 0.55, 0.1])
     constant = Config(steps=100, lr=1.0, decay_from=1.0)
-    assert {constant.learning_rate(step) for step in (0, 50, 100, 200)} == {1.0}
+    assert {schedules.learning_rate(constant, step) for step in (0, 50, 100, 200)} == {1.0}
 
 
 @calm
@@ -249,7 +252,7 @@ def test_learning_rate_ends_where_it_is_told() -> None:
     st.builds(Config, steps=st.integers(1, 200), decay_from=st.floats(0, 1), final_lr=st.floats(0, 1), lr=st.just(1.0))
 )
 def test_learning_rate_never_rises(config: Config) -> None:
-    rates = [config.learning_rate(step) for step in range(config.steps + 3)]
+    rates = [schedules.learning_rate(config, step) for step in range(config.steps + 3)]
     assert all(first >= second for first, second in itertools.pairwise(rates))
     assert rates[0] == 1
     falls = config.decay_from * config.steps < config.steps  # a share next to 1 rounds to all
@@ -258,21 +261,18 @@ def test_learning_rate_never_rises(config: Config) -> None:
 
 def test_the_weight_of_the_classes_falls_to_its_share() -> None:
     config = Config(steps=100, lambda_cls=5.0, final_cls=0.2)
-    assert [config.class_weight(step) for step in (0, 50, 100)] == pytest.approx([5, 3, 1])
-    assert {Config(lambda_cls=0.3).class_weight(step) for step in range(0, 200_001, 1000)} == {0.3}
+    assert [schedules.class_weight(config, step) for step in (0, 50, 100)] == pytest.approx([5, 3, 1])
+    assert {schedules.class_weight(Config(lambda_cls=0.3), step) for step in range(0, 200_001, 1000)} == {0.3}
 
 
 # ---------------------------------------------------------------- ModelInfo
 
 INFO = ModelInfo(
     domains=DOMAINS,
-    image_size=(160, 128),
+    architecture=Architecture((160, 128), width=4, blocks=0, d_layers=2),
     crop=178,
-    width=4,
-    blocks=0,
-    d_layers=2,
-    typical=(0.4, 0.25, 0.75),
-    labeller=True,
+    label_frequencies=(0.4, 0.25, 0.75),
+    classifier=True,
     recipe="celeba",
     steps=12,
     data=({"name": "faces", "kind": "celeba", "pictures": 1000},),
@@ -291,14 +291,18 @@ def refused(plain: Any) -> str:
 
 
 def changed(**settings: Any) -> dict[str, Any]:
-    return {**json.loads(INFO.dumps()), **settings}
+    """A description in which some fields, also those of its architecture, are others."""
+    plain = json.loads(INFO.dumps())
+    for name, value in settings.items():
+        (plain["architecture"] if name in plain["architecture"] else plain)[name] = value
+    return plain
 
 
 def test_info_round_trip() -> None:
     assert ModelInfo.loads(INFO.dumps()) == INFO
-    plain = ModelInfo(domains=DOMAINS, image_size=(16, 16))
+    plain = ModelInfo(domains=DOMAINS, architecture=Architecture((16, 16)))
     assert ModelInfo.loads(plain.dumps()) == plain
-    assert json.loads(INFO.dumps())["format"] == "stargan-model-1"
+    assert json.loads(INFO.dumps())["format"] == "stargan-model-2"
     assert "研究" in INFO.dumps()  # to be read in the file as it is
 
 
@@ -307,12 +311,17 @@ def test_info_round_trip() -> None:
     st.builds(
         ModelInfo,
         domains=st.just(DOMAINS),
-        image_size=st.tuples(*[st.integers(1, 2048).map(lambda n: 4 * n)] * 2),
+        architecture=st.builds(
+            Architecture,
+            image_size=st.tuples(*[st.integers(1, 2048).map(lambda n: 4 * n)] * 2),
+            width=st.integers(1, 1024),
+            blocks=st.integers(0, 1000),
+            d_layers=st.integers(1, 13),
+            attention_mask=st.booleans(),
+            resize_conv=st.booleans(),
+        ),
         crop=st.none() | st.integers(1, 2**31 - 1),
-        width=st.integers(1, 1024),
-        blocks=st.integers(0, 1000),
-        d_layers=st.integers(1, 13),
-        typical=st.just(()) | st.tuples(*[st.floats(0, 1)] * 3),
+        label_frequencies=st.just(()) | st.tuples(*[st.floats(0, 1)] * 3),
         steps=st.integers(0, 2**31 - 1),
         recipe=st.text(),
         licence=st.text(),
@@ -325,8 +334,7 @@ def test_any_info_round_trip(info: ModelInfo) -> None:
 
 @pytest.mark.parametrize("config", RECIPES.values(), ids=RECIPES)
 def test_every_recipe_makes_a_model_that_can_be_read(config: Config) -> None:
-    shared = {f.name: getattr(config, f.name) for f in dataclasses.fields(ModelInfo) if hasattr(config, f.name)}
-    info = ModelInfo(**{**shared, "domains": DOMAINS, "data": ()})
+    info = ModelInfo(DOMAINS, config.architecture, config.crop, recipe=config.recipe, steps=config.steps)
     assert ModelInfo.loads(info.dumps()) == info
 
 
@@ -353,7 +361,7 @@ def test_deep_but_readable_nonsense() -> None:
     nested: Any = []
     for _ in range(700):
         nested = [nested]
-    for name in ("quality", "data", "domains", "typical", "recipe", "crop", "image_size", "width"):
+    for name in ("quality", "data", "domains", "label_frequencies", "recipe", "crop", "image_size", "width"):
         refused(changed(**{name: nested}))
     refused(changed(data=["x", nested]))
 
@@ -362,7 +370,7 @@ def test_deep_but_readable_nonsense() -> None:
 def test_missing_keys(name: str) -> None:
     plain = changed()
     del plain[name]
-    if name in ("domains", "image_size", "typical", "data"):
+    if name in ("domains", "architecture", "label_frequencies", "data"):
         assert f"its description cannot be read (KeyError: '{name}')" in refused(plain)
     else:  # a file of an older version, which did not tell it yet
         default = next(f for f in dataclasses.fields(ModelInfo) if f.name == name)
@@ -373,42 +381,42 @@ def test_missing_keys(name: str) -> None:
 @pytest.mark.parametrize(
     ("settings", "line"),
     [
-        ({"format": "stargan-model-2"}, "not of the format stargan-model-1; written by a newer version of stargan?"),
+        ({"format": "stargan-model-3"}, "not of the format stargan-model-2; written by a newer version of stargan?"),
         ({"format": None}, "not of the format"),
-        ({"extra": 1}, "it tells of 'extra'; written by a newer version of stargan?"),
-        ({"\n": 1}, "it tells of '\\n'"),
-        ({"width": "4"}, "its width is '4', not a count from 1 to 1024"),
-        ({"width": 0}, "its width is 0, not a count"),
-        ({"width": True}, "its width is True, not a count"),
-        ({"width": 4.0}, "its width is 4.0, not a count"),
-        ({"width": 10**30}, "not a count from 1 to 1024"),
-        ({"blocks": -1}, "its blocks is -1, not a count from 0 to 1000"),
-        ({"blocks": 10**9}, "its blocks is 1000000000, not a count"),
-        ({"d_layers": 0}, "its d_layers is 0, not a count from 1 to 13"),
-        ({"d_layers": 10**9}, "its d_layers is 1000000000, not a count"),
+        ({"extra": 1}, "unknown field 'extra'; written by a newer version of stargan?"),
+        ({"\n": 1}, "unknown field '\\n'"),
+        ({"width": "4"}, "setting width: '4' is not of the right type"),
+        ({"width": 0}, "its description cannot be read: width 0: must be from"),
+        ({"width": True}, "setting width: True is not of the right type"),
+        ({"width": 4.0}, "setting width: 4.0 is not of the right type"),
+        ({"width": 10**30}, "must be from 1 to 1024"),
+        ({"blocks": -1}, "its description cannot be read: blocks -1: must be from"),
+        ({"blocks": 10**9}, "its description cannot be read: blocks 1000000000: must be from"),
+        ({"d_layers": 0}, "its description cannot be read: d-layers 0: must be from"),
+        ({"d_layers": 10**9}, "its description cannot be read: d-layers 1000000000: must be from"),
         ({"steps": -1}, "its steps is -1, not a count"),
         ({"steps": None}, "its steps is None, not a count"),
-        ({"image_size": [128]}, "not two multiples of 4 up to 8192"),
-        ({"image_size": "12"}, "its image_size is ('1', '2'), not two"),
-        ({"image_size": 128}, "its description cannot be read (TypeError"),
-        ({"image_size": [130, 128]}, "its image_size is (130, 128), not two multiples of 4"),
-        ({"image_size": [0, 128]}, "not two multiples of 4"),
-        ({"image_size": [128, 16384]}, "not two multiples of 4 up to 8192"),
-        ({"image_size": [128.0, 128]}, "not two multiples of 4"),
+        ({"image_size": [128]}, "setting image_size: [128] is not of the right type"),
+        ({"image_size": "12"}, "setting image_size: '12' is not of the right type"),
+        ({"image_size": 128}, "setting image_size: 128 is not of the right type"),
+        ({"image_size": [130, 128]}, "image-size 130x128: must be a multiple of 4"),
+        ({"image_size": [0, 128]}, "must be a multiple of 4"),
+        ({"image_size": [128, 16384]}, "must be at most 8192 each way"),
+        ({"image_size": [128.0, 128]}, "is not of the right type"),
         ({"crop": "178"}, "its crop is '178', not a number of pixels"),
         ({"crop": 0}, "its crop is 0, not a number of pixels"),
         ({"crop": 10**400}, "not a number of pixels"),
         ({"crop": True}, "its crop is True, not a number of pixels"),
-        ({"typical": [0.5]}, "it has 1 label frequencies for 3 classes"),
-        ({"typical": ["a", "b", "c"]}, "not numbers in [0, 1]"),
-        ({"typical": [0, 0.5, 1.5]}, "not numbers in [0, 1]"),
-        ({"typical": [0, math.nan, 1]}, "not numbers in [0, 1]"),
-        ({"typical": [0, True, 1]}, "not numbers in [0, 1]"),
-        ({"typical": None}, "its description cannot be read (TypeError"),
-        ({"mask": 1}, "its mask is 1, not true or false"),
-        ({"resize": None}, "its resize is None, not true or false"),
-        ({"labeller": 1}, "its labeller is 1, not true or false"),
-        ({"labeller": "no"}, "its labeller is 'no', not true or false"),
+        ({"label_frequencies": [0.5]}, "it has 1 label frequencies for 3 classes"),
+        ({"label_frequencies": ["a", "b", "c"]}, "not numbers in [0, 1]"),
+        ({"label_frequencies": [0, 0.5, 1.5]}, "not numbers in [0, 1]"),
+        ({"label_frequencies": [0, math.nan, 1]}, "not numbers in [0, 1]"),
+        ({"label_frequencies": [0, True, 1]}, "not numbers in [0, 1]"),
+        ({"label_frequencies": None}, "its description cannot be read (TypeError"),
+        ({"attention_mask": 1}, "setting attention_mask: 1 is not of the right type"),
+        ({"resize_conv": None}, "setting resize_conv: None is not of the right type"),
+        ({"classifier": 1}, "its classifier is 1, not true or false"),
+        ({"classifier": "no"}, "its classifier is 'no', not true or false"),
         ({"recipe": None}, "its recipe is None, not text"),
         ({"licence": ["MIT"]}, "its licence is ['MIT'], not text"),
         ({"licence": "\ud800"}, "its description cannot be read (UnicodeEncodeError"),
@@ -430,7 +438,7 @@ def test_hostile_descriptions(settings: dict[str, Any], line: str) -> None:
 
 def test_many_classes_are_read_in_good_time() -> None:
     groups = [{"name": "", "names": [f"a{i}"], "categorical": False} for i in range(20_000)]
-    info = ModelInfo.loads(json.dumps(changed(domains=[{"name": "x", "groups": groups}], typical=[])))
+    info = ModelInfo.loads(json.dumps(changed(domains=[{"name": "x", "groups": groups}], label_frequencies=[])))
     assert info.domains.num_classes == 20_000
 
 
@@ -480,11 +488,11 @@ def check(text: str) -> None:
 def test_recipes_fall_as_their_sources_do() -> None:
     # Official solver.py: at each thousandth update past the middle, 1e-4 / 100,000 less; a hundred times.
     official = recipe("official")
-    assert official.learning_rate(100_999) == 1e-4
-    assert official.learning_rate(101_000) == pytest.approx(1e-4 - 1e-9, rel=1e-12)
-    assert official.learning_rate(199_999) == pytest.approx(1e-4 - 99e-9, rel=1e-12)
+    assert schedules.learning_rate(official, 100_999) == 1e-4
+    assert schedules.learning_rate(official, 101_000) == pytest.approx(1e-4 - 1e-9, rel=1e-12)
+    assert schedules.learning_rate(official, 199_999) == pytest.approx(1e-4 - 99e-9, rel=1e-12)
     # taki0112 StarGAN.py: lr * (20 - epoch) / 10 from epoch 10 on, an epoch being 10,000 updates.
     taki0112 = recipe("taki0112")
     for step in (0, 99_999, 100_000, 109_999, 110_000, 155_000, 199_999):
         epoch = step // 10_000
-        assert taki0112.learning_rate(step) == pytest.approx(1e-4 * (1 if epoch < 10 else (20 - epoch) / 10))
+        assert schedules.learning_rate(taki0112, step) == pytest.approx(1e-4 * (1 if epoch < 10 else (20 - epoch) / 10))

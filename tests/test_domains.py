@@ -1,4 +1,4 @@
-"""Words to label vectors and masks, for any domains and for those of the paper."""
+"""Request to label vectors and masks, for any domains and for those of the paper."""
 
 import itertools
 import json
@@ -9,9 +9,9 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from stargan.domains import Domains, Group, Head, LabelSet
+from stargan.domains import Domains, Group, Head, LabelSet, requests
+from stargan.domains.names import suggest
 from stargan.errors import DomainError
-from stargan.words import suggest
 
 HAIR = Group(("Black_Hair", "Blond_Hair", "Brown_Hair"))
 CELEBA = LabelSet("celeba", (HAIR, Group(("Male",)), Group(("Young",))))
@@ -31,7 +31,7 @@ def shown(domains: Domains, *on: str) -> np.ndarray:
 def said(domains: Domains, words: Any, values: np.ndarray | None = None) -> str:
     """The one line that refuses a request."""
     with pytest.raises(DomainError) as caught:
-        domains.target(np.zeros(domains.num_classes) if values is None else values, words)
+        requests.target(domains, np.zeros(domains.num_classes) if values is None else values, words)
     assert "\n" not in str(caught.value)
     return str(caught.value)
 
@@ -50,29 +50,29 @@ def test_celeba_layout() -> None:
 
 @pytest.mark.parametrize("words", [["Brown_Hair", "Male=0", "Young"], dict.fromkeys(celeba.names, 0)])
 def test_words_that_leave_nothing_to_be_estimated(words: Any) -> None:
-    assert celeba.settled(words)
+    assert requests.fully_specified(celeba, words)
     least, most = np.zeros(5, np.float32), np.ones(5, np.float32)
-    assert np.array_equal(celeba.apply(least, words)[0], celeba.apply(most, words)[0])
+    assert np.array_equal(requests.apply(celeba, least, words)[0], requests.apply(celeba, most, words)[0])
 
 
 @pytest.mark.parametrize("words", [["Black_Hair", "Male"], ["Black_Hair=0", "Blond_Hair=0", "Male", "Young"]])
 def test_words_that_leave_something(words: Any) -> None:
-    assert not celeba.settled(words)
+    assert not requests.fully_specified(celeba, words)
 
 
 def test_celeba_requests() -> None:
     values = shown(celeba, "Black_Hair", "Male", "Young")
-    assert celeba.target(values, ["Blond_Hair"]).tolist() == [0, 1, 0, 1, 1]
-    assert celeba.target(values, {"Blond_Hair": 1, "Male": 0}).tolist() == [0, 1, 0, 0, 1]
-    assert celeba.target(values, ["-Black_Hair"]).tolist() == [0, 0, 0, 1, 1]  # hair of no named colour
-    assert celeba.target(values, "Young=0").tolist() == [1, 0, 0, 1, 0]  # one word needs no list
-    assert celeba.target(values, ["Black_Hair"]).dtype == np.float32
+    assert requests.target(celeba, values, ["Blond_Hair"]).tolist() == [0, 1, 0, 1, 1]
+    assert requests.target(celeba, values, {"Blond_Hair": 1, "Male": 0}).tolist() == [0, 1, 0, 0, 1]
+    assert requests.target(celeba, values, ["-Black_Hair"]).tolist() == [0, 0, 0, 1, 1]  # hair of no named colour
+    assert requests.target(celeba, values, "Young=0").tolist() == [1, 0, 0, 1, 0]  # one word needs no list
+    assert requests.target(celeba, values, ["Black_Hair"]).dtype == np.float32
     assert values.tolist() == [1, 0, 0, 1, 1]  # what is asked for is not written into what is shown
 
 
 def test_celeba_every_and_changes() -> None:
     values = shown(celeba, "Black_Hair", "Male")
-    every = {word: labels.tolist() for word, labels in celeba.every(values)}
+    every = {word: labels.tolist() for word, labels in requests.every_target(celeba, values)}
     assert every == {
         "Black_Hair": [1, 0, 0, 1, 0],
         "Blond_Hair": [0, 1, 0, 1, 0],
@@ -80,7 +80,12 @@ def test_celeba_every_and_changes() -> None:
         "Male=0": [1, 0, 0, 0, 0],
         "Young": [1, 0, 0, 1, 1],
     }
-    assert [word for word, _, _ in celeba.changes(values)] == ["Blond_Hair", "Brown_Hair", "Male=0", "Young"]
+    assert [word for word, _, _ in requests.single_changes(celeba, values)] == [
+        "Blond_Hair",
+        "Brown_Hair",
+        "Male=0",
+        "Young",
+    ]
 
 
 def test_celeba_decisions() -> None:
@@ -106,13 +111,13 @@ def test_rafd_layout() -> None:
 
 @pytest.mark.parametrize("words", [["happy"], ["expression=happy"], ["Expression = HAPPY"], {"expression": "happy"}])
 def test_rafd_requests(words: Any) -> None:
-    assert rafd.target(shown(rafd, "neutral"), words).tolist() == shown(rafd, "happy").tolist()
+    assert requests.target(rafd, shown(rafd, "neutral"), words).tolist() == shown(rafd, "happy").tolist()
 
 
 def test_rafd_keeps_one_expression() -> None:
     neutral = shown(rafd, "neutral")
-    assert "sad=0 leaves it open" not in str(rafd.target(neutral, ["sad=0"]))  # it was off: nothing changes
-    assert (rafd.target(neutral, ["sad=0"]) == neutral).all()
+    assert "sad=0 leaves it open" not in str(requests.target(rafd, neutral, ["sad=0"]))  # it was off: nothing changes
+    assert (requests.target(rafd, neutral, ["sad=0"]) == neutral).all()
     line = said(rafd, ["-neutral"], neutral)
     assert line.startswith("neutral=0 leaves it open what comes instead; say one of angry, ")
     assert "neutral" not in line.partition("say one of")[2]
@@ -121,9 +126,9 @@ def test_rafd_keeps_one_expression() -> None:
 
 def test_the_other_of_two_is_meant() -> None:
     domains = Domains((SEASONS,))
-    assert domains.target(shown(domains, "winter"), ["-winter"]).tolist() == [0, 1]
+    assert requests.target(domains, shown(domains, "winter"), ["-winter"]).tolist() == [0, 1]
     all_but_one = [f"{name}=0" for name in FACES if name != "sad"]
-    assert rafd.target(shown(rafd, "happy"), all_but_one).tolist() == shown(rafd, "sad").tolist()
+    assert requests.target(rafd, shown(rafd, "happy"), all_but_one).tolist() == shown(rafd, "sad").tolist()
 
 
 def test_rafd_probabilities_and_decisions() -> None:
@@ -150,9 +155,9 @@ def test_joint_layout() -> None:
 
 def test_joint_requests() -> None:
     values = shown(joint, "Black_Hair", "Young", "neutral")
-    happy = joint.target(values, ["happy"])
+    happy = requests.target(joint, values, ["happy"])
     assert happy.tolist() == [0] * 5 + shown(rafd, "happy").tolist() + [0, 1]
-    assert joint.target(values, ["Male"]).tolist() == [1, 0, 0, 1, 1] + [0] * 8 + [1, 0]
+    assert requests.target(joint, values, ["Male"]).tolist() == [1, 0, 0, 1, 1] + [0] * 8 + [1, 0]
     assert "Male, happy: these come from different data sets" in said(joint, ["happy", "Male"], values)
 
 
@@ -165,8 +170,8 @@ def test_joint_labels_of_mixed_rows() -> None:
 
 def test_joint_changes_of_one_set() -> None:
     values = shown(joint, "Male", "sad")
-    assert [word for word, _, _ in joint.changes(values, 0)] == [*HAIR.names, "Male=0", "Young"]
-    found = joint.changes(values, 1)
+    assert [word for word, _, _ in requests.single_changes(joint, values, 0)] == [*HAIR.names, "Male=0", "Young"]
+    found = requests.single_changes(joint, values, 1)
     assert [word for word, _, _ in found] == [name for name in FACES if name != "sad"]
     assert {owner for _, _, owner in found} == {1}
 
@@ -175,30 +180,30 @@ def test_a_shared_name_is_qualified() -> None:
     domains = Domains((LabelSet("a", (Group(("Smiling",)), Group(("Male",)))), LabelSet("b", (Group(("smiling",)),))))
     assert domains.names == ("a/Smiling", "Male", "b/smiling")
     assert said(domains, ["Smiling"]) == "Smiling stands in several data sets; say one of a/Smiling, b/smiling"
-    assert domains.parse(["B / Smiling"]) == {2: 1}
-    assert domains.parse(["a/Male=0"]) == {1: 0}  # allowed where it is not needed
+    assert requests.parse(domains, ["B / Smiling"]) == {2: 1}
+    assert requests.parse(domains, ["a/Male=0"]) == {1: 0}  # allowed where it is not needed
 
 
 def test_two_sets_with_a_group_of_one_name() -> None:
     sets = (("a", ("happy", "sad")), ("b", ("sad", "angry")))
     domains = Domains(tuple(LabelSet(name, (Group(values, True, "expression"),)) for name, values in sets))
-    assert domains.parse(["expression=happy"]) == {0: 1}
-    assert domains.parse(["expression=angry"]) == {3: 1}
-    assert domains.parse(["b/expression=sad"]) == {2: 1}
+    assert requests.parse(domains, ["expression=happy"]) == {0: 1}
+    assert requests.parse(domains, ["expression=angry"]) == {3: 1}
+    assert requests.parse(domains, ["b/expression=sad"]) == {2: 1}
     assert "several data sets; say one of a/sad, b/sad" in said(domains, ["expression=sad"])
 
 
 def test_a_class_goes_before_a_group_of_its_name() -> None:
     domains = one(Group(("male", "female"), True, "male"))
     said: list[Any] = [["male"], ["male=1"], ["+male"], ["male=male"], {"male": 1}, {"male": "1"}]
-    assert all(domains.parse(words) == {0: 1} for words in said)
-    assert domains.parse(["male=0"]) == domains.parse(["-male"]) == {0: 0}
+    assert all(requests.parse(domains, words) == {0: 1} for words in said)
+    assert requests.parse(domains, ["male=0"]) == requests.parse(domains, ["-male"]) == {0: 0}
 
 
 def test_values_that_are_digits() -> None:
     domains = one(Group(("0", "1", "2"), True, "digit"))
-    assert domains.parse(["digit=0"]) == {0: 1}
-    assert domains.parse(["1=0", "2"]) == {1: 0, 2: 1}
+    assert requests.parse(domains, ["digit=0"]) == {0: 1}
+    assert requests.parse(domains, ["1=0", "2"]) == {1: 0, 2: 1}
 
 
 # ---------------------------------------------------------------- lines that refuse
@@ -248,7 +253,7 @@ def test_names_that_no_request_could_say(name: str) -> None:
 
 @pytest.mark.parametrize("name", ["", "a=b", "a,b", "-a", "+a"])
 def test_names_of_sets_must_be_sayable_where_they_are_said(name: str) -> None:
-    assert one(HAIR, name=name).parse(["black hair"]) == {0: 1}
+    assert requests.parse(one(HAIR, name=name), ["black hair"]) == {0: 1}
     with pytest.raises(DomainError, match="cannot name a domain"):
         Domains((LabelSet(name, (HAIR,)), LabelSet("other", (HAIR,))))
 
@@ -349,11 +354,11 @@ def test_json_round_trip(domains: Domains) -> None:
 @given(situations())
 def test_every_word_is_understood_and_means_its_labels(situation: tuple[Domains, np.ndarray]) -> None:
     domains, values = situation
-    found = domains.every(values)
+    found = requests.every_target(domains, values)
     assert len({word for word, _ in found}) == domains.num_classes == len(found)
     for word, labels in found:
-        assert (domains.target(values, [word]) == labels).all()
-        [(index, state)] = domains.parse([word]).items()
+        assert (requests.target(domains, values, [word]) == labels).all()
+        [(index, state)] = requests.parse(domains, [word]).items()
         assert labels[index] == state
 
 
@@ -368,7 +373,7 @@ def test_a_target_asks_for_what_was_said_and_keeps_the_rest(
     request = data.draw(st.dictionaries(st.sampled_from(block), st.integers(0, 1), min_size=1))
     words = {domains.names[index]: state for index, state in request.items()}
     try:
-        labels = domains.target(values, words)
+        labels = requests.target(domains, values, words)
     except DomainError as error:
         assume("exclude" not in str(error) and "leaves it open" not in str(error) and "must stay" not in str(error))
         raise
@@ -388,17 +393,19 @@ def test_a_target_asks_for_what_was_said_and_keeps_the_rest(
 @given(situations())
 def test_changes_change_and_stay_within_their_set(situation: tuple[Domains, np.ndarray]) -> None:
     domains, values = situation
-    found = domains.changes(values)
+    found = requests.single_changes(domains, values)
     for word, wanted, owner in found:
         assert (wanted != values).any()
         assert whole(domains, wanted)
         block = domains.block(owner)
         assert block.start <= np.flatnonzero(wanted != values).min()
         assert np.flatnonzero(wanted != values).max() < block.stop
-        assert (domains.target(values, [word]) == domains.labels(wanted[None], owner)[0]).all()
-    of_sets = [domains.changes(values, index) for index in range(len(domains.sets))]
+        assert (requests.target(domains, values, [word]) == domains.labels(wanted[None], owner)[0]).all()
+    of_sets = [requests.single_changes(domains, values, index) for index in range(len(domains.sets))]
     assert [word for part in of_sets for word, _, _ in part] == [word for word, _, _ in found]
-    unchanged = [word for word, _ in domains.every(values) if word not in {word for word, _, _ in found}]
+    unchanged = [
+        word for word, _ in requests.every_target(domains, values) if word not in {word for word, _, _ in found}
+    ]
     assert len(unchanged) == sum(len(columns) > 1 and bool(values[columns].any()) for _, columns, _ in domains.groups())
 
 
@@ -409,8 +416,8 @@ def test_case_spaces_and_hyphens_do_not_matter(domains: Domains, data: st.DataOb
     name = domains.names[index]
     other = name.translate({ord(" "): "-", ord("-"): "_", ord("_"): " "})
     for spelled in (name, name.upper(), name.lower(), other, f"  {name} "):
-        assert domains.parse([spelled]) == {index: 1}
-        assert domains.parse({spelled: 1}) == {index: 1}
+        assert requests.parse(domains, [spelled]) == {index: 1}
+        assert requests.parse(domains, {spelled: 1}) == {index: 1}
 
 
 @calm
@@ -428,10 +435,10 @@ def test_all_forms_agree(domains: Domains, data: st.DataObject) -> None:
         {name: np.int64(0)},
         f"-{name}",
     ]
-    assert all(domains.parse(words) == {index: 1} for words in on)
-    assert all(domains.parse(words) == {index: 0} for words in off)
+    assert all(requests.parse(domains, words) == {index: 1} for words in on)
+    assert all(requests.parse(domains, words) == {index: 0} for words in off)
     with pytest.raises(DomainError, match="both on and off"):
-        domains.parse([f"+{name}", f"{name}=0"])
+        requests.parse(domains, [f"+{name}", f"{name}=0"])
 
 
 @calm
@@ -441,7 +448,7 @@ def test_group_words_pick_their_value(domains: Domains) -> None:
         for index, name in zip(columns, group.names, strict=True):
             taken = name in "01" and group.name in (*domains.names, *domains.sets[dataset].names)
             if group.name and not taken:
-                assert domains.parse([f"{domains.sets[dataset].name}/{group.name}={name}"]) == {index: 1}
+                assert requests.parse(domains, [f"{domains.sets[dataset].name}/{group.name}={name}"]) == {index: 1}
 
 
 @calm
@@ -449,7 +456,7 @@ def test_group_words_pick_their_value(domains: Domains) -> None:
 def test_any_words_are_understood_or_refused_in_one_line(domains: Domains, words: list[str]) -> None:
     line, request = "", {}
     try:
-        request = domains.parse(words)
+        request = requests.parse(domains, words)
     except DomainError as error:
         line = str(error)
     assert bool(line) != bool(request)

@@ -8,22 +8,23 @@ import numpy as np
 import pytest
 import torch
 
-from stargan.config import ModelInfo
+from stargan.config import Architecture
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
+from stargan.domains.protocols import protocol
 from stargan.errors import DataError
-from stargan.evaluation import classifier, distances, features, metrics, page, report, subjects, tasks
+from stargan.evaluation import classifier, distances, features, metrics, page, report, tasks, test_set
 from stargan.evaluation.classifier import Classifier
 from stargan.evaluation.definitions import DEFINITIONS
 from stargan.evaluation.distances import Space
 from stargan.evaluation.measure import Measured, measure
-from stargan.evaluation.subjects import Subject
 from stargan.evaluation.tasks import ALL
-from stargan.protocols import protocol
+from stargan.evaluation.test_set import Subject
+from stargan.model.info import ModelInfo
 
 HAIR = Group(cartoons.EXCLUSIVE)
 DOMAINS = Domains((LabelSet("cartoons", (HAIR, Group(("Eyeglasses",)), Group(("Wearing_Hat",)))),))
-INFO = ModelInfo(domains=DOMAINS, image_size=(32, 32))
+INFO = ModelInfo(domains=DOMAINS, architecture=Architecture((32, 32)))
 FACES = 16
 SINGLE = protocol("single", DOMAINS)
 
@@ -43,8 +44,8 @@ class Fake:
 @pytest.fixture(scope="module")
 def subject(cache_folder: Path) -> Subject:
     with pytest.MonkeyPatch.context() as patch:  # enough to tell those models apart, and quick
-        patch.setattr(subjects, "DRAWN", 500)
-        return subjects.find("cartoons", INFO, split=None, limit=FACES, seed=0)
+        patch.setattr(test_set, "DRAWN", 500)
+        return test_set.find("cartoons", INFO, split=None, limit=FACES, seed=0)
 
 
 @pytest.fixture(scope="module")
@@ -57,7 +58,7 @@ def jury(subject: Subject) -> list[Classifier]:
 
 def oracle(subject: Subject) -> Fake:
     """Knows each face by its pixels, in every look of it that it has drawn, and draws the true translation."""
-    known = {picture.tobytes(): row for row, picture in enumerate(subjects.prepared(subject.sources))}
+    known = {picture.tobytes(): row for row, picture in enumerate(test_set.prepared(subject.sources))}
     assert subject.truth is not None
     truth = subject.truth
 
@@ -67,7 +68,7 @@ def oracle(subject: Subject) -> Fake:
             row = known[image.tobytes()]
             drawn = truth(row, label)
             assert drawn is not None
-            made = subjects.prepared(drawn[None])[0]
+            made = test_set.prepared(drawn[None])[0]
             known[made.tobytes()] = row
             found.append(made)
         return np.stack(found)
@@ -104,7 +105,7 @@ def measured(subject: Subject, jury: list[Classifier]) -> dict[str, Measured]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(features, "SIDE", 48)
         patch.setattr(distances, "REFERENCES", 200)
-        patch.setattr(subjects, "DRAWN", 500)
+        patch.setattr(test_set, "DRAWN", 500)
         spaces = [Space("", features.pooled)] if features.installed() else []
         references = [distances.refer(subject, space, 0) for space in spaces]
         return {
@@ -277,7 +278,7 @@ def test_the_classifiers_are_trained_once(
     monkeypatch.setattr(classifier, "LOOK", 50)
     monkeypatch.setattr(Classifier, "_train", lambda *_: pytest.fail("trained again"))
     again = classifier.judges(DOMAINS, subject, 2, 0)
-    pictures = subjects.prepared(subject.sources)
+    pictures = test_set.prepared(subject.sources)
     for judge, other in zip(again, jury, strict=True):
         assert np.array_equal(judge.decide(pictures), other.decide(pictures))
 

@@ -11,17 +11,18 @@ from conftest import draw_folders, stargan
 from PIL import Image
 
 from stargan import cli
-from stargan.commands.evaluate import _curves
-from stargan.config import ModelInfo
+from stargan.cli.evaluate import _curves
+from stargan.config import Architecture
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import DataError, DomainError
-from stargan.evaluation import pairs, subjects
+from stargan.evaluation import pairs, test_set
 from stargan.evaluation.tasks import ALL
-from stargan.translate import Translator
+from stargan.inference.translator import Translator
+from stargan.model.info import ModelInfo
 
 COLOURS = Domains((LabelSet("colours", (Group(("blue", "green", "red"), categorical=True),)),))
-SMALL = ModelInfo(domains=COLOURS, image_size=(16, 16))
+SMALL = ModelInfo(domains=COLOURS, architecture=Architecture((16, 16)))
 
 # ---------------------------------------------------------------- the command
 
@@ -108,8 +109,8 @@ def test_a_damaged_run_is_found_before_anything_is_measured(
 
 
 def test_parts(colours: Path, cache_folder: Path) -> None:
-    def find(split: str | None, limit: int = 100, seed: int = 0) -> subjects.Subject:
-        return subjects.find(str(colours), SMALL, split=split, limit=limit, seed=seed)
+    def find(split: str | None, limit: int = 100, seed: int = 0) -> test_set.Subject:
+        return test_set.find(str(colours), SMALL, split=split, limit=limit, seed=seed)
 
     parts = {name: find(name) for name in ("train", "val", "test", "all")}
     assert len(parts["all"].held) == 60 == sum(len(parts[name].held) for name in ("train", "val", "test"))
@@ -120,7 +121,7 @@ def test_parts(colours: Path, cache_folder: Path) -> None:
     assert len(chosen.held) == 10
     assert not np.array_equal(chosen.held, other.held)
     assert chosen.key == other.key == parts["test"].key  # one classifier for all
-    after = subjects.find(str(colours), SMALL, split="all", limit=40, seed=0, skip=10)
+    after = test_set.find(str(colours), SMALL, split="all", limit=40, seed=0, skip=10)
     assert len(after.held) == 40
     assert not set(after.held) & set(chosen.held)
 
@@ -135,7 +136,7 @@ def test_pictures_that_change_parts_need_another_judge(tmp_path: Path, cache_fol
         parts = [number % 3 for number in range(11)] + [last]
         lines = [f"{number:06}.png {part}" for number, part in enumerate(parts, 1)]
         (data / "list_eval_partition.txt").write_text("\n".join(lines))
-        keys.add(subjects.find(str(data), replace(SMALL, domains=glasses), split="test", limit=100, seed=0).key)
+        keys.add(test_set.find(str(data), replace(SMALL, domains=glasses), split="test", limit=100, seed=0).key)
     assert len(keys) == 2
 
 
@@ -143,15 +144,19 @@ def test_pictures_of_domains_that_the_model_has_not_are_left_out(tmp_path: Path,
     """Of a one-of-n group; a picture of none of its values has no label to start from."""
     data = draw_folders(tmp_path / "more", names=("red", "green", "blue"))
     two = Domains((LabelSet("colours", (Group(("green", "red"), categorical=True),)),))
-    found = subjects.find(str(data), ModelInfo(domains=two, image_size=(16, 16)), split="all", limit=100, seed=0)
+    found = test_set.find(
+        str(data), ModelInfo(domains=two, architecture=Architecture((16, 16))), split="all", limit=100, seed=0
+    )
     assert len(found.held) == 40
     assert (found.shown.sum(1) == 1).all()
 
 
 def test_truths_of_cartoons(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(subjects, "DRAWN", 12)
+    monkeypatch.setattr(test_set, "DRAWN", 12)
     domains = Domains((LabelSet("cartoons", (Group(("Blond_Hair",)), Group(("Smiling",)))),))
-    found = subjects.find("cartoons", ModelInfo(domains=domains, image_size=(24, 24)), split=None, limit=20, seed=3)
+    found = test_set.find(
+        "cartoons", ModelInfo(domains=domains, architecture=Architecture((24, 24))), split=None, limit=20, seed=3
+    )
     assert len(found.held) == 20
     assert found.truth is not None
     for row, (pixels, shown) in enumerate(zip(found.sources, found.shown, strict=True)):
@@ -173,7 +178,7 @@ class Untouched:
         return images
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        raise AssertionError("the model has no labeller")
+        raise AssertionError("the model has no attribute classifier")
 
 
 def write_pairs(folder: Path) -> Path:
@@ -208,7 +213,7 @@ def test_cartoon_pairs(tmp_path: Path) -> None:
     domains = Domains(
         (LabelSet("cartoons", (Group(cartoons.EXCLUSIVE), *(Group((n,)) for n in cartoons.ATTRIBUTES[4:]))),)
     )
-    model = Translator(ModelInfo(domains=domains, image_size=(24, 24)), Untouched())
+    model = Translator(ModelInfo(domains=domains, architecture=Architecture((24, 24))), Untouched())
     lines = ["source,truth,target,shows"]
     for index, pair in enumerate(cartoons.pairs(9, seed=5, size=24)):
         changed = np.flatnonzero((pair.source != pair.target) & ((pair.target == 1) | (np.arange(9) >= 4)))

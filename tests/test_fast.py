@@ -10,12 +10,14 @@ import pytest
 import torch
 from torch import nn
 
-from stargan.config import Config, Device, Objective
+from stargan.config import Architecture, Config
+from stargan.config.training import Device, Objective
 from stargan.domains import Domains, Group, LabelSet
-from stargan.engine.pytorch import losses, networks, winograd
-from stargan.engine.pytorch import step as step_module
-from stargan.engine.pytorch.convolution import StridedConv, norm_relu_conv
+from stargan.engine.pytorch import losses, networks
+from stargan.engine.pytorch import updates as step_module
 from stargan.engine.pytorch.engine import PytorchEngine
+from stargan.engine.pytorch.fast import winograd
+from stargan.engine.pytorch.fast.convolution import StridedConv, norm_relu_conv
 from stargan.engine.pytorch.optimizer import Adam
 
 DOMAINS = Domains((LabelSet("faces", (Group(("Black", "Blond")), Group(("Male",)))),))
@@ -120,12 +122,12 @@ def test_ten_updates(objective: Objective, ours: bool, device: Device) -> None:
     In float32 Adam's first steps are the signs of gradients that are rounding noise, which no two ways of adding share.
     """
     config = Config(
-        image_size=(16, 16), width=16, blocks=2, d_layers=3, batch_size=2, objective=objective, mask=ours,
-        lambda_slope=3.0 if ours else 0.0, device=device, precision="fp32", lr=1e-4,
+        image_size=(16, 16), width=16, blocks=2, d_layers=3, batch_size=2, objective=objective, attention_mask=ours,
+        lambda_cls_gp=3.0 if ours else 0.0, device=device, precision="fp32", lr=1e-4,
     )  # fmt: skip
     engines = [PytorchEngine(replace(config, plain=plain), DOMAINS) for plain in (True, False)]
     for engine in engines:
-        for network in (*engine.networks.values(), engine.mean_generator):
+        for network in (*engine.networks.values(), engine.ema_generator):
             network.double()
     rng = np.random.default_rng(0)
     for _ in range(10):
@@ -223,7 +225,7 @@ def test_an_update_of_d_is_faster() -> None:
 def test_g_compiles_as_one_graph() -> None:
     """As on a GPU: without a break, with the same pictures and gradients."""
     torch.manual_seed(0)
-    plain = networks.Generator(3, 8, 2, mask=True, resize=True, plain=True)
+    plain = networks.Generator(Architecture(width=8, blocks=2, attention_mask=True, resize_conv=True), 3, plain=True)
     compiled = torch.compile(plain, backend="aot_eager", fullgraph=True)
     pictures, labels = torch.rand(2, 3, 16, 16) * 2 - 1, torch.eye(3)[:2]
     results = []

@@ -21,56 +21,48 @@ PACKAGE = Path(stargan.__file__).parent
 
 # ---------------------------------------------------------------- the rules
 
-_BASE = ("errors", "words", "domains", "card", "config", "images")
-_MIDDLE = (*_BASE, "progress", "locations", "modelfile", "data", "engine")
-_TOP = (*_MIDDLE, "training", "evaluation", "interop", "translate", "files", "recipes", "protocols")
+_HALL = ("errors", "old_names", "storage", "progress", "images")
+_LOWER = (*_HALL, "domains", "config", "data", "model", "engine")
+_UPPER = (*_LOWER, "training", "inference", "evaluation", "interop")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
-    # The base, of which each knows only those before it.
     "errors": (),
-    "words": ("errors",),
-    "domains": ("errors", "words"),
-    "card": ("errors",),
-    "config": ("errors", "words", "domains", "card"),
-    "images": ("errors", "words", "domains", "config"),
-    "recipes": ("errors", "words", "domains", "config"),
-    "protocols": ("errors", "words", "domains"),
+    "old_names": (),
+    "storage": (),
     "progress": ("errors",),
-    "locations": ("errors",),
-    "modelfile": ("errors", "domains", "config"),
-    "data": (*_BASE, "progress"),
-    "engine": (*_BASE, "modelfile"),
-    "training": _MIDDLE,
-    "interop": _MIDDLE,
-    "runtimes": ("errors", "locations"),
-    "translate": (*_MIDDLE, "runtimes"),
-    "evaluation": (*_MIDDLE, "translate", "protocols"),  # it measures what a Translator gives
-    "files": (*_BASE, "progress", "translate", "protocols"),
-    "web": tuple(name for name in _TOP if name != "training"),
-    "demo": (*_TOP, ""),
-    "options": ("errors",),
-    "commands": (*_TOP, "web", "demo", "options"),
-    "cli": ("", "errors", "words", "runtimes", "commands"),
+    "images": ("errors", "storage"),
+    "domains": ("errors",),
+    "config": ("errors", "old_names", "domains"),
+    "model": ("errors", "old_names", "storage", "domains", "config"),
+    "data": (*_HALL, "domains", "config"),
+    "engine": ("errors", "images", "domains", "config", "model"),
+    "training": _LOWER,
+    "inference": _LOWER,
+    "interop": _LOWER,
+    "evaluation": (*_LOWER, "inference"),  # it measures what a Translator gives
+    "web": (*_LOWER, "inference", "evaluation", "interop"),
+    "demo": _UPPER,
+    "cli": (*_UPPER, "web", "demo", ""),
     "__main__": ("cli",),
-    "": ("errors", "domains", "translate"),  # stargan/__init__.py
+    "": ("errors", "domains", "inference"),  # stargan/__init__.py
 }
 """Which parts of the package a part may import; a part is a module or a folder right below `stargan`."""
 
 # A framework and where it may be imported; `engine/pytorch` stands for all below it.
 FRAMEWORKS: dict[str, tuple[str, ...]] = {
-    "torch": ("engine/pytorch", "evaluation", "interop", "translate"),
+    "torch": ("engine/pytorch", "evaluation", "interop"),
     "torchvision": (),  # does not import beside the CPU build of PyTorch
-    "tensorflow": ("engine/keras", "interop"),
-    "keras": ("engine/keras", "interop"),
+    "tensorflow": ("engine/tensorflow", "interop"),
+    "keras": ("engine/tensorflow", "interop"),
     "jax": (),
-    "onnx": ("interop",),
-    "onnxscript": ("interop",),
-    "onnxruntime": ("interop", "runtimes", "evaluation"),
-    "openvino": ("runtimes",),
+    "onnx": ("engine/pytorch", "model/onnx_file"),
+    "onnxscript": ("engine/pytorch",),
+    "onnxruntime": ("engine/pytorch", "inference", "evaluation"),
+    "openvino": ("inference",),
     "fastapi": ("web",),
     "uvicorn": ("web",),
 }
 # At the top of a module, hence loaded with it, only where nothing else is done: all else must start without them.
-AT_THE_TOP = ("engine/pytorch", "engine/keras", "evaluation", "interop", "web")
+AT_THE_TOP = ("engine/pytorch", "engine/tensorflow", "evaluation", "interop", "web")
 
 LINES = 400
 # Longer all the same, each with its reason; one that has become short must leave the list.
@@ -148,7 +140,7 @@ def broken(path: str, source: str | None = None) -> list[str]:
             found.append(f"{where}; {own or 'the package'} may not")
         elif top in FRAMEWORKS:
             # `require` in engine/__init__.py only asks whether PyTorch is there; data and training may not even ask.
-            asks = item.required and own not in ("data", "training", *_BASE)
+            asks = item.required and own in ("engine", "model", "evaluation", "interop", "inference")
             if not asks and not within(path, FRAMEWORKS[top]):
                 found.append(f"{where}; it belongs into {' or '.join(FRAMEWORKS[top]) or 'no module'}")
             elif item.at_the_top and not within(path, AT_THE_TOP):
@@ -187,42 +179,45 @@ def test_the_rules_have_no_way_round() -> None:
 
 
 def test_no_way_leads_to_training() -> None:
-    for start in ("translate", ""):
+    for start in ("inference", ""):
         assert "training" not in reached(start)
-    assert {"errors", "images"} <= reached("translate")  # ways are found
-    assert "training" in reached("commands")
+    assert {"errors", "images"} <= reached("inference")  # ways are found
+    assert "training" in reached("cli")
 
 
 BREAKS = {
-    "upwards": ("errors.py", "from stargan.words import suggest"),
-    "upwards, late": ("domains.py", "def f():\n    from stargan import config"),
+    "upwards": ("errors.py", "from stargan.domains.names import suggest"),
+    "upwards, late": ("domains/space.py", "def f():\n    from stargan import config"),
     "sideways": ("data/cache.py", "import stargan.engine"),
     "sideways, relative": ("data/cache.py", "from ..engine import Engine"),
     "the package": ("images.py", "from stargan import load"),
-    "training from translate": ("translate.py", "from stargan.training.loop import train"),
+    "training from inference": ("inference/load.py", "from stargan.training.loop import train"),
     "training from web": ("web/app.py", "def f():\n    from stargan import training"),
     "a new part": ("utils.py", "import stargan.errors"),
     "torch in training": ("training/loop.py", "def f():\n    import torch"),
     "torch in data, required": ("data/batches.py", "library = errors.require('torch', 'train', 'draw')"),
     "torch in data, by name": ("data/batches.py", "import importlib\nimportlib.import_module('torch.nn')"),
-    "torch in config": ("config.py", "from torch import Tensor"),
+    "torch in config": ("config/training.py", "from torch import Tensor"),
     "torch in engine": ("engine/__init__.py", "import torch"),
-    "torch at the top of translate": ("translate.py", "import torch"),
-    "torch at the top, in a try": ("translate.py", "try:\n    import torch.nn\nexcept ImportError:\n    pass"),
-    "torch in a class of translate": ("translate.py", "class A:\n    import torch"),
-    "torch in cli": ("cli.py", "def f():\n    import torch"),
-    "torchvision anywhere": ("engine/pytorch/step.py", "import torchvision"),
-    "onnxruntime at the top of runtimes": ("runtimes.py", "import onnxruntime as ort"),
-    "fastapi in cli": ("cli.py", "def f():\n    import fastapi"),
+    "torch in inference": ("inference/load.py", "def f():\n    import torch"),
+    "torch in cli": ("cli/train.py", "def f():\n    import torch"),
+    "torchvision anywhere": ("engine/pytorch/updates.py", "import torchvision"),
+    "onnxruntime at the top of inference": ("inference/onnx.py", "import onnxruntime as ort"),
+    "onnxruntime at the top, in a try": (
+        "inference/onnx.py",
+        "try:\n    import onnxruntime\nexcept ImportError:\n    pass",
+    ),
+    "onnxruntime in a class of inference": ("inference/onnx.py", "class A:\n    import onnxruntime"),
+    "fastapi in cli": ("cli/train.py", "def f():\n    import fastapi"),
 }
 HOLDS = {
-    "downwards": ("config.py", "from stargan.domains import Domains\nfrom stargan import errors"),
+    "downwards": ("config/training.py", "from stargan.domains import Domains\nfrom stargan import errors"),
     "its own": ("data/cache.py", "from . import sources\nfrom .sources import find\nimport stargan.data.batches"),
-    "torch in its engine": ("engine/pytorch/step.py", "import torch\nfrom torch import nn"),
-    "torch late in translate": ("translate.py", "class A:\n    def f(self):\n        import torch"),
+    "torch in its engine": ("engine/pytorch/updates.py", "import torch\nfrom torch import nn"),
+    "onnxruntime late in inference": ("inference/onnx.py", "class A:\n    def f(self):\n        import onnxruntime"),
     "asking for torch": ("engine/__init__.py", "def f():\n    require('torch', 'train', 'train')"),
-    "a type only": ("translate.py", "if TYPE_CHECKING:\n    import torch"),
-    "another torch": ("cli.py", "import torchlike"),
+    "a type only": ("inference/onnx.py", "if TYPE_CHECKING:\n    import onnxruntime"),
+    "another torch": ("cli/train.py", "import torchlike"),
 }
 
 

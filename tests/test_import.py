@@ -12,9 +12,11 @@ import torch
 from conftest import TINY, stargan
 from PIL import Image
 
-from stargan import load, modelfile
+from stargan import load
+from stargan.config import Architecture
 from stargan.errors import ModelError
 from stargan.interop import foreign
+from stargan.model import safetensors_file
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CHECKPOINT = FIXTURES / "200000-G.ckpt"
@@ -26,7 +28,7 @@ def official(name: str, folder: Path, *, buffers: bool = True) -> Path:
     """The checkpoint pair that the official code would have written of a fixture's networks."""
     with np.load(FIXTURES / f"{name}.npz") as file:
         for letter in "GD":
-            state = modelfile.under({key: file[key] for key in file.files}, f"before/{letter}")
+            state = safetensors_file.under({key: file[key] for key in file.files}, f"before/{letter}")
             kept = {key: torch.from_numpy(array) for key, array in state.items() if buffers or "running" not in key}
             torch.save(kept, folder / f"10-{letter}.ckpt")
     return folder / "10-G.ckpt"
@@ -69,8 +71,8 @@ def test_an_official_checkpoint_gives_the_same_pictures(
 def test_the_official_codes_own_file(tmp_path: Path) -> None:
     info = foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
     assert info.domains.names == tuple(CELEBA)
-    assert (info.image_size, info.width, info.blocks, info.d_layers) == ((16, 16), 4, 2, 3)
-    _, arrays, _ = modelfile.read(tmp_path / "m.safetensors")
+    assert info.architecture == Architecture((16, 16), 4, 2, 3)
+    _, arrays, _ = safetensors_file.read(tmp_path / "m.safetensors")
     with np.load(FIXTURES / "celeba_binary.npz") as file:  # written after the update of the fixture
         np.testing.assert_array_equal(arrays["generator/layers.0.weight"], file["after_G/G/main.0.weight"])
         np.testing.assert_array_equal(arrays["discriminator/src.weight"], file["after_D/D/conv1.weight"])
@@ -85,7 +87,7 @@ def test_old_and_new_files_with_and_without_the_discriminator(buffers: bool, tmp
     both = foreign.import_model(source, tmp_path / "both.safetensors", discriminator=tmp_path / "elsewhere.ckpt")
     assert both.image_size == (16, 16)
     assert differences(tmp_path / "both.safetensors", "celeba_binary") < 1e-4
-    _, arrays, _ = modelfile.read(tmp_path / "both.safetensors")
+    _, arrays, _ = safetensors_file.read(tmp_path / "both.safetensors")
     assert "discriminator/src.weight" in arrays
 
 
@@ -136,8 +138,8 @@ def test_an_imported_model_can_be_trained_on(colours: Path, tmp_path: Path) -> N
         *sizes,
     )
     assert done.returncode == 0, done.stderr
-    _, before, _ = modelfile.read(start)
-    _, after, _ = modelfile.read(tmp_path / "run" / "model.safetensors")
+    _, before, _ = safetensors_file.read(start)
+    _, after, _ = safetensors_file.read(tmp_path / "run" / "model.safetensors")
     for name, array in before.items():
         np.testing.assert_allclose(after[name], array, atol=1e-6, err_msg=name)
 
@@ -165,7 +167,7 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
         "--out",
         tmp_path / "e",
     ]
-    unknown = stargan(*asked)  # it has no labeller, so the picture is not taken for a neutral one
+    unknown = stargan(*asked)  # it has no attribute classifier, so the picture is not taken for a neutral one
     assert unknown.returncode == 2
     assert "a.png: does not show what this starts from; say what it shows with --from" in unknown.stderr
     assert stargan(*asked, "--from", "neutral").returncode == 0
@@ -283,9 +285,9 @@ def test_wrong_input_gets_one_line(tmp_path: Path) -> None:
 @pytest.mark.parametrize(("setting", "said"), [("mask", "an output mask"), ("resize", "no transposed convolutions")])
 def test_what_the_official_code_lacks_is_not_written_for_it(setting: str, said: str, tmp_path: Path) -> None:
     foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
-    info, arrays, _ = modelfile.read(tmp_path / "m.safetensors")
+    info, arrays, _ = safetensors_file.read(tmp_path / "m.safetensors")
     changes: dict[str, Any] = {setting: True}
-    modelfile.write(tmp_path / "other.safetensors", replace(info, **changes), arrays, {})
+    safetensors_file.write(tmp_path / "other.safetensors", replace(info, **changes), arrays, {})
     with pytest.raises(ModelError, match=f"its generator has {said}, which the official code does not know"):
         foreign.export_official(tmp_path / "other.safetensors", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -11,10 +11,10 @@ from torch import nn
 
 import stargan
 from stargan import cli
-from stargan.config import Config
-from stargan.engine.pytorch import inference, winograd
+from stargan.config import Architecture
+from stargan.engine.pytorch import onnx_export as interop
+from stargan.engine.pytorch.fast import rewrite, winograd
 from stargan.engine.pytorch.networks import Generator, ResidualBlock
-from stargan.interop import onnx as interop
 
 
 @pytest.mark.parametrize("size", [(8, 8), (4, 12), (5, 7), (1, 2)])
@@ -50,23 +50,23 @@ def test_one_convolution_is_exact_but_for_rounding() -> None:
 def test_the_same_pictures(mask: bool, resize: bool, made: int, side: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
     torch.manual_seed(0)
-    generator = Generator(5, 4, 2, mask=mask, resize=resize).double().eval()
+    generator = Generator(Architecture(width=4, blocks=2, attention_mask=mask, resize_conv=resize), 5).double().eval()
     pictures, labels = torch.rand(2, 3, side, side // 2).double() * 2 - 1, torch.rand(2, 5).double()
     with torch.no_grad():
         expected = generator(pictures, labels)
-        inference.rewrite(generator, Config(image_size=(side, side), width=4, d_layers=5))
+        rewrite.rewrite(generator, Architecture((side, side), width=4))
         found = generator.double()(pictures, labels)
     assert (found - expected).abs().max() < 1e-5
     trunks = [isinstance(layer, winograd.Trunk) for layer in generator.layers]
     assert sum(trunks) == (side == 128)
     last = generator.layers[-1]
-    assert isinstance(last, inference.ColumnConv)
+    assert isinstance(last, rewrite.ColumnConv)
     assert last.weight.shape == (7 * made, 4, 7, 1)
 
 
 def test_without_blocks() -> None:
-    generator = Generator(3, 64, 0)
-    inference.rewrite(generator, Config())
+    generator = Generator(Architecture(blocks=0), 3)
+    rewrite.rewrite(generator, Architecture())
     assert not any(isinstance(layer, winograd.Trunk) for layer in generator.layers)
 
 
@@ -74,7 +74,7 @@ def test_without_blocks() -> None:
     ("side", "width", "expected"), [(128, 64, True), (256, 64, True), (64, 64, False), (128, 32, False)]
 )
 def test_pays_from_the_size_of_the_paper_on(side: int, width: int, expected: bool) -> None:
-    assert winograd.pays(Config(image_size=(side, side), width=width)) == expected
+    assert winograd.pays(Architecture((side, side), width)) == expected
 
 
 def test_export(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -108,7 +108,7 @@ def test_exported_norms_are_one_operation(plain: list[str], run: Path, tmp_path:
     assert cli.main(["export", str(run), str(tmp_path / "a.onnx"), *plain]) == 0
     graph = onnx.load(tmp_path / "a.onnx").graph
     counts = Counter(node.op_type for node in graph.node)
-    blocks = stargan.load(tmp_path / "a.onnx").info.blocks
+    blocks = stargan.load(tmp_path / "a.onnx").info.architecture.blocks
     assert counts["InstanceNormalization"] == 5 + 2 * blocks
     assert not counts["ReduceMean"]
 

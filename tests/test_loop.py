@@ -15,10 +15,10 @@ import pytest
 from conftest import TINY, draw_folders, stargan
 from PIL import Image
 
-from stargan import locations, modelfile
 from stargan.config import Config
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
+from stargan.model import locations, safetensors_file
 from stargan.training import checkpoint, loop
 
 
@@ -39,11 +39,11 @@ def tiny(data: Path, **changes: object) -> Config:
     return replace(config, **changes)  # type: ignore[arg-type]
 
 
-def final(run: Path) -> modelfile.Arrays:
-    return modelfile.read(locations.checkpoints(run)[-1], training=True)[1]
+def final(run: Path) -> safetensors_file.Arrays:
+    return safetensors_file.read(locations.checkpoints(run)[-1], training=True)[1]
 
 
-def assert_same(first: modelfile.Arrays, second: modelfile.Arrays) -> None:
+def assert_same(first: safetensors_file.Arrays, second: safetensors_file.Arrays) -> None:
     assert first.keys() == second.keys()
     different = [name for name in first if not np.array_equal(first[name], second[name])]
     assert not different
@@ -136,7 +136,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(colours: Path, tmp_pat
     assert process.returncode == 130
     assert f"stargan train --resume {run}" in out
     assert "Traceback" not in err
-    info = modelfile.read(locations.checkpoints(run)[-1])[0]
+    info = safetensors_file.read(locations.checkpoints(run)[-1])[0]
     assert f"after step {info.steps}" in out
 
 
@@ -156,7 +156,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(
 
 
 def test_checkpoint_with_a_nan_is_not_written(run: Path, tmp_path: Path) -> None:
-    info, arrays, _ = modelfile.read(locations.checkpoints(run)[-1], training=True)
+    info, arrays, _ = safetensors_file.read(locations.checkpoints(run)[-1], training=True)
     name = next(iter(arrays))
     arrays[name] = np.full_like(arrays[name], np.nan, dtype=np.float32)
     with pytest.raises(TrainingError, match="not finite"):
@@ -195,7 +195,7 @@ def test_truncated_checkpoint_is_named_with_a_way_out(colours: Path, tmp_path: P
 def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:
     config = tiny(colours, steps=1, lr=1e-9)
     loop.train(config, tmp_path / "run", start_from=run, say=lambda line: None)
-    given = modelfile.read(run / "model.safetensors")[1]
+    given = safetensors_file.read(run / "model.safetensors")[1]
     arrays = final(tmp_path / "run")
     for name in given:
         np.testing.assert_allclose(arrays[name], given[name], atol=1e-5)
@@ -209,7 +209,7 @@ def test_several_data_sets_take_turns(colours: Path, tmp_path: Path) -> None:
     other = draw_folders(tmp_path / "more", 8, ("red", "blue"))
     config = replace(tiny(colours, steps=20), data=(str(colours), str(other)))
     loop.train(config, tmp_path / "run", say=lambda line: None)
-    info, arrays, _ = modelfile.read(locations.checkpoints(tmp_path / "run")[-1], training=True)
+    info, arrays, _ = safetensors_file.read(locations.checkpoints(tmp_path / "run")[-1], training=True)
     assert info.domains.num_labels == 3 + 2 + 2
     assert info.domains.names == ("colours/blue", "green", "colours/red", "more/blue", "more/red")
     assert int(arrays["training/g_updates"]) == 4  # each set's updates 5 and 10

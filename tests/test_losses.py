@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from stargan.config import Objective
+from stargan.config import Architecture
+from stargan.config.training import Objective
 from stargan.domains import Head
 from stargan.engine.pytorch import losses, networks
 
@@ -92,7 +93,7 @@ def test_penalty_and_its_gradient(one_sided: bool, penalty: float, slope: float)
 
 @pytest.mark.parametrize(("one_sided", "penalty"), [(False, 1.0), (True, 0.0)])
 def test_penalty_is_finite_without_a_gradient(one_sided: bool, penalty: float) -> None:
-    discriminator = networks.Discriminator(2, (16, 16), width=4, layers=2)
+    discriminator = networks.Discriminator(Architecture((16, 16), width=4, d_layers=2), 2)
     with torch.no_grad():
         for parameter in discriminator.parameters():
             parameter.zero_()

@@ -9,11 +9,12 @@ import pytest
 import torch
 from torch import nn
 
-from stargan.config import Config, ModelInfo
+from stargan.config import Architecture, Config
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch import networks
 from stargan.errors import ModelError
-from stargan.modelfile import Arrays
+from stargan.model.info import ModelInfo
+from stargan.model.safetensors_file import Arrays
 
 DOMAINS = Domains(
     (
@@ -21,13 +22,13 @@ DOMAINS = Domains(
         LabelSet("seasons", (Group(("summer", "winter", "spring"), True, "season"),)),
     )
 )
-INFO = ModelInfo(DOMAINS, (24, 16), width=4, blocks=2, d_layers=3)
+INFO = ModelInfo(DOMAINS, Architecture((24, 16), width=4, blocks=2, d_layers=3))
 
 
 def fresh(name: str, seed: int = 0) -> nn.Module:
     with torch.random.fork_rng():
         torch.manual_seed(seed)
-        return networks.build(name, DOMAINS, INFO)
+        return networks.build(name, INFO.architecture, DOMAINS)
 
 
 def pictures(count: int, height: int, width: int) -> torch.Tensor:
@@ -40,8 +41,8 @@ def pictures(count: int, height: int, width: int) -> torch.Tensor:
 
 def test_parameters_at_128_pixels() -> None:
     with torch.device("meta"):
-        generator = networks.Generator(5)
-        discriminator = networks.Discriminator(5, (128, 128))
+        generator = networks.Generator(Architecture(), 5)
+        discriminator = networks.Discriminator(Architecture(), 5)
     convolutions = 8 * 64 * 49 + 64 * 128 * 16 + 128 * 256 * 16 + 12 * 256 * 256 * 9
     convolutions += 256 * 128 * 16 + 128 * 64 * 16 + 64 * 3 * 49
     norms = 2 * (64 + 128 + 256 + 12 * 256 + 128 + 64)
@@ -53,7 +54,7 @@ def test_parameters_at_128_pixels() -> None:
 
 @pytest.mark.parametrize("size", [(16, 16), (20, 12), (4, 44), (28, 8)])
 def test_generator_keeps_the_size(size: tuple[int, int]) -> None:
-    generator = networks.Generator(3, width=2, blocks=1)
+    generator = networks.Generator(Architecture(width=2, blocks=1), 3)
     out = generator(pictures(2, *size), torch.zeros(2, 3))
     assert out.shape == (2, 3, *size)
     assert out.abs().max() <= 1
@@ -64,27 +65,27 @@ def test_generator_keeps_the_size(size: tuple[int, int]) -> None:
     [((16, 16), 3, (2, 2)), ((24, 16), 3, (2, 3)), ((12, 32), 2, (8, 3)), ((32, 32), 5, (1, 1))],
 )
 def test_discriminator_shapes(size: tuple[int, int], layers: int, left: tuple[int, int]) -> None:
-    discriminator = networks.Discriminator(7, size, width=2, layers=layers)
+    discriminator = networks.Discriminator(Architecture(size, width=2, d_layers=layers), 7)
     src, cls = discriminator(pictures(2, size[1], size[0]))
     assert src.shape == (2, 1, *left)
     assert cls.shape == (2, 7)
     assert discriminator.cls.kernel_size == left
 
 
-def test_labeller_takes_any_size() -> None:
-    labeller = networks.Labeller(4, layers=3)
-    assert labeller(pictures(2, 16, 16)).shape == (2, 4)
-    assert labeller(pictures(1, 40, 24)).shape == (1, 4)
+def test_classifier_takes_any_size() -> None:
+    classifier = networks.AttributeClassifier(4, layers=3)
+    assert classifier(pictures(2, 16, 16)).shape == (2, 4)
+    assert classifier(pictures(1, 40, 24)).shape == (1, 4)
 
 
 def test_build_takes_the_layout_of_the_labels() -> None:
     shapes = {name: {k: tuple(v.shape) for k, v in fresh(name).state_dict().items()} for name in networks.NAMES}
     assert shapes["generator"]["layers.0.weight"] == (4, 3 + 7, 7, 7)  # two data sets: a mask of two
     assert shapes["discriminator"]["cls.weight"] == (5, 16, 2, 3)
-    assert shapes["labeller"]["cls.weight"] == (5, 128)
+    assert shapes["classifier"]["cls.weight"] == (5, 128)
     config = Config(image_size=(24, 16), width=4, blocks=2, d_layers=3)
     for name in networks.NAMES:
-        network = networks.build(name, DOMAINS, config)
+        network = networks.build(name, config.architecture, DOMAINS)
         assert {k: tuple(v.shape) for k, v in network.state_dict().items()} == shapes[name]
 
 
@@ -92,14 +93,22 @@ def test_build_takes_the_layout_of_the_labels() -> None:
 
 
 def test_convolutions_of_the_generator_have_no_bias_and_pad_with_zeros() -> None:
-    kernels = [m for m in networks.Generator(3, 4, 2).modules() if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)]
+    kernels = [
+        m
+        for m in networks.Generator(Architecture(width=4, blocks=2), 3).modules()
+        if isinstance(m, nn.Conv2d | nn.ConvTranspose2d)
+    ]
     assert len(kernels) == 10
     assert all(kernel.bias is None for kernel in kernels)
     assert all(kernel.padding_mode == "zeros" for kernel in kernels)
 
 
 def test_biases_of_the_discriminator() -> None:
-    names = {name for name, _ in networks.Discriminator(3, (16, 16), 4, 2).named_parameters() if "bias" in name}
+    names = {
+        name
+        for name, _ in networks.Discriminator(Architecture((16, 16), 4, d_layers=2), 3).named_parameters()
+        if "bias" in name
+    }
     assert names == {"layers.0.bias", "layers.2.bias"}
 
 
@@ -107,7 +116,7 @@ def test_resizing_in_place_of_transposed_convolutions() -> None:
     """A constant picture comes out constant away from the border: every output pixel has the same sums behind it."""
     images, labels, spread = torch.full((1, 3, 64, 64), 0.4), torch.ones(1, 2), {}
     for resize in (False, True):
-        generator = networks.Generator(2, 4, 1, resize=resize)
+        generator = networks.Generator(Architecture(width=4, blocks=1, resize_conv=resize), 2)
         transposed = any(isinstance(layer, nn.ConvTranspose2d) for layer in generator.modules())
         assert transposed != resize
         out = generator(images, labels)
@@ -117,7 +126,7 @@ def test_resizing_in_place_of_transposed_convolutions() -> None:
 
 
 def test_norms_use_the_picture_alone() -> None:
-    generator = networks.Generator(2, 4, 1)
+    generator = networks.Generator(Architecture(width=4, blocks=1), 2)
     assert list(generator.buffers()) == []
     images, labels = pictures(3, 16, 16), torch.eye(3, 2)
     together = generator(images, labels)
@@ -136,7 +145,7 @@ def test_labels_reach_the_output() -> None:
 
 
 def test_labels_would_not_reach_the_output_without_zero_padding() -> None:
-    generator = networks.Generator(2, 4, 1)
+    generator = networks.Generator(Architecture(width=4, blocks=1), 2)
     generator.layers[0] = nn.Conv2d(5, 4, 7, 1, 3, bias=False, padding_mode="reflect")
     images = pictures(1, 16, 16).expand(2, -1, -1, -1)
     out = generator(images, torch.eye(2))
@@ -153,7 +162,7 @@ def arrays_of(name: str) -> Arrays:
 @pytest.mark.parametrize("name", networks.NAMES)
 def test_restore(name: str) -> None:
     arrays = arrays_of(name)
-    restored = networks.restore(name, INFO, {**arrays, "elsewhere/x": np.zeros(1)})
+    restored = networks.restore(name, INFO.architecture, DOMAINS, {**arrays, "elsewhere/x": np.zeros(1)})
     assert not restored.training
     assert not any(parameter.requires_grad for parameter in restored.parameters())
     inputs = (pictures(2, 16, 24), torch.ones(2, 7)) if name == "generator" else (pictures(2, 16, 24),)
@@ -166,9 +175,9 @@ def test_restore(name: str) -> None:
 
 
 def test_arrays_are_copies() -> None:
-    network = fresh("labeller")
+    network = fresh("classifier")
     arrays = networks.to_arrays(network)
-    networks.from_arrays(network, arrays, "labeller")
+    networks.from_arrays(network, arrays, "classifier")
     before = {name: array.copy() for name, array in arrays.items()}
     with torch.no_grad():
         for parameter in network.parameters():
@@ -195,10 +204,10 @@ def test_restore_names_what_is_wrong(change: Callable[[Arrays], object], message
     arrays = arrays_of("generator")
     change(arrays)
     with pytest.raises(ModelError, match=message):
-        networks.restore("generator", INFO, arrays)
+        networks.restore("generator", INFO.architecture, DOMAINS, arrays)
 
 
 def test_restore_of_another_size() -> None:
     arrays = arrays_of("discriminator")
     with pytest.raises(ModelError, match=r"discriminator/cls.weight has shape \(5, 16, 2, 3\), not \(5, 16, 2, 2\)"):
-        networks.restore("discriminator", dataclasses.replace(INFO, image_size=(16, 16)), arrays)
+        networks.restore("discriminator", dataclasses.replace(INFO.architecture, image_size=(16, 16)), DOMAINS, arrays)

@@ -10,12 +10,13 @@ import pytest
 import torch
 from torch import Tensor
 
+from stargan.config import Architecture
 from stargan.engine.pytorch import losses
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import ModelError
 from stargan.interop.official import Sizes, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
-from stargan.modelfile import Arrays, under
+from stargan.model.safetensors_file import Arrays, under
 
 FOLDER = Path(__file__).parent / "fixtures"
 OFFICIAL = ("celeba_binary", "rafd_categorical", "joint_first", "joint_second")
@@ -133,7 +134,7 @@ def test_agrees_on_a_gpu(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_official_sizes_and_names(name: str, labels: int, classes: int) -> None:
     generator, discriminator = arrays_of(name, "before/G"), arrays_of(name, "before/D")
     arrays, sizes = from_official(generator, discriminator)
-    assert sizes == Sizes(labels, 4, 2, 3, (16, 16), classes)
+    assert sizes == Sizes(Architecture((16, 16), 4, 2, 3), labels, classes)
     assert {array.dtype for array in arrays.values()} == {np.dtype(np.float32)}
     back = to_official(arrays)
     plain = {f"G/{key}": value for key, value in generator.items()}
@@ -145,12 +146,12 @@ def test_official_sizes_and_names(name: str, labels: int, classes: int) -> None:
 
 def test_generator_alone() -> None:
     arrays, sizes = from_official(arrays_of("celeba_binary", "before/G"))
-    assert sizes == Sizes(5, 4, 2)
+    assert sizes == Sizes(Architecture(width=4, blocks=2), 5)
     assert len(arrays) == 28
     assert all(name.startswith("generator/") for name in arrays)
     variables = arrays_of("taki0112", "var")
     alone = {name: array for name, array in variables.items() if name.startswith("generator/")}
-    assert from_tensorflow1(alone)[1] == Sizes(5, 4, 2)
+    assert from_tensorflow1(alone)[1] == Sizes(Architecture(width=4, blocks=2), 5)
 
 
 def without(name: str) -> Callable[[Arrays], object]:
@@ -200,7 +201,7 @@ def test_many_layers_are_refused_before_anything_is_built() -> None:
 def test_tensorflow1_sizes_and_what_it_ignores() -> None:
     variables = arrays_of("taki0112", "var")
     arrays, sizes = from_tensorflow1(variables)
-    assert sizes == Sizes(5, 4, 2, 3, (16, 16), 5)
+    assert sizes == Sizes(Architecture((16, 16), 4, 2, 3), 5, 5)
     assert arrays["generator/layers.11.weight"].shape == (16, 8, 4, 4)  # transposed convolution: in, out
     adam = {f"{name}/Adam": array for name, array in variables.items()}
     adam |= {f"{name}/Adam_1": array for name, array in variables.items()}

@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from stargan.domains import Domains, Group, LabelSet
+from stargan.domains.protocols import protocol
 from stargan.errors import ConfigError, DomainError
-from stargan.protocols import protocol
 
 HAIR = Group(("Black_Hair", "Blond_Hair", "Brown_Hair"))
 CELEBA = Domains((LabelSet("celeba", (HAIR, Group(("Male",)), Group(("Young",)))),))

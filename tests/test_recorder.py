@@ -9,17 +9,17 @@ import pytest
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from stargan.config import Config, Objective
+from stargan.config.training import Config, Objective
 from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.pytorch.cuda_graphs import WARM_UPS, Recorder, Recording, Tensors, Update
 from stargan.engine.pytorch.engine import PytorchEngine
-from stargan.engine.pytorch.recorder import WARM_UPS, Recorder, Recording, Tensors, Update
 
 FACES = LabelSet("faces", (Group(("Black", "Blond")), Group(("Male",))))
 MOODS = LabelSet("moods", (Group(("happy", "sad"), categorical=True, name="domain"),))
 JOINT = Domains((FACES, MOODS))
 CONFIG = Config(
-    image_size=(16, 16), width=4, blocks=1, d_layers=3, batch_size=4, device="cpu", precision="fp32", mask=True,
-    augment=True, lambda_slope=1.0,
+    image_size=(16, 16), width=4, blocks=1, d_layers=3, batch_size=4, device="cpu", precision="fp32",
+    attention_mask=True, augment=True, lambda_cls_gp=1.0,
 )  # fmt: skip
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
@@ -114,7 +114,7 @@ def test_on_a_gpu(steps: int) -> None:
     assert plain.recorder is None
     assert recorded.recorder is not None
     for engine in (plain, recorded):
-        for network in (*engine.networks.values(), engine.mean_generator):
+        for network in (*engine.networks.values(), engine.ema_generator):
             network.double()
     expected, found = (train_in_double(engine, 2 * WARM_UPS + 10) for engine in (plain, recorded))
     assert len(recorded.recorder.recordings) == 4

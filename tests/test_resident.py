@@ -7,9 +7,9 @@ import torch
 from stargan.config import Config
 from stargan.data.batches import Batches, Part
 from stargan.domains import Domains, Group, LabelSet
-from stargan.engine.pytorch import resident
+from stargan.engine.pytorch import device_dataset
+from stargan.engine.pytorch.device_dataset import Picked, Resident
 from stargan.engine.pytorch.engine import PytorchEngine
-from stargan.engine.pytorch.resident import Picked, Resident
 
 DOMAINS = Domains((LabelSet("faces", (Group(("A",)), Group(("B",)))),))
 CONFIG = Config(image_size=(16, 8), width=4, blocks=1, d_layers=2, batch_size=4, precision="fp32")
@@ -24,7 +24,7 @@ def pixels() -> np.ndarray:
 @pytest.mark.parametrize("device", ["cpu", GPU])
 @pytest.mark.parametrize("flip", [False, True])
 def test_the_same_batches(pixels: np.ndarray, flip: bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(resident, "CHUNK", 4)
+    monkeypatch.setattr(device_dataset, "CHUNK", 4)
     engine = PytorchEngine(Config(**{**vars(CONFIG), "device": device}), DOMAINS)
     held = Resident(pixels, torch.device(device))
     values = DOMAINS.random_values(np.random.default_rng(1), 11)
@@ -49,5 +49,5 @@ def test_a_cpu_needs_no_second_copy(pixels: np.ndarray) -> None:
 def test_only_what_fits_is_held(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = PytorchEngine(CONFIG, DOMAINS)
     assert engine.hold(pixels) is not None
-    monkeypatch.setattr(resident, "SHARE", 0)
+    monkeypatch.setattr(device_dataset, "SHARE", 0)
     assert engine.hold(pixels) is None

@@ -11,13 +11,13 @@ import pytest
 import torch
 
 from stargan import engine as engines
-from stargan.config import Config, Objective
+from stargan.config.training import Config, Objective
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch import engine as engine_module
-from stargan.engine.pytorch import losses, step
+from stargan.engine.pytorch import losses, updates
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError
-from stargan.modelfile import Arrays
+from stargan.model.safetensors_file import Arrays
 
 FACES = LabelSet("faces", (Group(("smile",)), Group(("hat",))))
 SEASONS = LabelSet("seasons", (Group(("summer", "winter", "spring"), True, "season"),))
@@ -111,13 +111,13 @@ def test_weights_of_a_model_file_start_afresh() -> None:
     assert loaded["training/g_updates"] == 0
 
 
-def test_weights_without_a_labeller_keep_the_fresh_one() -> None:
+def test_weights_without_a_classifier_keep_the_fresh_one() -> None:
     first, second = make(), make(seed=1)
     weights = {name: array for name, array in first.state().items() if name.startswith(("generator", "discrim"))}
     before = second.state()
     second.load_weights(weights)
     assert changed(before, second.state()) >= {"generator", "discriminator", "training/generator"}
-    assert not any(name.startswith("labeller") for name in changed(before, second.state()))
+    assert not any(name.startswith("classifier") for name in changed(before, second.state()))
 
 
 def without(name: str) -> Callable[[Arrays], object]:
@@ -134,22 +134,25 @@ def put(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
         (without("generator/layers.1.bias"), "generator/layers.1.bias is missing"),
         (without("training/generator/layers.1.bias"), "training/generator/layers.1.bias is missing"),
         (without("discriminator/src.weight"), "discriminator/src.weight is missing"),
-        (without("labeller/cls.bias"), "labeller/cls.bias is missing"),
+        (without("classifier/cls.bias"), "classifier/cls.bias is missing"),
         (without("training/g_updates"), "training/g_updates is missing"),
         (put("training/g_updates", np.zeros(3)), "training/g_updates is missing or not one number"),
-        (put("labeller/other", np.zeros(3)), "labeller/other does not belong there"),
+        (put("classifier/other", np.zeros(3)), "classifier/other does not belong there"),
         (put("other", np.zeros(3)), "other does not belong there"),
         (put("training/other", np.zeros(3)), "training/other does not belong there"),
         (put("training/adam/other/x/step", np.zeros(())), "training/adam/other/x/step does not belong there"),
-        (put("labeller/cls.bias", np.zeros(3)), "labeller/cls.bias has shape (3,), not (2,)"),
+        (put("classifier/cls.bias", np.zeros(3)), "classifier/cls.bias has shape (3,), not (2,)"),
         (
-            put("training/adam/labeller/cls.bias/exp_avg", np.zeros(3)),
-            "training/adam/labeller/cls.bias/exp_avg has shape (3,), not (2,)",
+            put("training/adam/classifier/cls.bias/exp_avg", np.zeros(3)),
+            "training/adam/classifier/cls.bias/exp_avg has shape (3,), not (2,)",
         ),
-        (put("training/adam/labeller/cls.bias/step", np.zeros(1)), "training/adam/labeller/cls.bias/step has shape"),
         (
-            put("training/adam/labeller/cls.bias/other", np.zeros(2)),
-            "training/adam/labeller/cls.bias/other does not belong there",
+            put("training/adam/classifier/cls.bias/step", np.zeros(1)),
+            "training/adam/classifier/cls.bias/step has shape",
+        ),
+        (
+            put("training/adam/classifier/cls.bias/other", np.zeros(2)),
+            "training/adam/classifier/cls.bias/other does not belong there",
         ),
         (
             without("training/adam/generator/layers.0.weight/exp_avg_sq"),
@@ -195,7 +198,7 @@ def test_an_update_of_g_leaves_d_alone() -> None:
     before = engine.state()
     engine.g_step(*batch(seed=9), 0, step=1, lr=LR)
     names = changed(before, engine.state())
-    assert {"generator", "training/generator", "labeller", "training/g_updates"} <= names
+    assert {"generator", "training/generator", "classifier", "training/g_updates"} <= names
     assert not any("discriminator" in name for name in names)
     assert all(parameter.grad is None for parameter in engine.discriminator.parameters())  # none are computed
     assert all(parameter.requires_grad for parameter in engine.discriminator.parameters())
@@ -220,12 +223,12 @@ def test_the_learning_rate_given_is_the_one_used() -> None:
     far, near, still = make(), make(), make()
     for engine, lr in ((far, 1e-3), (near, 1e-4), (still, 0.0)):
         train(engine, range(1), lr)
-    for name in ("discriminator", "training/generator", "labeller"):
+    for name in ("discriminator", "training/generator", "classifier"):
         name = next(key for key in before if key.startswith(name))
         moved = [np.abs(engine.state()[name] - before[name]).max() for engine in (far, near, still)]
         assert moved[2] == 0
         assert moved[0] == pytest.approx(10 * moved[1], rel=0.02)
-        expected = step.LABELLER_LR * 1e-3 / CONFIG.lr if name.startswith("labeller") else 1e-3
+        expected = updates.CLASSIFIER_LR * 1e-3 / CONFIG.lr if name.startswith("classifier") else 1e-3
         assert moved[0] == pytest.approx(expected, rel=0.02)
 
 
@@ -261,7 +264,7 @@ def test_totals_are_weighted_sums() -> None:
     assert engine.losses() == {}
     train(engine, range(1))
     terms = engine.losses()
-    names = {"d_real", "d_fake", "d_cls", "d_gp", "d_total", "g_fake", "g_cls", "g_rec", "g_total", "labeller"}
+    names = {"d_real", "d_fake", "d_cls", "d_gp", "d_total", "g_fake", "g_cls", "g_rec", "g_total", "classifier"}
     assert terms.keys() == names
     d_total = terms["d_real"] + terms["d_fake"] + 3 * terms["d_cls"] + 11 * terms["d_gp"]
     assert terms["d_total"] == pytest.approx(d_total, rel=1e-5)
@@ -269,7 +272,7 @@ def test_totals_are_weighted_sums() -> None:
 
 
 def test_the_slope_of_the_classes_counts_in_ds_total() -> None:
-    engine = make(objective="hinge", lambda_slope=100.0)
+    engine = make(objective="hinge", lambda_cls_gp=100.0)
     train(engine, range(1))
     terms = engine.losses()
     assert terms["d_slope"] > 0
@@ -297,7 +300,7 @@ def test_every_objective_trains(objective: Objective) -> None:
     terms = engine.losses()
     assert all(np.isfinite(value) for value in terms.values())
     assert ("d_gp" in terms) == (objective in losses.PENALISED)
-    assert {"generator", "training/generator", "labeller"} <= changed(before, engine.state())
+    assert {"generator", "training/generator", "classifier"} <= changed(before, engine.state())
     assert all(np.isfinite(array).all() for array in engine.state().values())
 
 
@@ -309,7 +312,7 @@ def test_learns_to_classify_and_to_keep_a_picture() -> None:
         engine.d_step(*arrays, 0, step=number, lr=2e-3)
         engine.g_step(*arrays, 0, step=number, lr=2e-3)
         terms.append(engine.losses())
-    for name in ("d_cls", "g_rec", "labeller"):
+    for name in ("d_cls", "g_rec", "classifier"):
         assert terms[-1][name] < 0.8 * terms[0][name], name
 
 
@@ -355,7 +358,7 @@ def test_generate_uses_the_running_mean_in_pieces(monkeypatch: pytest.MonkeyPatc
     assert whole.dtype == np.float32
     assert np.abs(whole).max() <= 1
     with torch.no_grad():
-        expected = engine.mean_generator(torch.from_numpy(images), torch.from_numpy(labels)).numpy()
+        expected = engine.ema_generator(torch.from_numpy(images), torch.from_numpy(labels)).numpy()
     assert np.array_equal(whole, expected)
     monkeypatch.setattr(engine_module, "GENERATE_BATCH", 3)
     assert np.abs(engine.generate(images, labels) - whole).max() < 1e-5
@@ -384,7 +387,7 @@ def test_bf16_stays_close_to_fp32(mask: bool) -> None:
 def test_create() -> None:
     engine = engines.create(CONFIG, SINGLE)
     assert isinstance(engine, PytorchEngine)
-    assert engine.num_parameters.keys() == {"generator", "discriminator", "labeller"}
+    assert engine.num_parameters.keys() == {"generator", "discriminator", "classifier"}
     shapes = [array.size for name, array in engine.state().items() if name.startswith("discriminator/")]
     assert engine.num_parameters["discriminator"] == sum(shapes)
     assert not engine.bf16

@@ -10,10 +10,13 @@ import pytest
 from PIL import Image
 
 import stargan
-from stargan import cli, images, locations, modelfile, runtimes, translate
+from stargan import cli, images
+from stargan.domains import requests
+from stargan.engine.pytorch import onnx_export
 from stargan.errors import ConfigError, DomainError, ImageError, MissingExtraError, ModelError
-from stargan.interop import onnx
+from stargan.inference import onnx, translator
 from stargan.interop.export import export
+from stargan.model import locations, safetensors_file
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +58,7 @@ def test_large_batches_go_through_in_parts(model: stargan.Translator, monkeypatc
     backend = model._backend
     watched = stargan.Translator(model.info, type("Watched", (), {"generate": staticmethod(generate)})())
     for pixels, parts in ((2 * 16 * 16, [2, 2, 1]), (4 * 16 * 16, [3, 2]), (5 * 16 * 16, [5]), (1, [1] * 5)):
-        monkeypatch.setattr(translate, "PART_PIXELS", pixels)
+        monkeypatch.setattr(translator, "PART_PIXELS", pixels)
         counts.clear()
         np.testing.assert_allclose(watched.generate(pictures, labels), expected, atol=1e-5)
         assert counts == parts
@@ -113,10 +116,10 @@ def test_export_writes_what_was_read(run: Path, tmp_path: Path) -> None:
 
 
 def test_onnx_that_differs_is_not_written(run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    info, arrays, _ = modelfile.read(run / "model.safetensors")
+    info, arrays, _ = safetensors_file.read(run / "model.safetensors")
     monkeypatch.setattr(onnx, "TOLERANCE", -1.0)
     with pytest.raises(ModelError, match="differ from PyTorch's"):
-        onnx.write(tmp_path / "x.onnx", info, arrays)
+        onnx_export.write(tmp_path / "x.onnx", info, arrays)
     assert not list(tmp_path.iterdir())
 
 
@@ -135,44 +138,44 @@ def test_damaged_files_are_refused(kind: str, run: Path, tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize("content", ["", "no base64!", "bm90IGEgZ3JhcGg=", "of another size"])
-def test_a_damaged_labeller(content: str, run: Path, model: stargan.Translator, tmp_path: Path) -> None:
+def test_a_damaged_classifier(content: str, run: Path, model: stargan.Translator, tmp_path: Path) -> None:
     library = pytest.importorskip("onnx")
     graph = library.load(run / "model.onnx")
-    (labeller,) = (entry for entry in graph.metadata_props if entry.key == "labeller")
+    (classifier,) = (entry for entry in graph.metadata_props if entry.key == "classifier")
     if content == "of another size":
-        small = library.load_from_string(base64.b64decode(labeller.value))
+        small = library.load_from_string(base64.b64decode(classifier.value))
         small.graph.input[0].type.tensor_type.shape.dim[3].dim_value = 8
         content = base64.b64encode(small.SerializeToString()).decode()
-    labeller.value = content
+    classifier.value = content
     library.save(graph, tmp_path / "bad.onnx")
     damaged = stargan.load(tmp_path / "bad.onnx")
     pictures, _ = some(model, 2)
-    with pytest.raises(ModelError, match=r"bad.onnx: its labeller is damaged"):
+    with pytest.raises(ModelError, match=r"bad.onnx: its attribute classifier is damaged"):
         damaged.values(pictures)
     said = ["red"]
-    assert model.domains.settled(said)
+    assert requests.fully_specified(model.domains, said)
     assert np.array_equal(damaged.values(pictures, said), model.values(pictures, said))  # who says all needs none
     assert damaged.values(pictures[:0], said).shape == (0, 3)
 
 
 def test_load_ahead(run: Path, model: stargan.Translator, tmp_path: Path) -> None:
-    runtimes.load_ahead(run / "model.onnx")
-    ((name, _), begun), *others = runtimes._ahead.items()
+    onnx.load_ahead(run / "model.onnx")
+    ((name, _), begun), *others = onnx._ahead.items()
     assert name == run / "model.onnx"
     assert not others
-    assert runtimes.opened(run / "model.onnx") is begun.result()
-    assert not runtimes._ahead
-    runtimes.load_ahead(run / "model.onnx")
+    assert onnx.opened(run / "model.onnx") is begun.result()
+    assert not onnx._ahead
+    onnx.load_ahead(run / "model.onnx")
     loaded = stargan.load(run)  # the same file by another name
-    assert not runtimes._ahead
+    assert not onnx._ahead
     pictures, labels = some(model)
     assert np.array_equal(loaded.generate(pictures, labels), model.generate(pictures, labels))
 
     bad = tmp_path / "bad.onnx"
     bad.write_bytes(b"not a model")
     for path in (bad, tmp_path / "none.onnx", tmp_path, run / "model.safetensors"):
-        runtimes.load_ahead(path)  # whatever is wrong is told by `load`
-    assert [name for name, _ in runtimes._ahead] == [bad]
+        onnx.load_ahead(path)  # whatever is wrong is told by `load`
+    assert [name for name, _ in onnx._ahead] == [bad]
     with pytest.raises(ModelError, match=r"bad.onnx: damaged"):
         stargan.load(bad)
 
@@ -185,9 +188,9 @@ def test_missing_and_foreign_files(run: Path, tmp_path: Path) -> None:
     (tmp_path / "x.txt").write_text("hello")
     with pytest.raises(ModelError, match="not a model file"):
         stargan.load(tmp_path / "x.txt")
-    info, arrays, _ = modelfile.read(run / "model.safetensors")
+    info, arrays, _ = safetensors_file.read(run / "model.safetensors")
     arrays.pop("generator/layers.0.weight")
-    modelfile.write(tmp_path / "part.safetensors", info, arrays, {})
+    safetensors_file.write(tmp_path / "part.safetensors", info, arrays, {})
     with pytest.raises(ModelError, match=r"part.safetensors: generator/layers.0.weight is missing"):
         stargan.load(tmp_path / "part.safetensors")
 
@@ -218,7 +221,7 @@ def test_openvino_in_the_shell(run: Path, tmp_path: Path) -> None:
     command = ["translate", str(run), str(tmp_path / "a.png"), "--to", "red", "--out"]
     assert cli.main([*command, str(tmp_path / "one")]) == 0
     assert cli.main([*command, str(tmp_path / "other"), "--runtime", "openvino"]) == 0
-    assert not runtimes._ahead
+    assert not onnx._ahead
     one, other = (np.asarray(Image.open(tmp_path / name / "a.red.png"), int) for name in ("one", "other"))
     assert np.abs(one - other).max() <= 1
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stargan.domains import Domains, Group, LabelSet
     from stargan.errors import StarganError
-    from stargan.translate import Translator, load
+    from stargan.inference.translator import Translator, load
 
 __version__ = "0.1.0"
 
@@ -24,8 +24,8 @@ _HOMES = {
     "Group": "domains",
     "LabelSet": "domains",
     "StarganError": "errors",
-    "Translator": "translate",
-    "load": "translate",
+    "Translator": "inference.translator",
+    "load": "inference.translator",
 }
 
 

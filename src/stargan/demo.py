@@ -8,16 +8,18 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stargan import images, locations
+from stargan import images
 from stargan.config import Config
+from stargan.config.recipes import recipe
 from stargan.data import cartoons
+from stargan.domains import requests
 from stargan.errors import INTERRUPTED
 from stargan.evaluation import metrics
+from stargan.inference.translator import Translator, load
 from stargan.interop.export import export
+from stargan.model import locations
 from stargan.progress import Progress
-from stargan.recipes import recipe
 from stargan.training import loop
-from stargan.translate import Translator, load
 
 MODEL = "cartoons"  # comes with the package
 FACES = 1500  # drawn for training
@@ -103,8 +105,8 @@ def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[fl
     Returns:
         `psnr`: mean over pairs, in dB, to the true translation, see `metrics.psnr`;
         `psnr_of_doing_nothing`: the same of the untouched picture; `hit`: share of requested changes that the
-        model's labeller finds; `hit_in_truth`: the same in the true translations; `nearer`: share of translations
-        that are nearer to the truth than to the source, over the pixels in which these two differ.
+        model's attribute classifier finds; `hit_in_truth`: the same in the true translations; `nearer`: share of
+        translations that are nearer to the truth than to the source, over the pixels in which these two differ.
     """
     domains = model.domains
     source = model.prepare([pair.image for pair in pairs])
@@ -137,7 +139,7 @@ def _picture(model: Translator, pairs: Sequence[cartoons.Pair]) -> Image.Image:
     titles: list[str] = []
     for index in range(SHOWN):
         face, labels = cartoons.sample(TEST_SEED, index)
-        wanted = model.domains.every(labels.astype(np.float32))
+        wanted = requests.every_target(model.domains, labels.astype(np.float32))
         titles = ["source", *(word.removesuffix("=0") for word, _ in wanted)]
         picture = cartoons.draw(face, labels, size)
         source = np.repeat(model.prepare([picture]), len(wanted), axis=0)

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stargan.config import Targets
+from stargan.config.training import Targets
 from stargan.domains import Domains
 from stargan.errors import DataError
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 
 from stargan.domains import Group
+from stargan.domains.names import suggest
 from stargan.errors import DataError
-from stargan.words import suggest
 
 STRAY = 0.05  # share of pictures that may show two labels of an exclusive group (CelebA's hair has such)
 

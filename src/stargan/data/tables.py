@@ -9,9 +9,9 @@ import numpy as np
 
 from stargan.data.columns import Columns
 from stargan.data.folders import SPLIT_FOLDERS
+from stargan.domains.names import check_name
 from stargan.errors import DataError, DomainError, require
 from stargan.images import SUFFIXES
-from stargan.words import check_name
 
 TABLES = frozenset({".csv", ".tsv", ".parquet"})
 PATH_NAMES = ("path", "file", "filename", "file_name", "image", "image_path", "filepath")

@@ -5,7 +5,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from stargan.config import Config, Precision
+from stargan.config.training import Config, Precision
 from stargan.domains import Domains
 from stargan.errors import require
 
@@ -39,7 +39,7 @@ class Engine(Protocol):
     def g_step(
         self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
     ) -> None:
-        """One update of G, of its running mean, and of the labeller, on the same batch."""
+        """One update of G, of its running mean, and of the attribute classifier, on the same batch."""
         ...
 
     def losses(self) -> dict[str, float]:
@@ -51,7 +51,7 @@ class Engine(Protocol):
         ...
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        """The labeller's logits, (N, C) float32, of (N, 3, H, W) float32 in [-1, 1]."""
+        """The attribute classifier's logits, (N, C) float32, of (N, 3, H, W) float32 in [-1, 1]."""
         ...
 
     def macs(self) -> dict[str, int]:
@@ -63,7 +63,7 @@ class Engine(Protocol):
         ...
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything an exact continuation needs, named as in `stargan.modelfile`."""
+        """Everything an exact continuation needs, named as in `stargan.model.safetensors_file`."""
         ...
 
     def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:

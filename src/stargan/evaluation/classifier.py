@@ -15,9 +15,9 @@ from stargan.data.cache import default_folder
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses
 from stargan.errors import require
-from stargan.evaluation.subjects import Subject, prepared
-from stargan.modelfile import write_bytes
+from stargan.evaluation.test_set import Subject, prepared
 from stargan.progress import Progress
+from stargan.storage import write_bytes
 
 SIDE = 64  # pixels it sees; larger pictures are scaled down
 STEPS, BATCH = 1500, 64

@@ -7,8 +7,8 @@ import numpy as np
 
 from stargan.domains import Domains
 from stargan.evaluation.metrics import Figure
-from stargan.evaluation.subjects import Subject, prepared
 from stargan.evaluation.tasks import ALL, Asked, alike
+from stargan.evaluation.test_set import Subject, prepared
 from stargan.progress import Progress
 
 REFERENCES = 2048  # real pictures that sets are compared with, or four times as many as are measured

@@ -9,14 +9,14 @@ import numpy as np
 
 from stargan import images
 from stargan.domains import Domains
+from stargan.domains.protocols import Protocol
 from stargan.evaluation import distances, features, identity, metrics
 from stargan.evaluation.distances import ENOUGH_FOR_FID, FEW, Reference
 from stargan.evaluation.identity import Recogniser
 from stargan.evaluation.metrics import Figure
-from stargan.evaluation.subjects import Subject, prepared
 from stargan.evaluation.tasks import ALL, ask, judged
+from stargan.evaluation.test_set import Subject, prepared
 from stargan.progress import Progress
-from stargan.protocols import Protocol
 
 CHUNK = 16  # pictures that are translated together
 RECOGNISED = 400  # translations whose faces are compared, at most; each takes a tenth of a second

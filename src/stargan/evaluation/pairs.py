@@ -7,12 +7,13 @@ from pathlib import Path
 import numpy as np
 
 from stargan import images
+from stargan.domains import requests
 from stargan.errors import DataError, DomainError
 from stargan.evaluation.measure import CHUNK, Measured, against_truth, figures_of
-from stargan.evaluation.subjects import prepared
 from stargan.evaluation.tasks import ALL
+from stargan.evaluation.test_set import prepared
+from stargan.inference.translator import Translator
 from stargan.progress import Progress
-from stargan.translate import Translator
 
 TABLE = "pairs.csv"
 COLUMNS = ("source", "truth", "target")
@@ -76,7 +77,7 @@ def check(pairs: list[Pair], model: Translator) -> None:
     for pair in pairs:
         for words in filter(None, (pair.target, pair.shows)):
             try:
-                model.domains.apply(np.zeros(model.domains.num_classes), words)
+                requests.apply(model.domains, np.zeros(model.domains.num_classes), words)
             except DomainError as error:
                 raise DomainError(f"{pair.source}: {error}") from error
 
@@ -95,7 +96,9 @@ def measure(model: Translator, pairs: list[Pair], seed: int) -> Measured:
             source = model.prepare([pair.source for pair in part])
             truth = images.to_pixels(model.prepare([pair.truth for pair in part]))
             values = [model.values(one[None], pair.shows)[0] for one, pair in zip(source, part, strict=True)]
-            labels = [model.domains.target(shown, pair.target) for shown, pair in zip(values, part, strict=True)]
+            labels = [
+                requests.target(model.domains, shown, pair.target) for shown, pair in zip(values, part, strict=True)
+            ]
             pixels = images.to_pixels(model.generate(source, np.stack(labels)))
             found.append(against_truth(source, prepared(pixels), list(truth)))
             sources.append(images.to_pixels(source))

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stargan.domains import Domains
+from stargan.domains.protocols import Protocol
 from stargan.errors import DataError
-from stargan.evaluation.subjects import Subject
-from stargan.protocols import Protocol
+from stargan.evaluation.test_set import Subject
 
 ALL = "all"
 

@@ -5,11 +5,11 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from stargan import locations, modelfile
-from stargan.card import Card
-from stargan.config import ModelInfo
+from stargan.engine.pytorch import onnx_export
 from stargan.errors import ModelError
-from stargan.interop import onnx
+from stargan.model import locations, safetensors_file
+from stargan.model.card import Card
+from stargan.model.info import ModelInfo
 
 
 def export(
@@ -56,7 +56,7 @@ def export(
 
     path = _located(source)
     if path.suffix == out.suffix == ".onnx" and not half and not plain:
-        return onnx.describe(path, out, described)
+        return onnx_export.describe(path, out, described)
     info, arrays = read_model(source)
     info = described(info)
     WRITERS[out.suffix](out, info, arrays, half, plain)
@@ -81,28 +81,28 @@ def _card(report: Path, limits: str, info: ModelInfo) -> Card:
         raise ModelError(f"{report}: {error}") from error
 
 
-def read_model(source: Path) -> tuple[ModelInfo, modelfile.Arrays]:
+def read_model(source: Path) -> tuple[ModelInfo, safetensors_file.Arrays]:
     """Reads what is to be exported; the argument and the errors are those of `export`."""
     path = _located(source)
     if path.suffix == ".onnx":
         raise ModelError(f"{path}: an .onnx file is an end product; export from the .safetensors file or the run")
-    info, arrays, _ = modelfile.read(path)
+    info, arrays, _ = safetensors_file.read(path)
     return info, arrays
 
 
-def _safetensors(path: Path, info: ModelInfo, arrays: modelfile.Arrays, half: bool, plain: bool) -> None:
+def _safetensors(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, half: bool, plain: bool) -> None:
     if half:
         raise ModelError(f"{path}: only an .onnx file is written with weights in float16")
     if plain:
         raise ModelError(f"{path}: only an .onnx file can be plain or not; this kind holds weights alone")
-    modelfile.write(path, info, arrays, {})
+    safetensors_file.write(path, info, arrays, {})
 
 
-def _onnx(path: Path, info: ModelInfo, arrays: modelfile.Arrays, half: bool, plain: bool) -> None:
-    onnx.write(path, info, arrays, half=half, plain=plain)
+def _onnx(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, half: bool, plain: bool) -> None:
+    onnx_export.write(path, info, arrays, half=half, plain=plain)
 
 
-WRITERS: dict[str, Callable[[Path, ModelInfo, modelfile.Arrays, bool, bool], None]] = {
+WRITERS: dict[str, Callable[[Path, ModelInfo, safetensors_file.Arrays, bool, bool], None]] = {
     ".onnx": _onnx,
     ".safetensors": _safetensors,
 }

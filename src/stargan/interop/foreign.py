@@ -5,20 +5,20 @@ import pickle
 import re
 import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 
-from stargan import modelfile
-from stargan.config import CELEBA_ATTRIBUTES, ModelInfo
 from stargan.domains import Domains, Group, LabelSet
+from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ModelError, require
 from stargan.interop.export import WRITERS, read_model
 from stargan.interop.official import Sizes, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
-from stargan.modelfile import Arrays
-
-HAIR = ("Black_Hair", "Blond_Hair", "Brown_Hair")
+from stargan.model import safetensors_file
+from stargan.model.info import ModelInfo
+from stargan.model.safetensors_file import Arrays
 
 
 def import_model(
@@ -70,11 +70,8 @@ def import_model(
         raise ModelError(f"{source}: {error}") from error
     info = ModelInfo(
         domains=domains,
-        image_size=_image_size(source, sizes, image_size),
+        architecture=replace(sizes.architecture, image_size=_image_size(source, sizes, image_size)),
         crop=crop,
-        width=sizes.width,
-        blocks=sizes.blocks,
-        d_layers=sizes.d_layers or ModelInfo.d_layers,
         recipe=recipe,
     )
     WRITERS[out.suffix](out, info, arrays, False, False)
@@ -96,12 +93,15 @@ def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> l
         ModelError: The source cannot be read, a file exists, or G has what that code lacks: a mask, resizing.
     """
     info, arrays = read_model(source)
-    for has, what in ((info.mask, "an output mask"), (info.resize, "no transposed convolutions")):
+    for has, what in (
+        (info.architecture.attention_mask, "an output mask"),
+        (info.architecture.resize_conv, "no transposed convolutions"),
+    ):
         if has:
             raise ModelError(f"{source}: its generator has {what}, which the official code does not know")
     torch = require("torch", "train", "write .ckpt files")
     contents: dict[Path, bytes] = {}
-    networks = {letter: modelfile.under(to_official(_paper_only(arrays)), letter) for letter in ("G", "D")}
+    networks = {letter: safetensors_file.under(to_official(_paper_only(arrays)), letter) for letter in ("G", "D")}
     for letter, tensors in networks.items():
         if tensors:
             state = {name: torch.from_numpy(np.array(array)) for name, array in _with_buffers(tensors).items()}
@@ -112,7 +112,7 @@ def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> l
         if path.exists() and not overwrite:
             raise ModelError(f"{path}: exists; say --overwrite to replace it")
     for path, content in contents.items():
-        modelfile.write_bytes(path, content)
+        safetensors_file.write_bytes(path, content)
     return list(contents)
 
 
@@ -206,20 +206,18 @@ def _domains(sizes: Sizes, attributes: Sequence[str], one_of_n: Sequence[str]) -
 def _binary(attributes: Sequence[str]) -> tuple[Group, ...]:
     """Attributes, CELEBA's hair colours as an exclusive group where they stand side by side."""
     names = tuple(attributes)
-    start = next((i for i in range(len(names)) if names[i : i + len(HAIR)] == HAIR), None)
+    start = next((i for i in range(len(names)) if names[i : i + len(CELEBA_HAIR)] == CELEBA_HAIR), None)
     if start is None:
         return tuple(Group((name,)) for name in names)
-    before, after = names[:start], names[start + len(HAIR) :]
-    return (*(Group((name,)) for name in before), Group(HAIR), *(Group((name,)) for name in after))
+    before, after = names[:start], names[start + len(CELEBA_HAIR) :]
+    return (*(Group((name,)) for name in before), Group(CELEBA_HAIR), *(Group((name,)) for name in after))
 
 
-def _image_size(source: Path, sizes: Sizes, asked: tuple[int, int] | None) -> tuple[int, int]:
-    if sizes.image_size is None or sizes.d_layers is None:
-        size = asked or (128, 128)
-    else:
-        size = asked or sizes.image_size
-        if tuple(side >> sizes.d_layers for side in size) != tuple(s >> sizes.d_layers for s in sizes.image_size):
-            raise ModelError(f"{source}: its discriminator is for {'x'.join(map(str, sizes.image_size))} pictures")
+def _image_size(source: Path, sizes: Sizes, wished: tuple[int, int] | None) -> tuple[int, int]:
+    own, layers = sizes.architecture.image_size, sizes.architecture.d_layers
+    size = wished or own
+    if sizes.num_classes is not None and [side >> layers for side in size] != [side >> layers for side in own]:
+        raise ModelError(f"{source}: its discriminator is for {'x'.join(map(str, own))} images")
     if any(side % 4 for side in size):
         raise ModelError(f"--image-size {size[0]}x{size[1]}: must be multiples of 4")
     return size

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stargan.config import Architecture
+from stargan.config.architecture import MAX_SIDE
 from stargan.errors import ModelError, require
-from stargan.modelfile import Arrays
-
-MAX_SIDE = 8192  # of a picture; bounds what a damaged file can make us build
+from stargan.model.safetensors_file import Arrays
 
 
 @dataclass(frozen=True)
@@ -23,19 +23,14 @@ class Sizes:
     """What tensors tell about the networks they are of.
 
     Attributes:
-        num_labels: L, the length of G's label vector; with several data sets the mask is part of it.
-        width: Channels of the first layer.
-        blocks: Residual blocks of G.
-        d_layers: Stride-2 layers of D; None without D, like the next two.
-        image_size: (width, height) of the pictures, in pixels: the smallest that D's last kernel fits.
-        num_classes: C, how many classes D tells.
+        architecture: Of both networks. Its image size is the smallest that D's last kernel fits; without D it is the
+            default, like the number of D's layers.
+        num_labels: L, the length of G's label vector; with several data sets the mask vector is part of it.
+        num_classes: C, how many classes D tells; None without D.
     """
 
+    architecture: Architecture
     num_labels: int
-    width: int
-    blocks: int
-    d_layers: int | None = None
-    image_size: tuple[int, int] | None = None
     num_classes: int | None = None
 
 
@@ -152,7 +147,7 @@ def infer(theirs: Mapping[str, np.ndarray], naming: Naming) -> Sizes:
     blocks = sum(bool(re.fullmatch(naming.block, name)) for name in theirs)
     layers = sum(bool(re.fullmatch(naming.layer, name)) for name in theirs)
     if not layers and naming.classes not in theirs:
-        return Sizes(channels - 3, width, blocks)
+        return Sizes(Architecture(width=width, blocks=blocks), channels - 3)
     classes, _, height, across = _kernel(theirs, naming.classes)
     if not layers:
         raise ModelError(f"{naming.classes} is there, but no layer of the discriminator in front of it")
@@ -161,7 +156,8 @@ def infer(theirs: Mapping[str, np.ndarray], naming: Naming) -> Sizes:
     mask = channels - 3 - classes
     if mask < 0 or mask == 1:  # none for one data set, else as long as there are data sets
         raise ModelError(f"the generator takes {channels - 3} labels, but the discriminator tells {classes} classes")
-    return Sizes(channels - 3, width, blocks, layers, (across << layers, height << layers), classes)
+    size = across << layers, height << layers
+    return Sizes(Architecture(size, width, blocks, layers), channels - 3, classes)
 
 
 def shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
@@ -172,13 +168,9 @@ def shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     from stargan.engine.pytorch import networks
 
     with torch.device("meta"):  # shapes without memory
-        built: dict[str, torch.nn.Module] = {
-            "generator": networks.Generator(sizes.num_labels, sizes.width, sizes.blocks)
-        }
-        if sizes.d_layers is not None and sizes.image_size is not None and sizes.num_classes is not None:
-            built["discriminator"] = networks.Discriminator(
-                sizes.num_classes, sizes.image_size, sizes.width, sizes.d_layers
-            )
+        built: dict[str, torch.nn.Module] = {"generator": networks.Generator(sizes.architecture, sizes.num_labels)}
+        if sizes.num_classes is not None:
+            built["discriminator"] = networks.Discriminator(sizes.architecture, sizes.num_classes)
     return {
         f"{network}/{name}": tuple(tensor.shape)
         for network, module in built.items()

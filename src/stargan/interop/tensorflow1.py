@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import numpy as np
 
 from stargan.interop.official import Naming, Sizes, rename
-from stargan.modelfile import Arrays
+from stargan.model.safetensors_file import Arrays
 
 _IGNORED = re.compile(r".*/Adam(_\d+)?|(.*/)?beta[12]_power(_\d+)?|global_step")
 
@@ -22,19 +22,22 @@ def tensorflow1_names(sizes: Sizes) -> dict[str, str]:
     for i in range(2):
         table[f"layers.{3 + 3 * i}"] = f"conv_{i}/conv2d"
         table[f"layers.{4 + 3 * i}"] = f"down_ins_norm_{i}"
-    for i in range(sizes.blocks):
+    for i in range(sizes.architecture.blocks):
         for part, conv, norm in (("res1", 0, 1), ("res2", 3, 4)):
             table[f"layers.{9 + i}.layers.{conv}"] = f"resblock_{i}/{part}/conv_0/conv2d"
             table[f"layers.{9 + i}.layers.{norm}"] = f"resblock_{i}/{part}/instance_norm"
-    up = 9 + sizes.blocks
+    up = 9 + sizes.architecture.blocks
     for i in range(2):
         table[f"layers.{up + 3 * i}"] = f"deconv_{i}/conv2d_transpose"
         table[f"layers.{up + 1 + 3 * i}"] = f"up_ins_norm{i}"
     table[f"layers.{up + 6}"] = "G_logit/conv2d"
     layers = {f"generator/{ours}": f"generator/{theirs}" for ours, theirs in table.items()}
 
-    if sizes.d_layers is not None:
-        layers |= {f"discriminator/layers.{2 * i}": f"discriminator/conv_{i}/conv2d" for i in range(sizes.d_layers)}
+    if sizes.num_classes is not None:
+        layers |= {
+            f"discriminator/layers.{2 * i}": f"discriminator/conv_{i}/conv2d"
+            for i in range(sizes.architecture.d_layers)
+        }
         layers |= {
             "discriminator/src": "discriminator/D_logit/conv2d",
             "discriminator/cls": "discriminator/D_label/conv2d",

@@ -4,12 +4,12 @@ from pathlib import Path
 
 import numpy as np
 
-from stargan import locations, modelfile
-from stargan.config import ModelInfo
 from stargan.errors import CheckpointError, ModelError, TrainingError
+from stargan.model import locations, safetensors_file
+from stargan.model.info import ModelInfo
 
 
-def save(run: Path, arrays: modelfile.Arrays, info: ModelInfo, *, data_key: str, keep: int) -> Path:
+def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_key: str, keep: int) -> Path:
     """Writes the checkpoint of `info.steps` and removes all but the newest `keep`.
 
     Args:
@@ -26,13 +26,13 @@ def save(run: Path, arrays: modelfile.Arrays, info: ModelInfo, *, data_key: str,
     if broken:
         raise TrainingError(f"{broken[0]} is not finite after step {info.steps}; no checkpoint of it was written")
     path = run / locations.CHECKPOINTS / f"step-{info.steps:08}.safetensors"
-    modelfile.write(path, info, arrays, {"data_key": data_key})
+    safetensors_file.write(path, info, arrays, {"data_key": data_key})
     for old in locations.checkpoints(run)[:-keep]:
         old.unlink()
     return path
 
 
-def load(run: Path, *, data_key: str) -> tuple[ModelInfo, modelfile.Arrays]:
+def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Arrays]:
     """Reads the newest checkpoint of a run folder.
 
     Args:
@@ -46,7 +46,7 @@ def load(run: Path, *, data_key: str) -> tuple[ModelInfo, modelfile.Arrays]:
     if not found:
         raise CheckpointError(f"{run}: no checkpoint to go on from")
     try:
-        info, arrays, metadata = modelfile.read(found[-1], training=True)
+        info, arrays, metadata = safetensors_file.read(found[-1], training=True)
     except ModelError as error:
         hint = f"; delete it to go on from {found[-2].name}" if len(found) > 1 else ""
         raise CheckpointError(f"{error}{hint}") from error

@@ -14,17 +14,18 @@ from pathlib import Path
 import numpy as np
 
 from stargan import engine as engines
-from stargan import locations, modelfile
-from stargan.config import Config, ModelInfo
+from stargan.config import Config, schedules
 from stargan.data import cache, sources
 from stargan.data.batches import Batches, Part
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
 from stargan.images import scale
+from stargan.model import locations, safetensors_file
+from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 from stargan.training import checkpoint
-from stargan.training.record import Record
+from stargan.training.log import Record
 from stargan.training.validation import PICTURES, Validation
 
 Say = Callable[[str], None]
@@ -105,11 +106,11 @@ def train(
         _stop_signals() as stopped,
     ):
         while step < config.steps and not stopped():
-            batch, lr = next(stream), config.learning_rate(step)
+            batch, lr = next(stream), schedules.learning_rate(config, step)
             engine.d_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
             # Data sets take turns, so each one's own updates of D are counted.
             turn = step // len(parts) + (0 if config.g_first else 1)
-            if turn % config.critic_updates == 0:
+            if turn % config.n_critic == 0:
                 batch = g_batches.batch(step) if config.g_own_batch else batch
                 engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
             step += 1
@@ -199,7 +200,7 @@ def _data_key(found: Sequence[Source]) -> str:
 
 
 def _begin(run: Path, config: Config) -> None:
-    modelfile.write_bytes(run / "config.json", (json.dumps(config.to_json(), indent=1) + "\n").encode())
+    safetensors_file.write_bytes(run / "config.json", (json.dumps(config.to_json(), indent=1) + "\n").encode())
 
 
 def check_new(run: Path) -> None:
@@ -260,7 +261,7 @@ def _start_from(engine: engines.Engine, path: Path, info: ModelInfo) -> None:
     file = locations.locate(path)
     if file.suffix == ".onnx":
         raise ConfigError(f"--start-from {path}: an .onnx file cannot be trained on; give a run or a .safetensors file")
-    other, arrays, _ = modelfile.read(file)
+    other, arrays, _ = safetensors_file.read(file)
     for name in ("image_size", "width", "blocks", "d_layers", "mask", "resize"):
         if getattr(other, name) != getattr(info, name):
             raise ConfigError(f"--start-from {path}: its {name} is {getattr(other, name)}, not {getattr(info, name)}")
@@ -284,21 +285,16 @@ def _info(
     trained = [part.values[part.rows("train")] for part in data]
     return ModelInfo(
         domains=domains,
-        image_size=config.image_size,
+        architecture=config.architecture,
         crop=config.crop,
-        width=config.width,
-        blocks=config.blocks,
-        d_layers=config.d_layers,
-        mask=config.mask,
-        resize=config.resize,
-        typical=tuple(
+        label_frequencies=tuple(
             float(trained[owner][:, column].mean()) for owner, columns, _ in domains.groups() for column in columns
         ),
-        labeller=True,
+        classifier=True,
         recipe=config.recipe,
         steps=step,
         data=tuple(
-            {"name": d.source.name, "kind": d.source.kind, "training_pictures": len(d.rows("train"))} for d in data
+            {"name": d.source.name, "kind": d.source.kind, "training_images": len(d.rows("train"))} for d in data
         ),
         quality=figures or {},
     )

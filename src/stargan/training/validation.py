@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image
 
 from stargan import images
-from stargan.domains import Domains
+from stargan.domains import Domains, requests
 from stargan.engine import Engine
 
 PICTURES = 128  # measured at each look; some seconds on a CPU
@@ -34,8 +34,8 @@ class Validation:
     def measure(self, engine: Engine) -> dict[str, float]:
         """Figures by name, in [0, 1] except the last; `train/` stands in the names for pictures of that part.
 
-        `val/label_error`: mean error of the labeller on the real pictures, over groups.
-        `val/hit`: share of the translations in which the labeller, which G never sees, finds what was asked for.
+        `val/label_error`: mean error of the attribute classifier on the real pictures, over groups.
+        `val/hit`: share of the translations in which the attribute classifier, unknown to G, finds what was asked for.
         `val/kept`: share of the other groups that it finds unchanged.
         `val/rec`: mean absolute difference after translating there and back.
         """
@@ -58,7 +58,7 @@ class Validation:
         rows = np.linspace(0, len(self.pixels) - 1, min(ROWS, len(self.pixels))).astype(int)
         cells, titles = [], ["source"]
         for row in rows:
-            every = self.domains.every(self.values[row])
+            every = requests.every_target(self.domains, self.values[row])
             # Sources differ in what a flip turns on or off, so the title names the attribute only.
             titles = ["source", *(word.removesuffix("=0") for word, _ in every)]
             labels = np.stack([labels for _, labels in every])
@@ -78,6 +78,6 @@ class Validation:
         """What is asked of each picture: (N, C) values and (N, number of groups) which group changes."""
         wanted = self.values.copy()
         for row, (values, dataset) in enumerate(zip(self.values, self.datasets, strict=True)):
-            changes = self.domains.changes(values, int(dataset))
+            changes = requests.single_changes(self.domains, values, int(dataset))
             wanted[row] = changes[row % len(changes)][1]
         return wanted, known & ~self.domains.agree(wanted, self.values)

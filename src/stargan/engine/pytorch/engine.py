@@ -8,12 +8,13 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
+from stargan.config import schedules
 from stargan.engine.pytorch import networks, optimizer
-from stargan.engine.pytorch.resident import Picked, Resident, fits
-from stargan.engine.pytorch.step import Updates
+from stargan.engine.pytorch.device_dataset import Picked, Resident, fits
+from stargan.engine.pytorch.updates import Updates
 from stargan.errors import CheckpointError, ModelError
 from stargan.images import scale
-from stargan.modelfile import under
+from stargan.model.safetensors_file import under
 
 Pixels = np.ndarray | Picked
 G_UPDATES = "training/g_updates"
@@ -55,7 +56,7 @@ class PytorchEngine(Updates):
         step: int,
         lr: float,
     ) -> None:
-        """One update of G, its running mean and the labeller; see `Engine.g_step`."""
+        """One update of G, its running mean and the attribute classifier; see `Engine.g_step`."""
         self._at(step)
         self.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
@@ -71,12 +72,12 @@ class PytorchEngine(Updates):
     @torch.no_grad()
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Translates with the running mean of G's weights; see `Engine.generate`."""
-        return self._chunks(self.mean_generator, images, labels)
+        return self._chunks(self.ema_generator, images, labels)
 
     @torch.no_grad()
     def classify(self, images: np.ndarray) -> np.ndarray:
-        """The labeller's logits; see `Engine.classify`."""
-        return self._chunks(self.labeller, images)
+        """The attribute classifier's logits; see `Engine.classify`."""
+        return self._chunks(self.classifier, images)
 
     def _chunks(self, network: nn.Module, *arrays: np.ndarray) -> np.ndarray:
         parts = []
@@ -140,13 +141,13 @@ class PytorchEngine(Updates):
     def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Starts from the weights of a model file; see `Engine.load_weights`.
 
-        A file without a labeller, as imported ones are, leaves the labeller as it is.
+        A file without a attribute classifier, as imported ones are, leaves the attribute classifier as it is.
         """
-        known = {name: network for name, network in self.networks.items() if name != "labeller"}
-        if under(arrays, "labeller"):
-            known["labeller"] = self.labeller
+        known = {name: network for name, network in self.networks.items() if name != "classifier"}
+        if under(arrays, "classifier"):
+            known["classifier"] = self.classifier
         self._load(known, arrays)
-        self._load({"generator": self.mean_generator}, arrays)
+        self._load({"generator": self.ema_generator}, arrays)
         self.g_updates = 0
         for adam in self.optimizers.values():
             adam.state.clear()
@@ -163,9 +164,9 @@ class PytorchEngine(Updates):
     def _stored(self) -> dict[str, nn.Module]:
         """The networks by their place in a file: `generator` there is the running mean."""
         return {
-            "generator": self.mean_generator,
+            "generator": self.ema_generator,
             "discriminator": self.discriminator,
-            "labeller": self.labeller,
+            "classifier": self.classifier,
             "training/generator": self.generator,
         }
 
@@ -179,7 +180,7 @@ class PytorchEngine(Updates):
         return scale(there.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.layout)
 
     def _at(self, step: int) -> None:
-        self.lambda_cls.fill_(self.config.class_weight(step))
+        self.lambda_cls.fill_(schedules.class_weight(self.config, step))
         self.random.manual_seed(_mix(self.config.seed, step))
 
 

@@ -6,7 +6,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from stargan.config import Objective
+from stargan.config.training import Objective
 from stargan.domains import Head
 
 # ---------------------------------------------------------------- adversarial

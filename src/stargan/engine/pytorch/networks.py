@@ -1,4 +1,4 @@
-"""The networks: Generator and Discriminator of the paper (tables 4 and 5), and a small labeller beside them."""
+"""The networks: G and D of the paper (tables 4 and 5), and a small attribute classifier."""
 
 from collections.abc import Mapping
 
@@ -6,11 +6,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from stargan.config import Config, ModelInfo
+from stargan.config import Architecture
 from stargan.domains import Domains
-from stargan.engine.pytorch.convolution import StridedConv, applies, norm_relu_conv
+from stargan.engine.pytorch.fast.convolution import StridedConv, applies, norm_relu_conv
 from stargan.errors import ModelError
-from stargan.modelfile import under
+from stargan.model.safetensors_file import under
 
 MASK_FLOOR = 0.1
 """The least that G repaints anywhere. With a mask free to be zero, G can settle for the identity before D tells the
@@ -84,27 +84,18 @@ class Generator(nn.Module):
     which enter as constant planes.
 
     Args:
+        architecture: Its sizes. Two are not in the paper. With `attention_mask`, a fourth output channel says where to
+            repaint; the rest stays the source's pixels (after Pumarola et al. 2018, GANimation, eq. 1). With
+            `resize_conv`, it enlarges by repeating pixels before a 3x3 convolution; the overlap of transposed
+            convolutions draws checkerboards (Odena et al. 2016).
         num_labels: L, the length of the label vector.
-        width: Channels of the first layer.
-        blocks: Residual blocks.
-        mask: Not in the paper: a fourth output channel says where to repaint, the rest stays the source's pixels
-            (after Pumarola et al. 2018, GANimation, eq. 1).
-        resize: Not in the paper: enlarges by repeating pixels before a convolution 3x3, in place of transposed
-            convolutions, whose overlap draws checkerboards (Odena et al. 2016).
         plain: As in `run`.
     """
 
-    def __init__(
-        self,
-        num_labels: int,
-        width: int = 64,
-        blocks: int = 6,
-        mask: bool = False,
-        resize: bool = False,
-        plain: bool = False,
-    ) -> None:
+    def __init__(self, architecture: Architecture, num_labels: int, plain: bool = False) -> None:
         super().__init__()
-        self.mask = mask
+        width = architecture.width
+        self.attention_mask = architecture.attention_mask
         self.plain = plain
         layers: list[nn.Module] = [
             nn.Conv2d(3 + num_labels, width, 7, 1, 3, bias=False),
@@ -117,15 +108,15 @@ class Generator(nn.Module):
                 InstanceNorm(2 * channels),
                 nn.ReLU(inplace=True),
             ]
-        layers += [ResidualBlock(4 * width, plain) for _ in range(blocks)]
+        layers += [ResidualBlock(4 * width, plain) for _ in range(architecture.blocks)]
         for channels in (4 * width, 2 * width):
             half = channels // 2
-            if resize:
+            if architecture.resize_conv:
                 layers += [nn.Upsample(scale_factor=2), nn.Conv2d(channels, half, 3, 1, 1, bias=False)]
             else:
                 layers += [nn.ConvTranspose2d(channels, half, 4, 2, 1, bias=False)]
             layers += [InstanceNorm(half), nn.ReLU(inplace=True)]
-        layers += [nn.Conv2d(width, 4 if mask else 3, 7, 1, 3, bias=False)]
+        layers += [nn.Conv2d(width, 4 if self.attention_mask else 3, 7, 1, 3, bias=False)]
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
@@ -140,7 +131,7 @@ class Generator(nn.Module):
         """
         planes = labels[:, :, None, None].expand(-1, -1, images.shape[2], images.shape[3])
         out = run(self.layers, torch.cat([images, planes], 1), self.plain)
-        if not self.mask:
+        if not self.attention_mask:
             return out.tanh()
         out = out.to(images.dtype)  # in full precision, so that what the mask leaves is the source's own pixels
         mask = MASK_FLOOR + (1 - MASK_FLOOR) * out[:, 3:].sigmoid()
@@ -159,19 +150,16 @@ class Discriminator(nn.Module):
     """D of table 5, for one image size, which its last kernel covers whole.
 
     Args:
+        architecture: Its sizes; the image size must be divisible by 2 to the power of `d_layers`.
         num_classes: C, how many classes it tells.
-        image_size: (width, height), divisible by 2 to the power of `layers`.
-        width: Channels of the first layer; each further layer doubles them.
-        layers: Stride-2 layers.
         plain: As in `StridedConv`.
     """
 
-    def __init__(
-        self, num_classes: int, image_size: tuple[int, int], width: int = 64, layers: int = 6, plain: bool = False
-    ) -> None:
+    def __init__(self, architecture: Architecture, num_classes: int, plain: bool = False) -> None:
         super().__init__()
-        widths = [width * 2**i for i in range(layers)]
-        left = (image_size[1] >> layers, image_size[0] >> layers)
+        layers, (width, height) = architecture.d_layers, architecture.image_size
+        widths = [architecture.width * 2**i for i in range(layers)]
+        left = (height >> layers, width >> layers)
         self.layers = strided(widths, plain)
         self.src = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
         self.cls = nn.Conv2d(widths[-1], num_classes, left, bias=False)
@@ -182,7 +170,7 @@ class Discriminator(nn.Module):
         return self.src(features), self.cls(features).flatten(1)
 
 
-class Labeller(nn.Module):
+class AttributeClassifier(nn.Module):
     """Tells the labels of a picture; not in the paper.
 
     G needs to know what a picture shows in order to keep it, and nobody knows the labels of one's own photo. It sees
@@ -204,17 +192,17 @@ class Labeller(nn.Module):
         return self.cls(self.layers(images).mean((2, 3)))
 
 
-NAMES = ("generator", "discriminator", "labeller")
+NAMES = ("generator", "discriminator", "classifier")
 """The networks by the names they have in model files."""
 
 
-def build(name: str, domains: Domains, sizes: Config | ModelInfo, plain: bool = False) -> nn.Module:
-    """One of `NAMES`, with fresh weights; `sizes` has the image size, width, blocks and layers."""
+def build(name: str, architecture: Architecture, domains: Domains, plain: bool = False) -> nn.Module:
+    """One of `NAMES`, with fresh weights."""
     if name == "generator":
-        return Generator(domains.num_labels, sizes.width, sizes.blocks, sizes.mask, sizes.resize, plain)
+        return Generator(architecture, domains.num_labels, plain)
     if name == "discriminator":
-        return Discriminator(domains.num_classes, sizes.image_size, sizes.width, sizes.d_layers, plain)
-    return Labeller(domains.num_classes, sizes.d_layers)
+        return Discriminator(architecture, domains.num_classes, plain)
+    return AttributeClassifier(domains.num_classes, architecture.d_layers)
 
 
 def initialise_xavier(network: nn.Module) -> None:
@@ -226,13 +214,13 @@ def initialise_xavier(network: nn.Module) -> None:
                 nn.init.zeros_(layer.bias)
 
 
-def restore(name: str, info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> nn.Module:
+def restore(name: str, architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray]) -> nn.Module:
     """One of `NAMES` with the weights of a model file, for inference.
 
     Raises:
         ModelError: As `from_arrays`.
     """
-    network = build(name, info.domains, info, plain=True)
+    network = build(name, architecture, domains, plain=True)
     from_arrays(network, under(arrays, name), name)
     return network.eval().requires_grad_(False)
 

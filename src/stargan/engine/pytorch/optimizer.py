@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.optim.adam import adam
 
 from stargan.config import Config
-from stargan.engine.pytorch.convolution import StridedConv
+from stargan.engine.pytorch.fast.convolution import StridedConv
 from stargan.errors import CheckpointError
 
 ROWS = 32  # of a gradient that are computed together: 2 MB of D's last layer

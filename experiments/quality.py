@@ -1,0 +1,81 @@
+"""The official algorithm against ours: the same data, seed, networks and processor time, judged by `stargan evaluate`.
+
+Both recipes train for as many updates as fit the same budget of processor time, on one thread each, or of time on a GPU
+(two calls may share the work: a run that is there is not repeated, one that was stopped goes on). They are then
+measured on pictures that neither was trained on.
+"""
+
+import argparse
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import budget
+import measure
+
+from stargan import cli
+from stargan.config.architecture import parse_size
+from stargan.config.recipes import recipe
+from stargan.training import loop
+
+RECIPES = ("official", "modern")
+GOALS = {"error": 0.5, "kid": 0.6}  # ours at most so much of the official
+SHOWN = (
+    "error", "real_error", "kept", "real_kept", "kid", "idle_kid", "real_kid", "rec_psnr", "rec_perceptual",
+    "identity", "stranger", "background", "sharpness",
+)  # fmt: skip
+
+
+def main() -> int:
+    """Trains what is not yet trained, judges and prints the table."""
+    parser = measure.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("out", type=Path, help="folder for the runs and the report")
+    parser.add_argument("--data", required=True, help="as for stargan train")
+    parser.add_argument("--minutes", type=measure.above_zero, default=60, help="processor time of each; on a GPU, time")
+    parser.add_argument("--recipes", nargs="+", default=RECIPES, choices=RECIPES, help="train only these")
+    parser.add_argument("--image-size", type=parse_size, default=(64, 64))
+    parser.add_argument("--width", type=int, default=32, help="channels of the first layers")
+    parser.add_argument("--d-layers", type=int, default=5)
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--limit", type=measure.at_least_one, default=300, help="pictures that are judged")
+    parser.add_argument("--skip", type=int, default=0, help="pictures that are passed over first")
+    parser.add_argument("--protocol", default="celeba")
+    parser.add_argument("--train-only", action="store_true", help="leave the judging to another call")
+    options = parser.parse_args()
+
+    sizes = {name: getattr(options, name) for name in ("image_size", "width", "d_layers", "device", "seed")}
+    runs = {name: options.out / name for name in RECIPES}
+    same = {name: getattr(recipe("official"), name) for name in ("attributes", "exclusive", "crop")}
+    for name in options.recipes:
+        config = replace(recipe(name), data=(options.data,), **same, **sizes)
+        budget.train(config, 60 * options.minutes, runs[name])
+    if options.train_only:
+        return 0
+    report = options.out / "report"
+    asked = ["--data", options.data, "--protocol", options.protocol]
+    asked += ["--limit", str(options.limit), "--skip", str(options.skip)]
+    code = cli.main(["evaluate", *map(str, runs.values()), *asked, "--out", str(report), "--overwrite"])
+    if not code:
+        table(json.loads((report / "report.json").read_text(encoding="utf-8")), runs)
+    return code
+
+
+def table(report: dict[str, Any], runs: dict[str, Path]) -> None:
+    """Prints both sides, ours as a share of the official, and the difference with its interval."""
+    theirs, ours = (report["models"][name]["figures"]["all"] for name in RECIPES)
+    apart = report["less_the_first"]["modern"]
+    print(f"| figure | {' | '.join(RECIPES)} | ratio | difference, 95 % interval |", "|" + "---|" * 5, sep="\n")
+    for name in (name for name in SHOWN if name in theirs and name in ours):
+        left, right = theirs[name]["value"], ours[name]["value"]
+        inner = "{value:.3g} ({low:.3g} to {high:.3g})".format(**apart[name]) if name in apart else "-"
+        goal = f" (goal: {GOALS[name]})" if name in GOALS else ""
+        print(f"| {name} | {left:.3g} | {right:.3g} | {right / left:.2f}{goal} | {inner} |")
+    for name, run in runs.items():
+        print(f"{name}: {loop.saved_config(run).steps} updates of D")
+
+
+if __name__ == "__main__":
+    sys.exit(measure.command(main))

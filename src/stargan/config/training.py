@@ -1,0 +1,196 @@
+"""Everything that decides a training run, in groups by what they configure."""
+
+import dataclasses
+import math
+from dataclasses import dataclass
+from typing import Any, Literal, get_args
+
+from stargan.config.architecture import Architecture
+from stargan.config.checks import check, typed
+from stargan.domains.names import suggest
+from stargan.errors import ConfigError
+from stargan.old_names import SETTINGS, renamed
+
+Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
+Targets = Literal["permuted", "balanced"]
+Init = Literal["default", "xavier"]
+Precision = Literal["auto", "fp32", "bf16"]
+Device = Literal["auto", "cpu", "cuda"]
+
+MAX_CROP = 2**31 - 1
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """The training data.
+
+    Attributes:
+        data: Folder or table of labelled images; repeat it to train one model on several data sets.
+        attributes: Labels to learn; by default all.
+        exclusive: Attributes that exclude each other, as A,B,C; repeat it for another group.
+        crop: Pixels of an image's shorter side to keep, around the centre; by default as much as fits.
+        flip: Mirror half of the images.
+        targets: Target labels: the batch's own, permuted, or drawn evenly over all domains.
+        batch_size: Images in a batch.
+        workers: Threads that prepare batches.
+        max_bad: How many unreadable images to leave out before the data are refused.
+    """
+
+    data: tuple[str, ...] = ()
+    attributes: tuple[str, ...] = ()
+    exclusive: tuple[str, ...] = ()
+    crop: int | None = None
+    flip: bool = True
+    targets: Targets = "permuted"
+    batch_size: int = 16
+    workers: int = 2
+    max_bad: int = 10
+
+
+@dataclass(frozen=True)
+class LossSettings:
+    """The losses.
+
+    Attributes:
+        objective: Adversarial loss.
+        lambda_cls: Weight of the classification loss.
+        final_cls: Share of this weight at the end; it falls linearly.
+        lambda_rec: Weight of the reconstruction loss.
+        lambda_gp: Weight of the gradient penalty, for objectives that have one.
+        lambda_cls_gp: Weight of a gradient penalty on D's classification of real images (not in the paper).
+        augment: Show D images that are shifted, brightened and partly covered (not in the paper).
+    """
+
+    objective: Objective = "wgan-gp"
+    lambda_cls: float = 1.0
+    final_cls: float = 1.0
+    lambda_rec: float = 10.0
+    lambda_gp: float = 10.0
+    lambda_cls_gp: float = 0.0
+    augment: bool = False
+
+
+@dataclass(frozen=True)
+class OptimizerSettings:
+    """The updates.
+
+    Attributes:
+        steps: How many updates of D.
+        n_critic: Updates of D for each update of G.
+        g_first: Update G at the first of these updates of D instead of the last.
+        g_own_batch: Update G on a batch of its own instead of the one D has just seen.
+        init: Initial weights: PyTorch's default, or Xavier's uniform ones with zero biases.
+        lr: Learning rate of Adam, for G and D.
+        beta1: Adam's decay rate of the first moment.
+        beta2: Adam's decay rate of the second moment.
+        decay_from: Share of the steps after which the learning rate falls linearly.
+        decay_every: Steps between two changes of the learning rate while it falls.
+        final_lr: Share of the learning rate at the end.
+        ema: Decay of the exponential moving average of G's weights, which a model file holds.
+    """
+
+    steps: int = 200_000
+    n_critic: int = 5
+    g_first: bool = False
+    g_own_batch: bool = False
+    init: Init = "default"
+    lr: float = 1e-4
+    beta1: float = 0.5
+    beta2: float = 0.999
+    decay_from: float = 0.5
+    decay_every: int = 1
+    final_lr: float = 0.0
+    ema: float = 0.999
+
+
+@dataclass(frozen=True)
+class RunSettings:
+    """The run: where it computes and what it writes.
+
+    Attributes:
+        recipe: The recipe that the other settings start from.
+        seed: Seed of all random numbers.
+        engine: The framework that trains.
+        device: Where to compute.
+        precision: Number format of the forward passes; auto is bf16 where that is faster here, else fp32.
+        plain: Compute without any fast path, to compare or to find a fault; the results are the same.
+        log_every: Steps between two lines of stats.jsonl.
+        sample_every: Steps between two sample grids with figures on the validation images.
+        checkpoint_every: Steps between two checkpoints.
+        keep_checkpoints: How many checkpoints to keep.
+    """
+
+    recipe: str = "default"
+    seed: int = 0
+    engine: str = "pytorch"
+    device: Device = "auto"
+    precision: Precision = "auto"
+    plain: bool = False
+    log_every: int = 50
+    sample_every: int = 1000
+    checkpoint_every: int = 1000
+    keep_checkpoints: int = 3
+
+
+@dataclass(frozen=True)
+class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSettings):
+    """Everything that decides a training run: the settings of all groups, side by side."""
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        for name, low in _AT_LEAST.items():
+            check(self, name, getattr(self, name) >= low, f"at least {low}")
+        for name, high in _AT_MOST.items():
+            check(self, name, getattr(self, name) <= high, f"at most {high}")
+        for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lambda_cls_gp", "lr"):
+            check(self, name, math.isfinite(getattr(self, name)), "a finite number")
+        for name in ("decay_from", "final_lr", "final_cls"):
+            check(self, name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
+        for name in ("beta1", "beta2", "ema"):  # an average with decay 1 never moves, and PyTorch's Adam refuses it
+            check(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
+        check(self, "lr", self.lr > 0, "above 0")
+        for name, kinds in _CHOICES.items():
+            check(self, name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
+        check(self, "crop", self.crop is None or 1 <= self.crop <= MAX_CROP, f"between 1 and {MAX_CROP}")
+        for group in self.exclusive:
+            several = "," in group and all(name.strip() for name in group.split(","))
+            check(self, "exclusive", several, "two or more names, joined by commas")
+        multiple = 2**self.d_layers
+        allowed = f"divisible by {multiple}, since D halves it {self.d_layers} times (or set fewer --d-layers)"
+        check(self, "image_size", not any(side % multiple for side in self.image_size), allowed)
+
+    def to_json(self) -> dict[str, Any]:
+        """As a plain dict, for config.json and for a model file."""
+        return dataclasses.asdict(self)
+
+    @classmethod
+    def from_json(cls, data: Any) -> "Config":
+        """The inverse of `to_json`, checked.
+
+        Raises:
+            ConfigError: A field is unknown, of the wrong type or out of range.
+        """
+        if not isinstance(data, dict):
+            raise ConfigError(f"a configuration is a JSON object, not {type(data).__name__}")
+        known = {field.name: field.default for field in dataclasses.fields(cls)}
+        values: dict[str, Any] = {}
+        for name, value in renamed(data, SETTINGS).items():
+            if name not in known:
+                raise ConfigError(f"unknown setting {name!r}{suggest(name, list(known))}")
+            values[name] = typed(name, value, known[name])
+        return cls(**values)
+
+
+_AT_LEAST = {
+    "batch_size": 1, "steps": 1, "n_critic": 1, "decay_every": 1, "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0,
+    "lambda_cls_gp": 0, "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
+    "workers": 1, "max_bad": 0,
+}  # fmt: skip
+_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1}  # what no library takes
+_CHOICES = {
+    "objective": get_args(Objective),
+    "targets": get_args(Targets),
+    "init": get_args(Init),
+    "precision": get_args(Precision),
+    "device": get_args(Device),
+}

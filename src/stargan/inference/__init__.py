@@ -1,0 +1,1 @@
+"""Using a model, without PyTorch where the file is an `.onnx` file."""

@@ -1,0 +1,132 @@
+"""What a model file says about itself; the same JSON in `.onnx` and `.safetensors`."""
+
+import dataclasses
+import json
+import reprlib
+from dataclasses import dataclass, field
+from typing import Any
+
+from stargan.config.architecture import Architecture
+from stargan.config.checks import is_integer, is_number, typed
+from stargan.config.training import MAX_CROP
+from stargan.domains import Domains
+from stargan.errors import ConfigError, DomainError, ModelError
+from stargan.model.card import Card
+from stargan.old_names import DATA, DESCRIPTION, SETTINGS, renamed
+
+FORMAT = "stargan-model-2"
+FIRST_FORMAT = "stargan-model-1"  # had the sizes of the networks beside the rest, and other names: see `old_names`
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a model file says about itself.
+
+    Attributes:
+        domains: What it can be asked for.
+        architecture: The sizes of its networks.
+        crop: As in `DataSettings`.
+        label_frequencies: How often each class is on in the training data, (C,), in [0, 1].
+        classifier: Whether the file holds an attribute classifier, which tells what an image shows.
+        recipe: The recipe it was trained with.
+        steps: Updates of D that it had.
+        data: One object a data set: name, kind, number of training images.
+        quality: Measured figures by name, on images not trained on.
+        licence: Licence of the training data, in words; empty where unknown.
+        card: How well it does; None where that was not measured.
+    """
+
+    domains: Domains
+    architecture: Architecture
+    crop: int | None = None
+    label_frequencies: tuple[float, ...] = ()
+    classifier: bool = False
+    recipe: str = ""
+    steps: int = 0
+    data: tuple[dict[str, Any], ...] = ()
+    quality: dict[str, float] = field(default_factory=dict)
+    licence: str = ""
+    card: Card | None = None
+
+    @property
+    def image_size(self) -> tuple[int, int]:
+        """(width, height) of its images, in pixels."""
+        return self.architecture.image_size
+
+    def dumps(self) -> str:
+        """As JSON text."""
+        plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
+        plain |= {
+            "domains": self.domains.to_json(),
+            "architecture": dataclasses.asdict(self.architecture),
+            "card": self.card and self.card.to_json(),
+        }
+        return json.dumps({"format": FORMAT, **plain}, ensure_ascii=False)
+
+    @classmethod
+    def loads(cls, text: str) -> "ModelInfo":
+        """The inverse of `dumps`, checked; reads what earlier versions wrote as well.
+
+        Raises:
+            ModelError: The text is not what `dumps` writes.
+        """
+        try:
+            plain = json.loads(text)
+            found = plain.pop("format")
+            if found == FIRST_FORMAT:
+                plain = _from_first_format(plain)
+            elif found != FORMAT:
+                raise ModelError(f"not of the format {FORMAT}; written by a newer version of stargan?")
+            plain["domains"] = Domains.from_json(plain["domains"])
+            plain["architecture"] = _architecture(plain["architecture"])
+            plain["card"] = None if plain.get("card") is None else Card.from_json(plain["card"])
+            unknown = sorted(plain.keys() - {f.name for f in dataclasses.fields(cls)})
+            if unknown:
+                raise ModelError(f"unknown field {unknown[0]!r}; written by a newer version of stargan?")
+            info = cls(**{**plain, **{name: tuple(plain[name]) for name in ("label_frequencies", "data")}})
+            info._check()
+            info.dumps().encode()  # what cannot be written again (half a surrogate pair) is refused now
+        except (DomainError, ConfigError) as error:
+            raise ModelError(f"its description cannot be read: {str(error).removeprefix('--')}") from error
+        except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
+            raise ModelError(f"its description cannot be read ({type(error).__name__}: {error})") from error
+        return info
+
+    def _check(self) -> None:
+        self._is("steps", is_integer(self.steps) and 0 <= self.steps < 2**31, f"a count from 0 to {2**31 - 1}")
+        self._is(
+            "crop", self.crop is None or (is_integer(self.crop) and 0 < self.crop <= MAX_CROP), "a number of pixels"
+        )
+        for name, kind, meant in (
+            ("classifier", bool, "true or false"),
+            ("recipe", str, "text"),
+            ("licence", str, "text"),
+            ("quality", dict, "figures by name"),
+        ):
+            self._is(name, isinstance(getattr(self, name), kind), meant)
+        self._is("quality", all(map(is_number, self.quality.values())), "figures by name")
+        self._is("data", all(isinstance(item, dict) for item in self.data), "one object a data set")
+        shares = all(is_number(share) and 0 <= share <= 1 for share in self.label_frequencies)
+        self._is("label_frequencies", shares, "numbers in [0, 1]")
+        if len(self.label_frequencies) not in (0, self.domains.num_classes):
+            count = len(self.label_frequencies)
+            raise ModelError(f"it has {count} label frequencies for {self.domains.num_classes} classes")
+
+    def _is(self, name: str, holds: bool, meant: str) -> None:
+        if not holds:
+            raise ModelError(f"its {name} is {reprlib.repr(getattr(self, name))}, not {meant}")
+
+
+def _from_first_format(plain: dict[str, Any]) -> dict[str, Any]:
+    """A description of the first format in the shape of the present one."""
+    plain = renamed(renamed(plain, SETTINGS), DESCRIPTION)
+    sizes = [f.name for f in dataclasses.fields(Architecture)]
+    plain["architecture"] = {n: plain.pop(n) for n in sizes if n == "image_size" or n in plain}
+    plain["data"] = [renamed(entry, DATA) for entry in plain["data"]]
+    return plain
+
+
+def _architecture(plain: Any) -> Architecture:
+    known = {f.name: f.default for f in dataclasses.fields(Architecture)}
+    plain = {"image_size": plain["image_size"], **plain}
+    return Architecture(**{name: typed(name, value, known[name]) for name, value in plain.items()})
