@@ -262,9 +262,10 @@ def _start_from(engine: engines.Engine, path: Path, info: ModelInfo) -> None:
     if file.suffix == ".onnx":
         raise ConfigError(f"--start-from {path}: an .onnx file cannot be trained on; give a run or a .safetensors file")
     other, arrays, _ = safetensors_file.read(file)
-    for name in ("image_size", "width", "blocks", "d_layers", "mask", "resize"):
-        if getattr(other, name) != getattr(info, name):
-            raise ConfigError(f"--start-from {path}: its {name} is {getattr(other, name)}, not {getattr(info, name)}")
+    for name, size in vars(info.architecture).items():
+        own = getattr(other.architecture, name)
+        if own != size:
+            raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}")
     if _layout(other.domains) != _layout(info.domains):
         raise ConfigError(f"--start-from {path}: it knows {', '.join(other.domains.names)}, grouped as there")
     engine.load_weights(arrays)

@@ -324,7 +324,8 @@ def _faster_in_bf16() -> bool:
     that float32 takes, an Intel Xeon without AMX 1.7 times of it (measured). So nothing lies near the threshold; but
     convolutions of a millisecond, in place of ten, are now and then mismeasured.
     """
-    if not torch.backends.mkldnn.is_available():  # without that library bf16 takes many times as long, measuring it too
+    # Without oneDNN's own bf16 kernels a convolution takes a hundred times as long, and so would measuring it.
+    if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
     best = {torch.float32: math.inf, torch.bfloat16: math.inf}
     for _ in range(4):  # in turns, so that whatever else runs slows both
