@@ -10,10 +10,12 @@ from typing import Any
 import tyro
 
 from stargan.errors import ConfigError
+from stargan.old_names import OPTIONS
 
 
 def parse(options: Any, arguments: list[str], command: str, *, default: Any = None) -> Any:
     """Reads options into a dataclass; a mistake becomes one ConfigError line instead of tyro's box."""
+    arguments = [_current_option(word) for word in arguments]
     said = io.StringIO()
     extra = {} if default is None else {"default": default}
     try:
@@ -23,6 +25,12 @@ def parse(options: Any, arguments: list[str], command: str, *, default: Any = No
         if not end.code:
             raise
         raise ConfigError(_one_line(said.getvalue()) + f" (see stargan {command} --help)") from None
+
+
+def _current_option(word: str) -> str:
+    """An option by its current name; other words stay as they are."""
+    name, equals, value = word.partition("=")
+    return OPTIONS.get(name, name) + equals + value
 
 
 def _one_line(box: str) -> str:

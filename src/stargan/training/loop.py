@@ -23,6 +23,7 @@ from stargan.errors import CheckpointError, ConfigError, DataError, TrainingErro
 from stargan.images import scale
 from stargan.model import locations, safetensors_file
 from stargan.model.info import ModelInfo
+from stargan.model.run_folder import saved_config as saved_config
 from stargan.progress import Progress
 from stargan.training import checkpoint
 from stargan.training.log import Record
@@ -213,21 +214,6 @@ def check_new(run: Path) -> None:
         raise ConfigError(f"--run {run}: holds a run already; go on with --resume {run} or choose another name")
     if run.exists() and (not run.is_dir() or any(run.iterdir())):
         raise ConfigError(f"--run {run}: exists and is not an empty folder; choose another name")
-
-
-def saved_config(run: Path) -> Config:
-    """The settings of a run folder.
-
-    Raises:
-        CheckpointError: There are none, or they cannot be read.
-    """
-    path = run / "config.json"
-    try:
-        return Config.from_json(json.loads(path.read_text(encoding="utf-8")))
-    except FileNotFoundError as error:
-        raise CheckpointError(f"{run}: not a run folder (no config.json in it)") from error
-    except (ConfigError, ValueError, OSError) as error:
-        raise CheckpointError(f"{path}: damaged ({error})") from error
 
 
 CHANGEABLE = frozenset({
