@@ -5,6 +5,7 @@ and imports TensorFlow where that is installed.
 """
 
 import json
+import time
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -33,6 +34,7 @@ class Log:
         self._drop_after(step)
         self._file = self.path.open("a", encoding="utf-8")
         self._events = library.SummaryWriter(str(run), purge_step=step + 1)
+        self._since, self._counted = time.monotonic(), step
 
     def __enter__(self) -> "Log":
         return self
@@ -40,6 +42,13 @@ class Log:
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self._events.close()
+
+    def losses(self, step: int, losses: Mapping[str, float], lr: float) -> None:
+        """Adds one line of losses, with the learning rate and the steps a second since the last such line."""
+        now = time.monotonic()
+        rate = (step - self._counted) / (now - self._since)
+        self._since, self._counted = now, step
+        self.scalars(step, {**losses, "lr": lr, "steps_per_second": rate})
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds one line of figures."""

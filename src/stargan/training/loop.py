@@ -2,7 +2,6 @@
 
 import contextlib
 import math
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -49,7 +48,6 @@ def train(prepared: PreparedRun) -> Result:
         Progress("train", config.steps, "steps", step) as progress,
         stop_signals() as stopped,
     ):
-        began, counted = time.monotonic(), step
         while step < config.steps and not stopped():
             # ---- updates: D at every step, G at every n_critic-th of each data set
             batch, lr = next(stream), schedules.learning_rate(config, step)
@@ -65,9 +63,7 @@ def train(prepared: PreparedRun) -> Result:
             if step % config.log_every == 0 or step % config.checkpoint_every == 0 or last:
                 losses = engine.losses()
                 _check_finite(losses, step, prepared.folder)
-                rate = (step - counted) / (time.monotonic() - began)
-                log.scalars(step, {**losses, "lr": lr, "steps_per_second": rate})
-                began, counted = time.monotonic(), step
+                log.losses(step, losses, lr)
                 note = " ".join(f"{name} {losses[name]:.3g}" for name in _IN_THE_BAR if name in losses)
             progress.update(step, note)
 
