@@ -110,7 +110,7 @@ def epoch(source: Source, shape: Shape, crop: int | None, folder: Path, *, cold:
         forget(folder)
     decoded = cache.load(source, (shape.size, shape.size), crop, folder=folder, max_bad=len(source.files))
     domains = Domains((source.label_set,))
-    uploaded = engine.hold(decoded.pixels) if engine else None
+    uploaded = engine.upload(decoded.pixels) if engine else None
     part = Part(decoded.pixels, domains.place(source.labels, 0), source.rows("train"), uploaded)
     stream = Batches([part], domains, batch_size=shape.batch, seed=0).stream(0, Config().workers)
     count = max(1, len(part.rows) // shape.batch)

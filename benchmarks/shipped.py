@@ -45,10 +45,10 @@ MODELS = {
         groups=("Male", "Young", "Pale_Skin"),
         licence="CelebA: non-commercial research",
         limits=(
-            "Made for small pictures of aligned, frontal faces of celebrities, most of them young and light-skinned; "
-            "it does worse with other faces, poses and crops. Its labels are what annotators saw; it knows nobody's "
-            "gender, age or natural hair colour, and must not be used to tell them, nor to show people as what they "
-            "are not without their consent."
+            "Made for small images of aligned, frontal faces of celebrities, most of them young and light-skinned; "
+            "it does worse with other faces, poses and crops. Its labels are what annotators saw; it cannot "
+            "determine anybody's gender, age or natural hair colour, and must not be used for that, nor to depict "
+            "people as what they are not without their consent."
         ),
     ),
     "cartoons": Shipped(

@@ -221,16 +221,17 @@ def check(official: Official, ours: Ours, shape: Shape) -> dict[str, float]:
     targets = labels[torch.randperm(shape.batch)]
     alpha = torch.rand(shape.batch, 1, 1, 1)
     real, values, targets, alpha = (tensor.to(solver.device) for tensor in (images, labels, targets, alpha))
-    real = real.contiguous(memory_format=ours.engine.layout)
-    ours.engine.update_d(real, values, targets, 0, ours.config.lr, {"alpha": alpha})
+    updates = ours.engine.updates
+    real = real.contiguous(memory_format=updates.layout)
+    updates.update_d(real, values, targets, 0, ours.config.lr, {"alpha": alpha})
     # G's losses need the same D: Adam's first step is the sign of the gradient, so where the gradient is only rounding
     # noise, two updated D differ by whole steps.
-    networks.from_arrays(ours.engine.discriminator, under(weights(solver), "discriminator"), "discriminator")
-    ours.engine.update_g(real, values, targets, 0, ours.config.lr)
+    networks.from_arrays(updates.discriminator, under(weights(solver), "discriminator"), "discriminator")
+    updates.update_g(real, values, targets, 0, ours.config.lr)
     found = ours.engine.losses()
     loss_difference = max(abs(found[name] - value) / max(1, abs(value)) for name, value in theirs.items())
 
-    exact = shape.device == "cpu" and not ours.engine.bf16
+    exact = shape.device == "cpu" and not updates.bf16
     if exact and not (image_difference < TOLERANCE and loss_difference < LOSS_TOLERANCE):
         raise ConfigError(
             f"results are not equal: images differ by {image_difference:.1e}, losses by {loss_difference:.1e}"
@@ -298,7 +299,7 @@ def compare(path: Path | None, shape: Shape, repeats: int) -> dict[str, Any]:
     own = ours_of(shape)
     sides |= {name: Ours(each, name == "plain") for name, each in own.items()}
     differences = {name: check(sides["reference"], sides[name], shape) for name in own if path}
-    bf16 = {name: name in own and sides[name].engine.bf16 for name in sides}
+    bf16 = {name: name in own and sides[name].engine.updates.bf16 for name in sides}
     peak = {precision: peak_flops(shape.device, precision) for precision in set(bf16.values())}
     # Counting is the first warm-up. A fast path may hide operations, so those of the plain one count for all of ours.
     work = {name: flops(sides[name].group) for name in sides if name not in own or name == "plain"}
@@ -341,7 +342,7 @@ def peaks_of_memory(path: Path | None, shape: Shape) -> dict[str, measure.Memory
 
 def ours_of(shape: Shape) -> dict[str, Shape]:
     """Our sides: the default; if that is bf16, also fp32; and without fast paths."""
-    default = Ours(replace(shape, size=16, width=1, blocks=0, batch=1)).engine.bf16
+    default = Ours(replace(shape, size=16, width=1, blocks=0, batch=1)).engine.updates.bf16
     fp32 = {"ours, fp32": replace(shape, precision="fp32")} if default else {}
     return {"ours": shape, **fp32, "plain": shape}
 

@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from stargan import engine
+from stargan import engine, training
 from stargan.config import Config
 from stargan.data import sources
 from stargan.interop.export import export
-from stargan.model import locations, run_folder
-from stargan.training import loop
+from stargan.model import run_folder
 
 WARM_UP = 5  # updates before timing, for recording and compiling
 ROUNDS = 7  # D and G take turns; the median round counts
@@ -68,6 +67,6 @@ def train(config: Config, seconds: float, run: Path) -> None:
         config = run_folder.saved_config(run)
     else:
         config = replace(config, steps=max(1, round(seconds / cost(config))))
-    if not loop.train(config, run, resume=bool(locations.checkpoints(run))).finished:
+    if not training.train(config, run, resume=bool(run_folder.checkpoints(run))).finished:
         raise KeyboardInterrupt
     export(run, run / "model.onnx", overwrite=True)

@@ -9,15 +9,15 @@ from typing import Any
 
 from options import Parser, at_least_one
 
-from stargan import load
+from stargan import load, training
 from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.data import cartoons
 from stargan.inference.translator import Translator
 from stargan.interop.export import export
+from stargan.model import run_folder
 from stargan.progress import Progress
 from stargan.storage import write_bytes
-from stargan.training import loop
 
 TEST_SEED = 2  # used by no training and no demo
 
@@ -57,7 +57,7 @@ def draw(folder: Path, count: int, seed: int, columns: Sequence[str] = cartoons.
 def train(config: Config, run: Path) -> Translator:
     """Trains a run, or resumes it, unless it is finished; returns its model."""
     if not (run / "model.onnx").exists():
-        loop.train(config, run, resume=bool(list((run / "checkpoints").glob("*.safetensors"))))
+        training.train(config, run, resume=bool(run_folder.checkpoints(run)))
         export(run, run / "model.onnx", overwrite=True)
     return load(run / "model.onnx")
 

@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from conftest import stargan as command
 from PIL import Image
 
 import stargan
 from stargan import cli, old_names
 from stargan.errors import ModelError
+from stargan.evaluation import classifier
 from stargan.interop.export import export
 from stargan.model import locations, safetensors_file
 from stargan.model.card import CONDITIONS, Card
@@ -103,32 +103,21 @@ def test_warnings_about_tasks_that_mostly_fail() -> None:
 
 @pytest.fixture(scope="module")
 def carded(run: Path, colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The tiny run's model with a card, by the commands that a user has."""
+    """The tiny run's model with a card, made by the commands that users have."""
     folder = tmp_path_factory.mktemp("card")
-    options: list[str | Path] = [
-        "--data",
-        colours,
-        "--out",
-        folder / "report",
-        "--limit",
-        "6",
-        "--classifiers",
-        "1",
-        "--groups",
-        "red",
-    ]
-    done = command("evaluate", run, *options, timeout=300)
-    assert done.returncode == 0, done.stderr
-    words = ["--licence", "ours", "--limits", "for tests"]
-    done = command("export", run, folder / "m.onnx", "--half", "--report", folder / "report/report.json", *words)
-    assert done.returncode == 0, done.stderr
+    options = ["--data", str(colours), "--out", str(folder), "--limit", "6", "--classifiers", "1", "--groups", "red"]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "STEPS", 20)
+        assert cli.main(["evaluate", str(run), *options]) == 0
+    options = ["--report", str(folder / "report.json"), "--licence", "ours", "--limits", "for tests"]
+    assert cli.main(["export", str(run), str(folder / "m.onnx"), "--half", *options]) == 0
     return folder / "m.onnx"
 
 
 def test_a_card_from_a_report(carded: Path, capsys: pytest.CaptureFixture[str]) -> None:
     info = stargan.load(carded).info
     assert info.card is not None
-    report = json.loads((carded.parent / "report/report.json").read_text())
+    report = json.loads((carded.parent / "report.json").read_text())
     (model,) = report["models"].values()
     assert info.licence == "ours"
     assert info.card.limits == "for tests"
@@ -137,9 +126,9 @@ def test_a_card_from_a_report(carded: Path, capsys: pytest.CaptureFixture[str]) 
         assert vars(scores["error"]) == model["figures"][task]["error"]
     assert vars(info.card.groups["red=0"]["error"]) == model["groups"]["red=0"]["error"]
     assert cli.main(["card", str(carded)]) == 0
-    shown = capsys.readouterr().out
+    card = capsys.readouterr().out
     for text in ("# Model card: m", "16x16 pixels", "ours", "for tests", "| red |", "| red=0 |", "images of colours"):
-        assert text in shown
+        assert text in card
 
 
 def test_translate_warns(carded: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], run: Path) -> None:
@@ -153,8 +142,8 @@ def test_translate_warns(carded: Path, tmp_path: Path, capsys: pytest.CaptureFix
     assert stargan.load(run).warnings(["red"]) == []  # it has no card
     _, arrays, extra = safetensors_file.read(run / "model.safetensors")
     safetensors_file.write(tmp_path / "bad.safetensors", replace(stargan.load(run).info, card=bad), arrays, extra)
-    Image.new("RGB", (20, 20), "blue").save(tmp_path / "picture.png")
-    arguments = ["translate", str(tmp_path / "bad.safetensors"), str(tmp_path / "picture.png"), "--out", str(tmp_path)]
+    Image.new("RGB", (20, 20), "blue").save(tmp_path / "image.png")
+    arguments = ["translate", str(tmp_path / "bad.safetensors"), str(tmp_path / "image.png"), "--out", str(tmp_path)]
     assert cli.main([*arguments, "--to", "red", "--to", "blue"]) == 0
     (line,) = [line for line in capsys.readouterr().err.splitlines() if "warning" in line]
     assert line.startswith("stargan: warning: red: this model fails at it in 100% of 6 test images; `stargan card ")
@@ -166,21 +155,21 @@ def test_weights_in_float16(carded: Path, run: Path) -> None:
     whole, half = stargan.load(run / "model.onnx"), stargan.load(carded)
     assert carded.stat().st_size < 0.75 * (run / "model.onnx").stat().st_size  # the graph itself stays as large
     rng = np.random.default_rng(0)
-    pictures = rng.uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
+    images = rng.uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
     labels = np.eye(3, dtype=np.float32)
-    found = half.generate(pictures, labels)
+    found = half.generate(images, labels)
     assert found.dtype == np.float32
-    assert 0 < np.abs(found - whole.generate(pictures, labels)).max() < 0.02
-    assert np.array_equal(half.values(pictures), whole.values(pictures))
+    assert 0 < np.abs(found - whole.generate(images, labels)).max() < 0.02
+    assert np.array_equal(half.values(images), whole.values(images))
 
 
 def test_an_onnx_file_gets_another_description(carded: Path, tmp_path: Path) -> None:
     written = export(carded, tmp_path / "m.onnx", licence="another")
     before, after = stargan.load(carded), stargan.load(tmp_path / "m.onnx")
     assert after.info == written == replace(before.info, licence="another")
-    pictures, labels = np.zeros((1, 3, 16, 16), np.float32), np.eye(3, dtype=np.float32)[:1]
-    assert np.array_equal(after.generate(pictures, labels), before.generate(pictures, labels))
-    assert np.array_equal(after.values(pictures), before.values(pictures))
+    images, labels = np.zeros((1, 3, 16, 16), np.float32), np.eye(3, dtype=np.float32)[:1]
+    assert np.array_equal(after.generate(images, labels), before.generate(images, labels))
+    assert np.array_equal(after.values(images), before.values(images))
     with pytest.raises(ModelError, match="end product"):  # its weights are not to be had
         export(carded, tmp_path / "n.onnx", half=True)
     (tmp_path / "bad.onnx").write_bytes(carded.read_bytes()[:5000])
@@ -190,7 +179,7 @@ def test_an_onnx_file_gets_another_description(carded: Path, tmp_path: Path) -> 
 
 
 def test_the_report_of_another_model_is_refused(carded: Path, run: Path, tmp_path: Path) -> None:
-    report = json.loads((carded.parent / "report/report.json").read_text())
+    report = json.loads((carded.parent / "report.json").read_text())
     (model,) = report["models"].values()
     model["about"]["model"]["domains"][0]["name"] = "others"
     (tmp_path / "report.json").write_text(json.dumps(report))

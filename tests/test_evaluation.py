@@ -210,7 +210,7 @@ def test_differences_to_the_first_model(measured: dict[str, Measurements]) -> No
     names = ("identity", "oracle", "noise")
     models = [report.ModelResult(name, {}, measured[name]) for name in names]
     made = report.Report(models, {"seed": 0})
-    apart = made.differences()
+    apart = made.differences
     assert list(apart) == ["oracle", "noise"]
     for name, sign in (("oracle", 1), ("noise", -1)):
         truth = apart[name]["truth_psnr"]
@@ -219,7 +219,7 @@ def test_differences_to_the_first_model(measured: dict[str, Measurements]) -> No
         assert truth.value == pytest.approx(both[0] - both[1])
     assert "kid" not in apart["oracle"]  # of sets, not of images
     again = report.ModelResult("again", {}, measured["identity"])
-    same = report.Report([models[0], again], {"seed": 0}).differences()
+    same = report.Report([models[0], again], {"seed": 0}).differences
     assert all((figure.value, figure.low, figure.high) == (0, 0, 0) for figure in same["again"].values())
     assert "oracle minus identity:" in made.summary()
     assert "difference to identity, image by image" in page.render(made)

@@ -17,7 +17,7 @@ from stargan.config import Architecture
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import DataError, DomainError
-from stargan.evaluation import evaluation_set, pairs
+from stargan.evaluation import classifier, evaluation_set, pairs
 from stargan.evaluation.evaluate import evaluate
 from stargan.evaluation.tasks import ALL
 from stargan.inference.translator import Translator
@@ -27,15 +27,21 @@ from stargan.model.info import ModelInfo
 COLOURS = Domains((LabelSet("colours", (Group(("blue", "green", "red"), categorical=True),)),))
 SMALL = ModelInfo(domains=COLOURS, architecture=Architecture((16, 16)))
 
+
+@pytest.fixture(autouse=True)
+def _quick_classifiers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(classifier, "STEPS", 20)
+
+
 # ---------------------------------------------------------------- the command
 
 
-def test_the_command(run: Path, colours: Path, tmp_path: Path) -> None:
+def test_the_command(run: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     out = tmp_path / "report"
     arguments: list[str | Path] = ["--data", colours, "--limit", "6", "--classifiers", "1", "--out", out]
     arguments += ["--pairs", write_pairs(tmp_path / "pairs"), "--groups", "Red"]
-    done = stargan("evaluate", run, run / "model.onnx", *arguments, timeout=300)
-    assert done.returncode == 0, done.stderr
+    assert cli.main(["evaluate", str(run), str(run / "model.onnx"), *map(str, arguments)]) == 0
+    assert f"report: {out / 'report.html'}" in capsys.readouterr().out
     content = json.loads((out / "report.json").read_text())
     assert content["images"] <= 6
     assert (content["split"], content["protocol"], content["seed"]) == ("test", "single", 0)

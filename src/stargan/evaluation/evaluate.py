@@ -46,44 +46,44 @@ def evaluate(
     """Evaluates models on the same images and compares them with the first.
 
     Args:
-        models: Model files, run folders or names of models that come with stargan.
+        models: Model files, run folders or names of shipped models.
         data: A data set as for `stargan train`, or `cartoons`: drawn faces whose true translations are known.
         out: Folder for report.json and report.html; None writes nothing.
         protocol: The translations to request: `single`, `celeba` or `expressions`, see `domains.protocols`.
         split: `train`, `val`, `test` or `all`; None: `test`, or `val` if there is no `test`.
         limit: Maximum number of images, chosen at random.
         classifiers: Number of evaluation classifiers. The spread between them is part of the intervals.
-        skip: Number of chosen images to leave out first, such as those used to choose a model or its settings.
+        skip: Number of chosen images to leave out first, such as those used to choose a model.
         pairs: Folder with images, their true translations and a pairs.csv.
         groups: Labels of the data; figures are also given for source images with and without each.
-        inception: The feature network used in papers as an .onnx file, for FID values comparable with theirs.
+        inception: The feature network used in papers, as an .onnx file.
         seed: Seed of the choice of images, of the classifiers and of the intervals.
         max_bad: Maximum number of unreadable images, which are left out.
         overwrite: Whether an existing report may be replaced.
-
-    Returns:
-        The figures of all models, with `dumps` and `summary`.
 
     Raises:
         StarganError: An argument is out of range, or a model or the data cannot be used.
     """
     paths = [Path(model) for model in models]
     _check_models(paths)
-    _check_settings(split, {"limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}, classifiers)
+    choice = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}
+    _check_settings(choice, classifiers)
     _check_files(pairs, inception, out, overwrite)
     # First everything that may be wrong, then everything that takes minutes.
-    known_pairs = _read_pairs(pairs)
-    spaces = _feature_spaces(inception)
-    choice = {"split": split, "limit": limit, "seed": seed, "skip": skip, "max_bad": max_bad, "groups": groups}
-    cases = _prepare(paths, str(data), protocol, known_pairs, choice)
+    known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
+    cases = _prepare(paths, str(data), protocol, known_pairs, {**choice, "groups": groups})
     results = _measure(cases, known_pairs, spaces, classifiers, seed)
     settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
     settings |= {name: str(path) for name, path in (("pairs", pairs), ("inception", inception)) if path}
     report = Report(results, settings)
     if out:
-        write_bytes(out / JSON, report.dumps().encode())
-        write_bytes(out / HTML, page.render(report).encode())
+        _write(out, report)
     return report
+
+
+def _write(out: Path, report: Report) -> None:
+    write_bytes(out / JSON, report.dumps().encode())
+    write_bytes(out / HTML, page.render(report).encode())
 
 
 # ---------------------------------------------------------------- arguments
@@ -96,13 +96,12 @@ def _check_models(paths: Sequence[Path]) -> None:
         raise ConfigError("the same model is named twice")
 
 
-def _check_settings(split: str | None, counts: dict[str, int], classifiers: int) -> None:
-    if split not in (None, "train", "val", "test", evaluation_set.ALL_SPLITS):
-        raise ConfigError(f"--split {split}: must be train, val, test or all")
-    for name, count in counts.items():
-        low = 2 if name == "limit" else 0
-        if count < low:
-            raise ConfigError(f"--{name.replace('_', '-')} {count}: must be at least {low}")
+def _check_settings(choice: dict[str, Any], classifiers: int) -> None:
+    if choice["split"] not in (None, "train", "val", "test", evaluation_set.ALL_SPLITS):
+        raise ConfigError(f"--split {choice['split']}: must be train, val, test or all")
+    for name, low in (("limit", 2), ("skip", 0), ("seed", 0), ("max_bad", 0)):
+        if choice[name] < low:
+            raise ConfigError(f"--{name.replace('_', '-')} {choice[name]}: must be at least {low}")
     if not 1 <= classifiers <= MAX_CLASSIFIERS:
         raise ConfigError(f"--classifiers {classifiers}: must be 1 to {MAX_CLASSIFIERS}")
 

@@ -76,7 +76,7 @@ def _overall(report: Report) -> list[dict[str, Any]]:
 
 def _differences(report: Report) -> list[dict[str, Any]]:
     """The other models against the first; bold if the whole interval is on the better side of zero."""
-    differences = report.differences()
+    differences = report.differences
     rows = []
     for metric in (name for name in DEFINITIONS if any(name in figures for figures in differences.values())):
         figures = [differences.get(result.name, {}).get(metric) for result in report.models[1:]]

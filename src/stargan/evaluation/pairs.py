@@ -77,7 +77,7 @@ def _check_row(folder: Path, row: dict[str, str], place: str) -> None:
 
 
 def check(pairs: list[Pair], model: Translator) -> None:
-    """Raises DomainError if a model does not know the words of a pair."""
+    """Raises a DomainError if the words of a pair are not among a model's domains."""
     for pair in pairs:
         for words in filter(None, (pair.target, pair.known)):
             try:
@@ -100,10 +100,10 @@ def measure(model: Translator, pairs: list[Pair], seed: int) -> Measurements:
             batches.append(_measure_batch(model, part))
             progress.update(start + len(part))
     values = {name: np.concatenate([found[name] for found, _ in batches]) for name in batches[0][0]}
-    shown = [np.concatenate(parts) for parts in zip(*(batch_images for _, batch_images in batches), strict=True)]
+    joined = [np.concatenate(parts) for parts in zip(*(batch_images for _, batch_images in batches), strict=True)]
     parts = {ALL: rows, **{task: np.flatnonzero(tasks == task) for task in dict.fromkeys(tasks.tolist())}}
     figures = figures_of(values, rows, parts, seed)
-    return Measurements(figures, values, tasks, rows, lambda index: [part[index] for part in shown])
+    return Measurements(figures, values, tasks, rows, lambda index: [part[index] for part in joined])
 
 
 def _measure_batch(model: Translator, pairs: list[Pair]) -> tuple[dict[str, np.ndarray], list[np.ndarray]]:

@@ -4,6 +4,7 @@ import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -63,6 +64,7 @@ class Report:
         ]
         return [row for row in rows if any(row[2])]
 
+    @cached_property
     def differences(self) -> dict[str, dict[str, Figure]]:
         """By model, the figures over all tasks minus those of the first model, image by image.
 
@@ -84,7 +86,7 @@ class Report:
             **self.settings,
             "definitions": {name: DEFINITIONS[name].definition for name in self.metrics},
             "models": {result.name: _plain_result(result) for result in self.models},
-            "difference_to_first": {name: _plain(figures) for name, figures in self.differences().items()},
+            "difference_to_first": {name: _plain(figures) for name, figures in self.differences.items()},
         }
         return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
 
@@ -92,7 +94,7 @@ class Report:
         """The figures over all tasks, side by side, and the differences to the first model, as text."""
         lines = [f"{'':24}" + "".join(f"{result.name[-23:]:>24}" for result in self.models)]
         lines += [f"{title:24}" + "".join(f"{text(f):>24}" for f in figures) for title, _, figures in self.rows()]
-        for name, figures in self.differences().items():
+        for name, figures in self.differences.items():
             lines += ["", f"{name} minus {self.models[0].name}:"]
             lines += [f"{metric:24}{text(figures[metric]):>24}" for metric in DEFINITIONS if metric in figures]
         return "\n".join(lines)

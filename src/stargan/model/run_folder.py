@@ -1,4 +1,4 @@
-"""What a run folder holds besides model files: the training settings and the logged figures."""
+"""Where things are in a run folder: settings, logged figures, checkpoints, samples."""
 
 import contextlib
 import json
@@ -7,11 +7,24 @@ from pathlib import Path
 
 from stargan.config import Config
 from stargan.errors import CheckpointError, ConfigError
+from stargan.storage import write_bytes
 
 CONFIG = "config.json"
 STATS = "stats.jsonl"
+SAMPLES = "samples"
+CHECKPOINTS = "checkpoints"
 Curve = tuple[list[float], list[float]]
 """Steps and values."""
+
+
+def checkpoints(run: Path) -> list[Path]:
+    """The checkpoints of a run folder, oldest first."""
+    return sorted((run / CHECKPOINTS).glob("step-*.safetensors"))
+
+
+def save_config(run: Path, config: Config) -> None:
+    """Writes the settings of a run folder, which is made if it is not there."""
+    write_bytes(run / CONFIG, (json.dumps(config.to_json(), indent=1) + "\n").encode())
 
 
 def saved_config(run: Path) -> Config:
