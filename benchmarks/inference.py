@@ -247,7 +247,7 @@ def cold_start(model: Model, repeats: int) -> list[dict[str, Any]]:
 def check_files(model: Model, photo: Path) -> None:
     """Both commands must have written the same pictures: ours are put into a strip and through JPEG, as theirs were."""
     theirs = np.asarray(Image.open(model.folder / "official" / "1-images.jpg"), float)
-    source = np.asarray(images.fit(images.decode(photo), (model.size, model.size), CROP))
+    source = np.asarray(images.read(photo, (model.size, model.size), CROP))
     ours = [np.asarray(Image.open(model.folder / "out" / f"{photo.stem}.{target}.png")) for target in TARGETS]
     strip = io.BytesIO()
     Image.fromarray(np.concatenate([source, *ours], axis=1)).save(strip, "JPEG")

@@ -119,7 +119,7 @@ def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[fl
     labels = domains.labels(wanted, owners[asked.argmax(axis=1)])
     if mask is not None:
         labels[:, domains.mask] = mask
-    translated = images.to_array(images.to_pictures(model.generate(source, labels)))
+    translated = images.to_array(images.to_images(model.generate(source, labels)))
     differs = np.abs(truth - source) > 0.1
     to_truth = (np.abs(translated - truth) * differs).sum((1, 2, 3))
     to_source = (np.abs(translated - source) * differs).sum((1, 2, 3))

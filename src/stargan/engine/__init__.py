@@ -13,7 +13,7 @@ from stargan.errors import require
 class Engine(Protocol):
     """One framework's networks, optimizers and update rules. Arrays go in and come out by name.
 
-    Images of an update are (N, H, W, 3) uint8, or what was taken from what `hold` gave; labels and targets (N, L)
+    Images of an update are (N, H, W, 3) uint8, or a batch of what `upload` returned; labels and targets (N, L)
     float32 in the layout of `Domains`.
     """
 
@@ -22,11 +22,11 @@ class Engine(Protocol):
     precision: Precision
     """Of the forward passes: fp32 or bf16, whichever auto means here."""
 
-    def hold(self, pixels: np.ndarray) -> Any | None:
-        """Takes the pictures of a data set, (N, H, W, 3) uint8, to where updates are computed.
+    def upload(self, pixels: np.ndarray) -> Any | None:
+        """Copies the images of a data set, (N, H, W, 3) uint8, to the device, where batches are then made.
 
         Returns:
-            A `stargan.data.batches.Held` for its batches; None where that gains nothing or there is no room.
+            A `stargan.data.batches.DeviceImages`; None if that would gain nothing or the memory is too small.
         """
         ...
 

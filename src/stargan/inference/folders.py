@@ -181,7 +181,7 @@ def _decoded(
 
     def read(job: Job) -> Image.Image | ImageError:
         try:
-            return images.fit(images.decode(job.path), model.image_size, model.info.crop)
+            return images.read(job.path, model.image_size, model.info.crop)
         except ImageError as error:
             return error
 

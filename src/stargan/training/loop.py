@@ -16,7 +16,7 @@ import numpy as np
 from stargan import engine as engines
 from stargan.config import Config, schedules
 from stargan.data import cache, sources
-from stargan.data.batches import Batches, Part
+from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
@@ -89,9 +89,9 @@ def train(
         # What was measured to be faster is kept: measured again at a resume, it might come out otherwise.
         _begin(run, replace(config, precision=engine.precision))
     say(_sizes(engine, data, domains, config, step))
-    parts = [Part(d.pictures.pixels, d.values, d.rows("train"), engine.hold(d.pictures.pixels)) for d in data]
+    sets = [TrainingSet(d.pictures.pixels, d.values, d.rows("train"), engine.upload(d.pictures.pixels)) for d in data]
     batches, g_batches = (
-        Batches(parts, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
+        Batches(sets, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
         for seed in (config.seed, config.seed + 1)
     )
 
@@ -109,7 +109,7 @@ def train(
             batch, lr = next(stream), schedules.learning_rate(config, step)
             engine.d_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
             # Data sets take turns, so each one's own updates of D are counted.
-            turn = step // len(parts) + (0 if config.g_first else 1)
+            turn = step // len(sets) + (0 if config.g_first else 1)
             if turn % config.n_critic == 0:
                 batch = g_batches.batch(step) if config.g_own_batch else batch
                 engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
@@ -149,7 +149,7 @@ class _Data:
     """One data set, found and decoded; values (N, C)."""
 
     source: Source
-    pictures: cache.Pictures
+    pictures: cache.CachedImages
     values: np.ndarray
 
     def rows(self, split: str) -> np.ndarray:
@@ -157,7 +157,7 @@ class _Data:
         return rows[~np.isin(rows, list(self.pictures.bad))]
 
 
-def _pictures(source: Source, config: Config, say: Say) -> cache.Pictures:
+def _pictures(source: Source, config: Config, say: Say) -> cache.CachedImages:
     with Progress(f"read {source.name}", len(source.files), "pictures") as progress:
         pictures = cache.load(
             source,

@@ -10,13 +10,13 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from stargan.config import schedules
 from stargan.engine.pytorch import networks, optimizer
-from stargan.engine.pytorch.device_dataset import Picked, Resident, fits
+from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import CheckpointError, ModelError
 from stargan.images import scale
 from stargan.model.safetensors_file import under
 
-Pixels = np.ndarray | Picked
+Pixels = np.ndarray | DeviceBatch
 G_UPDATES = "training/g_updates"
 GENERATE_BATCH = 32  # bounds the memory of `generate`
 
@@ -26,15 +26,15 @@ class PytorchEngine(Updates):
 
     # ---------------------------------------------------------------- updates
 
-    def hold(self, pixels: np.ndarray) -> Resident | None:
-        """The pictures on the GPU, if there is one with room for them; see `Engine.hold`."""
+    def upload(self, pixels: np.ndarray) -> DeviceDataset | None:
+        """Copies the images to the GPU, if there is one with enough memory; see `Engine.upload`."""
         if self.config.plain or not fits(pixels, self.device):
             return None
-        return Resident(pixels, self.device)
+        return DeviceDataset(pixels, self.device)
 
     def d_step(
         self,
-        images: np.ndarray | Picked,
+        images: np.ndarray | DeviceBatch,
         labels: np.ndarray,
         targets: np.ndarray,
         dataset: int,
@@ -48,7 +48,7 @@ class PytorchEngine(Updates):
 
     def g_step(
         self,
-        images: np.ndarray | Picked,
+        images: np.ndarray | DeviceBatch,
         labels: np.ndarray,
         targets: np.ndarray,
         dataset: int,
@@ -176,7 +176,7 @@ class PytorchEngine(Updates):
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
 
     def _images(self, pixels: Pixels) -> Tensor:
-        there = pixels.pixels() if isinstance(pixels, Picked) else self._tensor(pixels)
+        there = pixels.pixels() if isinstance(pixels, DeviceBatch) else self._tensor(pixels)
         return scale(there.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.layout)
 
     def _at(self, step: int) -> None:
