@@ -110,7 +110,7 @@ def epoch(source: Source, shape: Shape, crop: int | None, folder: Path, *, cold:
     pictures = cache.load(source, (shape.size, shape.size), crop, folder=folder, max_bad=len(source.files))
     domains = Domains((source.label_set,))
     on_device = engine.upload(pictures.pixels) if engine else None
-    part = TrainingSet(pictures.pixels, domains.place(source.labels, 0), source.rows("train"), on_device)
+    part = TrainingSet(pictures.pixels, domains.pad(source.labels, 0), source.rows("train"), on_device)
     stream = Batches([part], domains, batch_size=shape.batch, seed=0).stream(0, Config().workers)
     count = max(1, len(part.rows) // shape.batch)
     began = time.perf_counter()

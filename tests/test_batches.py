@@ -26,7 +26,7 @@ def part(domains: Domains, dataset: int, count: int, rows: np.ndarray | None = N
         known = rng.integers(0, 2, (count, len(names))) * [1, 0, 1]
     else:
         known = np.eye(len(names))[rng.integers(0, len(names), count)]
-    return TrainingSet(pixels, domains.place(known, dataset), np.arange(count) if rows is None else rows)
+    return TrainingSet(pixels, domains.pad(known, dataset), np.arange(count) if rows is None else rows)
 
 
 def single(count: int = 10, rows: np.ndarray | None = None, **options: Any) -> Batches:

@@ -118,7 +118,7 @@ def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[fl
     owners = np.array([dataset for dataset, _, _ in domains.groups()])
     labels = domains.labels(wanted, owners[asked.argmax(axis=1)])
     if mask is not None:
-        labels[:, domains.mask] = mask
+        labels[:, domains.domain_mask] = mask
     translated = images.to_array(images.to_images(model.generate(source, labels)))
     differs = np.abs(truth - source) > 0.1
     to_truth = (np.abs(translated - truth) * differs).sum((1, 2, 3))

@@ -145,7 +145,7 @@ def _labels(source: Source, domains: Domains, data: str) -> tuple[tuple[int, ...
     for index, label_set in enumerate(domains.sets):
         if all(key(name) in known for name in label_set.names):
             datasets.append(index)
-            values[:, domains.block(index)] = source.labels[:, [known[key(name)] for name in label_set.names]]
+            values[:, domains.columns(index)] = source.labels[:, [known[key(name)] for name in label_set.names]]
     if not datasets:
         lacking = [name for label_set in domains.sets for name in label_set.names if key(name) not in known]
         raise DataError(f"{data}: has no labels for {', '.join(lacking)}, which the model was trained with")

@@ -67,7 +67,7 @@ def train(
     # ---- data: files -> pixels and labels in memory-mapped arrays
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
     pictures = [_pictures(source, config, say) for source in found]
-    data = [_Data(s, p, domains.place(s.labels, i)) for i, (s, p) in enumerate(zip(found, pictures, strict=True))]
+    data = [_Data(s, p, domains.pad(s.labels, i)) for i, (s, p) in enumerate(zip(found, pictures, strict=True))]
     for part in data:
         if not len(part.rows("train")):
             raise DataError(f"{part.source.root}: no readable picture in the training part")
