@@ -75,32 +75,42 @@ def grouped(
     """
     if not columns.files:
         raise DataError(f"{columns.path}: no images in it")
-    joined = [[listed(name, columns.known, columns.path) for name in group.split(",")] for group in exclusive]
-    members = [name for group in joined for name in group]
-    for name in members:
-        if members.count(name) > 1:
-            raise DataError(f"--exclusive: {name} is named twice; an attribute can be in one group, once")
-    chosen = [listed(name, columns.known, columns.path) for name in attributes]
-    if not chosen:
-        chosen = [name for name in columns.binary if _varies(columns.binary[name])]
-        chosen += [name for name, (values, _) in columns.groups.items() if len(values) > 1]
-    chosen = list(dict.fromkeys(chosen))
-    if not chosen:
-        raise DataError(f"{columns.path}: fewer than two domains: {_constants(columns)}")
-
+    joined = _exclusive_names(columns, exclusive)
+    chosen = _chosen_names(columns, attributes)
     groups: list[Group] = []
     labels: list[np.ndarray] = []
     for name in chosen:
-        owner = next((members for members in joined if name in members), None)
-        if owner is None:
+        members = next((group for group in joined if name in group), None)
+        if members is None:
             group, part = _single(columns, name)
-        elif name == next(member for member in chosen if member in owner):
-            group, part = _exclusive(columns, owner)
+        elif name == next(member for member in chosen if member in members):
+            group, part = _exclusive(columns, members)
         else:
             continue
         groups.append(group)
         labels.append(part)
     return tuple(groups), np.concatenate(labels, axis=1).astype(np.uint8)
+
+
+def _exclusive_names(columns: Columns, exclusive: Sequence[str]) -> list[list[str]]:
+    """The members of each exclusive group, as the data set spells them."""
+    joined = [[listed(name, columns.known, columns.path) for name in group.split(",")] for group in exclusive]
+    members = [name for group in joined for name in group]
+    for name in members:
+        if members.count(name) > 1:
+            raise DataError(f"--exclusive: {name} is named twice; an attribute can be in one group, once")
+    return joined
+
+
+def _chosen_names(columns: Columns, attributes: Sequence[str]) -> list[str]:
+    """The columns to learn, as the data set spells them; all that vary if none are named."""
+    chosen = [listed(name, columns.known, columns.path) for name in attributes]
+    if not chosen:
+        chosen = [name for name in columns.binary if _varies(columns.binary[name])]
+        chosen += [name for name, (values, _) in columns.groups.items() if len(values) > 1]
+    if not chosen:
+        raise DataError(f"{columns.path}: fewer than two domains: {_constants(columns)}")
+    return list(dict.fromkeys(chosen))
 
 
 def _single(columns: Columns, name: str) -> tuple[Group, np.ndarray]:
