@@ -20,7 +20,7 @@ from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
-from stargan.images import scale
+from stargan.images import to_array
 from stargan.model import locations, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
@@ -177,14 +177,12 @@ def _validation(data: Sequence[_Data], domains: Domains, split: str) -> Validati
     for index, part in enumerate(data):
         rows = part.rows(split)
         rows = rows[np.linspace(0, len(rows) - 1, min(PICTURES // len(data), len(rows))).astype(int)]
-        pixels.append(scale(part.pictures.pixels[rows].astype(np.float32)).transpose(0, 3, 1, 2))
+        pixels.append(to_array(part.pictures.pixels[rows]))
         values.append(part.values[rows])
         datasets.append(np.full(len(rows), index))
     if not sum(map(len, values)):
         return None
-    return Validation(
-        domains, split, np.ascontiguousarray(np.concatenate(pixels)), np.concatenate(values), np.concatenate(datasets)
-    )
+    return Validation(domains, split, np.concatenate(pixels), np.concatenate(values), np.concatenate(datasets))
 
 
 def _data_key(found: Sequence[Source]) -> str:
@@ -266,14 +264,9 @@ def _start_from(engine: engines.Engine, path: Path, info: ModelInfo) -> None:
         own = getattr(other.architecture, name)
         if own != size:
             raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}")
-    if _layout(other.domains) != _layout(info.domains):
+    if not other.domains.same_layout(info.domains):
         raise ConfigError(f"--start-from {path}: it knows {', '.join(other.domains.names)}, grouped as there")
     engine.load_weights(arrays)
-
-
-def _layout(domains: Domains) -> list[list[tuple[tuple[str, ...], bool]]]:
-    """What decides what each label means: names and grouping, not what sets and groups are called."""
-    return [[(group.names, group.categorical) for group in labels.groups] for labels in domains.sets]
 
 
 def _info(
@@ -283,14 +276,11 @@ def _info(
     step: int = 0,
     figures: dict[str, float] | None = None,
 ) -> ModelInfo:
-    trained = [part.values[part.rows("train")] for part in data]
     return ModelInfo(
         domains=domains,
         architecture=config.architecture,
         crop=config.crop,
-        label_frequencies=tuple(
-            float(trained[owner][:, column].mean()) for owner, columns, _ in domains.groups() for column in columns
-        ),
+        label_frequencies=domains.frequencies([part.values[part.rows("train")] for part in data]),
         classifier=True,
         recipe=config.recipe,
         steps=step,

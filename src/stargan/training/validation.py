@@ -71,8 +71,7 @@ class Validation:
 
     def _known(self) -> np.ndarray:
         """(N, number of groups): which groups each picture's data set has labels for."""
-        owners = np.array([dataset for dataset, _, _ in self.domains.groups()])
-        return owners[None] == self.datasets[:, None]
+        return self.domains.labelled_groups(self.datasets)
 
     def _changes(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What is asked of each picture: (N, C) values and (N, number of groups) which group changes."""
