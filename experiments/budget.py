@@ -12,12 +12,11 @@ from typing import Any
 import numpy as np
 import torch
 
-from stargan import engine
+from stargan import engine, training
 from stargan.config import Config
 from stargan.data import sources
 from stargan.interop.export import export
-from stargan.model import locations
-from stargan.training import loop
+from stargan.model import run_folder
 
 WARM = 5  # updates before, for recording and compiling
 ROUNDS = 7  # D and G take turns; the median round tells
@@ -65,9 +64,9 @@ def train(config: Config, seconds: float, run: Path) -> None:
         return
     torch.set_num_threads(1)
     if (run / "config.json").exists():
-        config = loop.saved_config(run)
+        config = run_folder.saved_config(run)
     else:
         config = replace(config, steps=max(1, round(seconds / cost(config))))
-    if not loop.train(config, run, resume=bool(locations.checkpoints(run))).finished:
+    if not training.train(config, run, resume=bool(run_folder.checkpoints(run))).finished:
         raise KeyboardInterrupt
     export(run, run / "model.onnx", overwrite=True)

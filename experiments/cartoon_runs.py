@@ -7,7 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from stargan import load
+from stargan import load, training
 from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.data import cartoons
@@ -15,7 +15,6 @@ from stargan.inference.translator import Translator
 from stargan.interop.export import export
 from stargan.progress import Progress
 from stargan.storage import write_bytes
-from stargan.training import loop
 
 TEST_SEED = 2  # faces that no training and no demo has seen
 
@@ -53,7 +52,7 @@ def draw(folder: Path, count: int, seed: int, columns: Sequence[str] = cartoons.
 def train(config: Config, run: Path) -> Translator:
     """The model of a run, which is begun, gone on with or finished already."""
     if not (run / "model.onnx").exists():
-        loop.train(config, run, resume=bool(list((run / "checkpoints").glob("*.safetensors"))))
+        training.train(config, run, resume=bool(list((run / "checkpoints").glob("*.safetensors"))))
         export(run, run / "model.onnx", overwrite=True)
     return load(run / "model.onnx")
 

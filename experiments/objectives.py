@@ -19,7 +19,7 @@ import numpy as np
 from stargan import demo, engine
 from stargan.config.training import Config, Objective
 from stargan.data import cartoons, sources
-from stargan.training import loop
+from stargan.model import run_folder
 
 ROUNDS, UPDATES = 9, 10
 LAMBDA_REC = (10.0, 30.0)
@@ -58,7 +58,7 @@ def main() -> int:
     for lambda_rec, name in itertools.product(LAMBDA_REC, cost):
         run = options.out / f"{name}-{lambda_rec:.0f}"
         begun = (run / "config.json").exists()
-        steps = loop.saved_config(run).steps if begun else round(options.steps * cheapest / cost[name])
+        steps = run_folder.saved_config(run).steps if begun else round(options.steps * cheapest / cost[name])
         model = runs.train(replace(config, objective=name, lambda_rec=lambda_rec, steps=steps), run)
         shown = {"objective": name, "lambda_rec": lambda_rec, "cost": cost[name] / cheapest, "updates": steps}
         rows.append({**shown, **demo.measure(model, pairs)})

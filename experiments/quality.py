@@ -18,7 +18,7 @@ import measure
 from stargan import cli
 from stargan.config.architecture import parse_size
 from stargan.config.recipes import recipe
-from stargan.training import loop
+from stargan.model import run_folder
 
 RECIPES = ("official", "modern")
 GOALS = {"error": 0.5, "kid": 0.6}  # ours at most so much of the official
@@ -74,7 +74,7 @@ def table(report: dict[str, Any], runs: dict[str, Path]) -> None:
         goal = f" (goal: {GOALS[name]})" if name in GOALS else ""
         print(f"| {name} | {left:.3g} | {right:.3g} | {right / left:.2f}{goal} | {inner} |")
     for name, run in runs.items():
-        print(f"{name}: {loop.saved_config(run).steps} updates of D")
+        print(f"{name}: {run_folder.saved_config(run).steps} updates of D")
 
 
 if __name__ == "__main__":

@@ -21,7 +21,7 @@ from stargan import cli
 from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.data import cartoons
-from stargan.training import loop
+from stargan.model import run_folder
 
 # From the official algorithm's settings to those that a short training needs; the base of the single changes.
 BASE: dict[str, Any] = {"lr": 1e-3, "batch_size": 8, "final_lr": 0.0, "decay_every": 1, "n_critic": 1}
@@ -151,7 +151,7 @@ def table(report: dict[str, Any], trials: list[str], seeds: list[int], out: Path
     print("| trial | updates | " + " | ".join(shown) + " |", "|" + "---|" * (2 + len(shown)), sep="\n")
     for name in trials:
         rows = [models[f"{name}-{seed}"] for seed in seeds]
-        steps = [loop.saved_config(out / f"{name}-{seed}").steps for seed in seeds]
+        steps = [run_folder.saved_config(out / f"{name}-{seed}").steps for seed in seeds]
         cells = [f"{np.mean([row[metric]['value'] for row in rows]):.3g}" for metric in shown]
         print(f"| {name} | {round(np.mean(steps))} | " + " | ".join(cells) + " |")
 

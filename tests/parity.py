@@ -87,18 +87,18 @@ def official(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iterato
     yield exact("labels of the target", asked, fixture["in/c_trg"])
 
     with torch.no_grad():
-        fake = engine.generator(images, wanted)
-        back = engine.generator(fake, values)
-        src, cls = engine.discriminator(images)
+        fake = engine.updates.generator(images, wanted)
+        back = engine.updates.generator(fake, values)
+        src, cls = engine.updates.discriminator(images)
     yield close("G fake", fake, fixture["G/fake"])
     yield close("G fake, running mean", engine.generate(fixture["in/images"], asked), fixture["G/fake"])
     yield close("G reconstruction", back, fixture["G/reconstruction"])
     yield close("D src", src, fixture["D_real/src"])
     yield close("D cls", cls, fixture["D_real/cls"])
 
-    engine.update_d(images, values, wanted, dataset, meta["lr"], {"alpha": alpha})
+    engine.updates.update_d(images, values, wanted, dataset, meta["lr"], {"alpha": alpha})
     yield from updated(engine, fixture, sizes, "discriminator", meta["lr"])
-    engine.update_g(images, values, wanted, dataset, meta["lr"])
+    engine.updates.update_g(images, values, wanted, dataset, meta["lr"])
     yield from updated(engine, fixture, sizes, "generator", meta["lr"])
 
     ours = engine.losses()
@@ -147,14 +147,14 @@ def updated(engine: PytorchEngine, fixture: Arrays, sizes: Sizes, network: str, 
         for ours, name in official_names(sizes).items()
         if ours.startswith(f"{network}/")
     }
-    engine.optimizers[network].fold()
+    engine.updates.optimizers[network].fold()
     floor = 1e-6 * max(np.linalg.norm(fixture[f"grad/{name}"]) for name in theirs.values())
-    for ours, parameter in engine.networks[network].named_parameters():
+    for ours, parameter in engine.updates.networks[network].named_parameters():
         gradient = fixture[f"grad/{theirs[ours]}"]
         own = parameter.grad
         apart = np.linalg.norm(array(own) - gradient) if own is not None else np.inf
         yield Quantity(f"gradient {symbol} {ours}", float(apart / max(np.linalg.norm(gradient), floor)), GRADIENT)
-    for ours, parameter in engine.networks[network].named_parameters():
+    for ours, parameter in engine.updates.networks[network].named_parameters():
         gradient = np.abs(fixture[f"grad/{theirs[ours]}"])
         # Adam's first step is the sign of the gradient: where that is noise, so is the step.
         sure = gradient > 1e-4 * gradient.max()
@@ -178,7 +178,7 @@ def tensorflow1(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iter
         spoil(engine)
         real, values, wanted = tensors(engine, fixture["in/images"], fixture["in/label_org"], fixture["in/label_trg"])
         with torch.no_grad():
-            fake = engine.generator(real, wanted)
+            fake = engine.updates.generator(real, wanted)
         if objective == get_args(Objective)[0]:
             yield from outputs(engine, fixture, real, fake, values)
 
@@ -186,8 +186,8 @@ def tensorflow1(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iter
         draws = {name.rpartition("/")[2]: tensors(engine, fixture[name])[0] for name in places if name in fixture}
         if objective == "dragan":
             draws["alpha"] = (draws["alpha"] + 1) / 2  # drawn in [-1, 1] there
-        d_terms = engine.d_terms(real, fake, values, 0, draws)
-        g_terms = engine.g_terms(real, values, wanted, 0, {})
+        d_terms = engine.updates.d_terms(real, fake, values, 0, draws)
+        g_terms = engine.updates.g_terms(real, values, wanted, 0, {})
         yield close(f"loss {objective} D", d_terms["d_real"] + d_terms["d_fake"], fixture[f"loss/{objective}/D"])
         yield close(f"loss {objective} G", g_terms["g_fake"], fixture[f"loss/{objective}/G"])
         if f"penalty/{objective}" in fixture:
@@ -204,9 +204,9 @@ def outputs(engine: PytorchEngine, fixture: Arrays, real: Tensor, fake: Tensor, 
     """Yields what the networks of a TensorFlow fixture give."""
     with torch.no_grad():
         yield close("G fake", fake, fixture["G/fake"])
-        yield close("G reconstruction", engine.generator(fake, values), fixture["G/reconstruction"])
+        yield close("G reconstruction", engine.updates.generator(fake, values), fixture["G/reconstruction"])
         for name, images in (("real", real), ("fake", fake)):
-            src, cls = engine.discriminator(images)
+            src, cls = engine.updates.discriminator(images)
             yield close(f"D {name} src", src, fixture[f"D_{name}/src"])
             yield close(f"D {name} cls", cls, fixture[f"D_{name}/cls"])
 
@@ -227,7 +227,7 @@ def build(arrays: Arrays, sizes: Sizes, domains: Domains, settings: dict[str, An
 
 
 def tensors(engine: PytorchEngine, *arrays: np.ndarray) -> list[Tensor]:
-    return [torch.from_numpy(np.ascontiguousarray(array)).to(engine.device) for array in arrays]
+    return [torch.from_numpy(np.ascontiguousarray(array)).to(engine.updates.device) for array in arrays]
 
 
 def array(tensor: Tensor) -> np.ndarray:

@@ -30,8 +30,8 @@ def test_the_same_batches(pixels: np.ndarray, flip: bool, device: str, monkeypat
     values = DOMAINS.random_values(np.random.default_rng(1), 11)
     rows = np.array([10, 1, 2, 3, 5, 7, 8])
     here, there = (
-        Batches([TrainingSet(pixels, values, rows, place)], DOMAINS, batch_size=4, seed=2, flip=flip)
-        for place in (None, uploaded)
+        Batches([TrainingSet(pixels, values, rows, images)], DOMAINS, batch_size=4, seed=2, flip=flip)
+        for images in (None, uploaded)
     )
     for step in range(6):
         expected, found = here.batch(step), there.batch(step)

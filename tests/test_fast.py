@@ -127,22 +127,22 @@ def test_ten_updates(objective: Objective, ours: bool, device: Device) -> None:
     )  # fmt: skip
     engines = [PytorchEngine(replace(config, plain=plain), DOMAINS) for plain in (True, False)]
     for engine in engines:
-        for network in (*engine.networks.values(), engine.ema_generator):
+        for network in (*engine.updates.networks.values(), engine.updates.ema_generator):
             network.double()
     rng = np.random.default_rng(0)
     for _ in range(10):
-        pictures = torch.from_numpy(rng.uniform(-1, 1, (2, 3, 16, 16))).to(engines[0].device)
+        pictures = torch.from_numpy(rng.uniform(-1, 1, (2, 3, 16, 16))).to(engines[0].updates.device)
         labels, targets = (
-            torch.from_numpy(DOMAINS.labels(DOMAINS.random_values(rng, 2), 0)).double().to(engines[0].device)
+            torch.from_numpy(DOMAINS.labels(DOMAINS.random_values(rng, 2), 0)).double().to(engines[0].updates.device)
             for _ in range(2)
         )
         for engine in engines:
-            engine.update_d(pictures, labels, targets, 0, config.lr)
-            engine.optimizers["discriminator"].fold()
-        check_same(*(engine.discriminator for engine in engines), recorded=recorded(engines[1]))
+            engine.updates.update_d(pictures, labels, targets, 0, config.lr)
+            engine.updates.optimizers["discriminator"].fold()
+        check_same(*(engine.updates.discriminator for engine in engines), recorded=recorded(engines[1]))
         for engine in engines:
-            engine.update_g(pictures, labels, targets, 0, config.lr)
-        check_same(*(engine.generator for engine in engines), recorded=recorded(engines[1]))
+            engine.updates.update_g(pictures, labels, targets, 0, config.lr)
+        check_same(*(engine.updates.generator for engine in engines), recorded=recorded(engines[1]))
     plain, fast = (engine.losses() for engine in engines)
     assert plain.keys() == fast.keys()
     assert fast == pytest.approx(plain, rel=1e-6)
@@ -150,7 +150,7 @@ def test_ten_updates(objective: Objective, ours: bool, device: Device) -> None:
 
 def recorded(engine: PytorchEngine) -> bool:
     """Whether updates are replays, which leave no gradients to compare."""
-    return engine.recorder is not None and bool(engine.recorder.recordings)
+    return engine.updates.recorder is not None and bool(engine.updates.recorder.recordings)
 
 
 def check_same(plain: nn.Module, fast: nn.Module, *, recorded: bool) -> None:
@@ -171,22 +171,25 @@ def test_g_is_rewritten_when_it_has_changed() -> None:
 
     def difference() -> float:
         with torch.no_grad():
-            return apart(engine.generator(pictures, labels), engine._translator()(pictures, labels))
+            return apart(
+                engine.updates.generator(pictures, labels),
+                engine.updates._generator_without_gradients()(pictures, labels),
+            )
 
-    first = engine._translator()
+    first = engine.updates._generator_without_gradients()
     assert isinstance(first, nn.Module)
     assert any(isinstance(layer, winograd.Trunk) for layer in first.modules())
-    engine.update_d(pictures, labels, labels, 0, 1e-2)
-    assert engine._translator() is first
+    engine.updates.update_d(pictures, labels, labels, 0, 1e-2)
+    assert engine.updates._generator_without_gradients() is first
     assert 0 < difference() < 1e-5
-    engine.update_g(pictures, labels, labels, 0, 1e-2)
-    assert engine._translator() is not first
+    engine.updates.update_g(pictures, labels, labels, 0, 1e-2)
+    assert engine.updates._generator_without_gradients() is not first
     assert 0 < difference() < 1e-5
     engine.load_state(other.state())
     assert 0 < difference() < 1e-5
     for plain in (replace(config, plain=True), replace(config, precision="bf16")):
         each = PytorchEngine(plain, DOMAINS)
-        assert each._translator() is each.generator
+        assert each.updates._generator_without_gradients() is each.updates.generator
 
 
 def test_the_fast_paths_are_taken() -> None:
@@ -203,8 +206,8 @@ def test_the_fast_paths_are_taken() -> None:
                 ahead += [following for following, _ in node.next_functions]
         return {type(node).__name__ for node in seen}
 
-    assert "_ProductBackward" in nodes(engine.discriminator(pictures)[0])
-    assert "_NormReluConvBackward" in nodes(engine.generator(pictures, torch.zeros(2, 3)))
+    assert "_ProductBackward" in nodes(engine.updates.discriminator(pictures)[0])
+    assert "_NormReluConvBackward" in nodes(engine.updates.generator(pictures, torch.zeros(2, 3)))
 
 
 def test_an_update_of_d_is_faster() -> None:

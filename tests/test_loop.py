@@ -15,11 +15,12 @@ import pytest
 from conftest import TINY, draw_folders, stargan
 from PIL import Image
 
+from stargan import training
 from stargan.config import Config
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
-from stargan.model import locations, safetensors_file
-from stargan.training import checkpoint, loop
+from stargan.model import run_folder, safetensors_file
+from stargan.training import checkpoint, prepare
 
 
 def tiny(data: Path, **changes: object) -> Config:
@@ -40,7 +41,7 @@ def tiny(data: Path, **changes: object) -> Config:
 
 
 def final(run: Path) -> safetensors_file.Arrays:
-    return safetensors_file.read(locations.checkpoints(run)[-1], training=True)[1]
+    return safetensors_file.read(run_folder.checkpoints(run)[-1], training=True)[1]
 
 
 def assert_same(first: safetensors_file.Arrays, second: safetensors_file.Arrays) -> None:
@@ -55,7 +56,7 @@ def test_run_folder_holds_everything(run: Path) -> None:
     assert {"d_real", "d_fake", "d_cls", "d_gp", "g_fake", "g_cls", "g_rec", "lr"} <= lines[-2].keys()
     assert {"val/label_error", "val/hit", "val/kept", "val/rec"} <= lines[-1].keys()
     assert json.loads((run / "config.json").read_text())["steps"] == 12
-    assert [path.name for path in locations.checkpoints(run)] == [
+    assert [path.name for path in run_folder.checkpoints(run)] == [
         "step-00000005.safetensors",
         "step-00000010.safetensors",
         "step-00000012.safetensors",
@@ -70,7 +71,7 @@ def test_run_folder_holds_everything(run: Path) -> None:
 
 
 def test_resume_is_exact(colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    loop.train(tiny(colours), tmp_path / "whole", say=lambda line: None)
+    training.train(tiny(colours), tmp_path / "whole", say=lambda line: None)
     update = PytorchEngine.d_step
 
     def cut(self: PytorchEngine, *args: object, step: int, lr: float) -> None:
@@ -81,9 +82,9 @@ def test_resume_is_exact(colours: Path, tmp_path: Path, monkeypatch: pytest.Monk
     with monkeypatch.context() as patched:
         patched.setattr(PytorchEngine, "d_step", cut)
         with pytest.raises(KeyboardInterrupt):
-            loop.train(tiny(colours), tmp_path / "cut", say=lambda line: None)
-    assert locations.checkpoints(tmp_path / "cut")[-1].stem.endswith("10")
-    loop.train(loop.saved_config(tmp_path / "cut"), tmp_path / "cut", resume=True, say=lambda line: None)
+            training.train(tiny(colours), tmp_path / "cut", say=lambda line: None)
+    assert run_folder.checkpoints(tmp_path / "cut")[-1].stem.endswith("10")
+    training.train(run_folder.saved_config(tmp_path / "cut"), tmp_path / "cut", resume=True, say=lambda line: None)
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"))
 
 
@@ -96,7 +97,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(colours: Pa
     command = [*begin, str(cut)]
     for _ in range(3):
         kill_after_a_checkpoint([sys.executable, "-m", "stargan", *command], cut)
-        assert locations.checkpoints(cut)[-1].stem < "step-00000300"
+        assert run_folder.checkpoints(cut)[-1].stem < "step-00000300"
         command = ["train", "--resume", str(cut)]
     assert stargan(*command).returncode == 0
 
@@ -109,10 +110,10 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(colours: Pa
 
 def kill_after_a_checkpoint(command: list[str], run: Path) -> None:
     """SIGKILL at a random moment after the first new checkpoint, so that every round gets further."""
-    before = locations.checkpoints(run)[-1:]
+    before = run_folder.checkpoints(run)[-1:]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
-    while locations.checkpoints(run)[-1:] == before:
+    while run_folder.checkpoints(run)[-1:] == before:
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.005)
@@ -127,7 +128,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(colours: Path, tmp_pat
     command += ["--steps", "100000", "--checkpoint-every", "10"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not locations.checkpoints(run):
+    while not run_folder.checkpoints(run):
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
@@ -136,7 +137,7 @@ def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(colours: Path, tmp_pat
     assert process.returncode == 130
     assert f"stargan train --resume {run}" in out
     assert "Traceback" not in err
-    info = safetensors_file.read(locations.checkpoints(run)[-1])[0]
+    info = safetensors_file.read(run_folder.checkpoints(run)[-1])[0]
     assert f"after step {info.steps}" in out
 
 
@@ -150,66 +151,68 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(
 
     monkeypatch.setattr(PytorchEngine, "d_step", broken)
     with pytest.raises(TrainingError, match=r"not finite at step 1\d; the last good checkpoint is .*step-00000010"):
-        loop.train(tiny(colours), tmp_path / "run", say=lambda line: None)
+        training.train(tiny(colours), tmp_path / "run", say=lambda line: None)
     arrays = final(tmp_path / "run")
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
 def test_checkpoint_with_a_nan_is_not_written(run: Path, tmp_path: Path) -> None:
-    info, arrays, _ = safetensors_file.read(locations.checkpoints(run)[-1], training=True)
+    info, arrays, _ = safetensors_file.read(run_folder.checkpoints(run)[-1], training=True)
     name = next(iter(arrays))
     arrays[name] = np.full_like(arrays[name], np.nan, dtype=np.float32)
     with pytest.raises(TrainingError, match="not finite"):
         checkpoint.save(tmp_path, arrays, info, data_key="", keep=1)
-    assert not locations.checkpoints(tmp_path)
+    assert not run_folder.checkpoints(tmp_path)
 
 
 def test_only_the_last_checkpoints_stay(colours: Path, tmp_path: Path) -> None:
-    loop.train(tiny(colours, steps=12, checkpoint_every=2, keep_checkpoints=2), tmp_path / "r", say=lambda line: None)
-    assert [path.stem[-2:] for path in locations.checkpoints(tmp_path / "r")] == ["10", "12"]
+    training.train(
+        tiny(colours, steps=12, checkpoint_every=2, keep_checkpoints=2), tmp_path / "r", say=lambda line: None
+    )
+    assert [path.stem[-2:] for path in run_folder.checkpoints(tmp_path / "r")] == ["10", "12"]
 
 
 def test_longer_training_changes_only_what_it_may(colours: Path) -> None:
     saved = tiny(colours)
-    loop.check_changes(saved, replace(saved, steps=40, workers=1))
+    prepare.check_changes(saved, replace(saved, steps=40, workers=1))
     with pytest.raises(ConfigError, match="--width: a resumed run keeps 4"):
-        loop.check_changes(saved, replace(saved, width=8))
+        prepare.check_changes(saved, replace(saved, width=8))
 
 
 def test_resume_refuses_other_data(tmp_path: Path) -> None:
     data = draw_folders(tmp_path / "data", 10)
-    loop.train(tiny(data, steps=5), tmp_path / "run", say=lambda line: None)
+    training.train(tiny(data, steps=5), tmp_path / "run", say=lambda line: None)
     (data / "red" / "red000.png").rename(data / "red" / "other.png")
     with pytest.raises(CheckpointError, match="have changed since"):
-        loop.train(tiny(data, steps=10), tmp_path / "run", resume=True, say=lambda line: None)
+        training.train(tiny(data, steps=10), tmp_path / "run", resume=True, say=lambda line: None)
 
 
 def test_truncated_checkpoint_is_named_with_a_way_out(colours: Path, tmp_path: Path) -> None:
-    loop.train(tiny(colours, steps=10), tmp_path / "run", say=lambda line: None)
-    newest = locations.checkpoints(tmp_path / "run")[-1]
+    training.train(tiny(colours, steps=10), tmp_path / "run", say=lambda line: None)
+    newest = run_folder.checkpoints(tmp_path / "run")[-1]
     os.truncate(newest, newest.stat().st_size // 2)
     with pytest.raises(CheckpointError, match=r"step-00000010.*delete it to go on from step-00000005"):
-        loop.train(tiny(colours), tmp_path / "run", resume=True, say=lambda line: None)
+        training.train(tiny(colours), tmp_path / "run", resume=True, say=lambda line: None)
 
 
 def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:
     config = tiny(colours, steps=1, lr=1e-9)
-    loop.train(config, tmp_path / "run", start_from=run, say=lambda line: None)
+    training.train(config, tmp_path / "run", start_from=run, say=lambda line: None)
     given = safetensors_file.read(run / "model.safetensors")[1]
     arrays = final(tmp_path / "run")
     for name in given:
         np.testing.assert_allclose(arrays[name], given[name], atol=1e-5)
     with pytest.raises(ConfigError, match=r"its width is 4, not 8"):
-        loop.train(replace(config, width=8), tmp_path / "other", start_from=run, say=lambda line: None)
+        training.train(replace(config, width=8), tmp_path / "other", start_from=run, say=lambda line: None)
     with pytest.raises(ConfigError, match=r"model.onnx: an .onnx file cannot be trained on"):
-        loop.train(config, tmp_path / "other", start_from=run / "model.onnx", say=lambda line: None)
+        training.train(config, tmp_path / "other", start_from=run / "model.onnx", say=lambda line: None)
 
 
 def test_several_data_sets_take_turns(colours: Path, tmp_path: Path) -> None:
     other = draw_folders(tmp_path / "more", 8, ("red", "blue"))
     config = replace(tiny(colours, steps=20), data=(str(colours), str(other)))
-    loop.train(config, tmp_path / "run", say=lambda line: None)
-    info, arrays, _ = safetensors_file.read(locations.checkpoints(tmp_path / "run")[-1], training=True)
+    training.train(config, tmp_path / "run", say=lambda line: None)
+    info, arrays, _ = safetensors_file.read(run_folder.checkpoints(tmp_path / "run")[-1], training=True)
     assert info.domains.num_labels == 3 + 2 + 2
     assert info.domains.names == ("colours/blue", "green", "colours/red", "more/blue", "more/red")
     assert int(arrays["training/g_updates"]) == 4  # each set's updates 5 and 10
@@ -235,7 +238,7 @@ def test_turns_of_g(
 
     watch("d_step")
     watch("g_step")
-    loop.train(tiny(colours, steps=11, g_first=first, g_own_batch=first), tmp_path / "run", say=lambda line: None)
+    training.train(tiny(colours, steps=11, g_first=first, g_own_batch=first), tmp_path / "run", say=lambda line: None)
     assert turns == steps
     assert all((g in seen["d_step"]) != first for g in seen["g_step"])
 
@@ -243,5 +246,5 @@ def test_turns_of_g(
 def test_a_set_without_training_pictures_is_refused(tmp_path: Path) -> None:
     data = draw_folders(tmp_path / "data" / "test", 2)
     with pytest.raises(DataError):
-        loop.train(tiny(data.parent), tmp_path / "run", say=lambda line: None)
+        training.train(tiny(data.parent), tmp_path / "run", say=lambda line: None)
     assert not (tmp_path / "run" / "config.json").exists()

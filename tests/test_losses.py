@@ -117,7 +117,9 @@ def test_penalty_leaves_its_points_alone() -> None:
 def test_slope_penalty_and_its_gradient() -> None:
     """Of s |x|^2 / 2, averaged over pictures: slopes of s times 5, 0.5 and 0."""
     scale = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    found = losses.slope_penalty(lambda x: (scale * x.square().flatten(1).sum(1) / 2).mean(), tensor(POINTS))
+    found = losses.classification_gradient_penalty(
+        lambda x: (scale * x.square().flatten(1).sum(1) / 2).mean(), tensor(POINTS)
+    )
     found.backward()
     assert found.item() == pytest.approx(4 * (25 + 0.25) / 3)
     assert scale.grad is not None

@@ -13,6 +13,7 @@ from torch import Tensor
 from stargan.config import Architecture
 from stargan.engine.pytorch import losses
 from stargan.engine.pytorch.engine import PytorchEngine
+from stargan.engine.pytorch.updates import Updates
 from stargan.errors import ModelError
 from stargan.interop.official import Sizes, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
@@ -62,7 +63,7 @@ def test_sees_wrong_settings(settings: dict[str, Any], loss: str, network: str) 
 def test_sees_one_wrong_weight() -> None:
     def spoil(engine: PytorchEngine) -> None:
         with torch.no_grad():
-            next(engine.discriminator.parameters())[0, 0, 0, 0] += 0.05
+            next(engine.updates.discriminator.parameters())[0, 0, 0, 0] += 0.05
 
     failed = failures("rafd_categorical", spoil)
     assert {"D src", "gradient D layers.0.weight", "updated D layers.0.weight"} <= set(failed)
@@ -73,14 +74,14 @@ def test_sees_one_wrong_weight() -> None:
 def test_sees_nan() -> None:
     def spoil(engine: PytorchEngine) -> None:
         with torch.no_grad():
-            next(engine.generator.parameters()).fill_(torch.nan)
+            next(engine.updates.generator.parameters()).fill_(torch.nan)
 
     assert "G fake" in failures("celeba_binary", spoil)
 
 
 def test_sees_the_wrong_half_of_joint_labels() -> None:
     def spoil(engine: PytorchEngine) -> None:
-        engine.heads.reverse()
+        engine.updates.heads.reverse()
 
     assert {"loss D_cls", "loss G_cls", "gradient D cls.weight"} <= set(failures("joint_first", spoil))
 
@@ -92,14 +93,12 @@ def test_sees_a_wrong_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_sees_another_size_of_step(monkeypatch: pytest.MonkeyPatch) -> None:
-    update = PytorchEngine.update_g
+    update = Updates.update_g
 
-    def twice_as_far(
-        engine: PytorchEngine, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, lr: float
-    ) -> None:
-        update(engine, real, values, wanted, dataset, 2 * lr)
+    def twice_as_far(updates: Updates, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, lr: float) -> None:
+        update(updates, real, values, wanted, dataset, 2 * lr)
 
-    monkeypatch.setattr(PytorchEngine, "update_g", twice_as_far)
+    monkeypatch.setattr(Updates, "update_g", twice_as_far)
     failed = failures("celeba_binary")
     assert failed
     assert all(name.startswith("updated G") for name in failed)

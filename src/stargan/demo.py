@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from stargan import images
+from stargan import images, training
 from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.data import cartoons
@@ -17,9 +17,8 @@ from stargan.errors import INTERRUPTED
 from stargan.evaluation import metrics
 from stargan.inference.translator import Translator, load
 from stargan.interop.export import export
-from stargan.model import locations
+from stargan.model import run_folder
 from stargan.progress import Progress
-from stargan.training import loop
 
 MODEL = "cartoons"  # comes with the package
 FACES = 1500  # drawn for training
@@ -56,7 +55,7 @@ def train(out: Path, steps: int | None = None) -> int:
     if not (out / "faces").exists():
         with Progress("draw", FACES, "faces") as progress:
             cartoons.write(out / "faces", FACES, size=config.image_size[0], progress=progress.update)
-    result = loop.train(config, out / "run", resume=bool(locations.checkpoints(out / "run")))
+    result = training.train(config, out / "run", resume=bool(run_folder.checkpoints(out / "run")))
     if not result.finished:
         print(f"stopped after step {result.step}, with a checkpoint; the same command goes on")
         return INTERRUPTED

@@ -14,6 +14,7 @@ from stargan.domains.protocols import Protocol, protocol
 from stargan.errors import ConfigError, ModelError, require
 from stargan.evaluation.metrics import MOST_JUDGES
 from stargan.inference.translator import Translator, load
+from stargan.model import run_folder
 from stargan.model.card import MODEL
 from stargan.storage import write_bytes
 
@@ -199,11 +200,10 @@ def _names(paths: list[Path]) -> list[str]:
 
 def _config(path: Path) -> dict[str, Any]:
     """The settings of a run folder."""
-    from stargan.training import loop
 
     if not (path / "config.json").is_file():
         return {}
-    return {"Configuration of its run": loop.saved_config(path).to_json()}
+    return {"Configuration of its run": run_folder.saved_config(path).to_json()}
 
 
 def _curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:

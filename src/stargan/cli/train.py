@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeVar
 
 import tyro
 
+from stargan import training
 from stargan.cli.options import check_output, parse, value_of
 from stargan.config import Architecture, Config
 from stargan.config.architecture import parse_size
@@ -14,8 +15,9 @@ from stargan.config.recipes import recipe
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
 from stargan.interop.export import export
+from stargan.model import run_folder
 from stargan.progress import clock
-from stargan.training import loop
+from stargan.training import prepare
 from stargan.training.dry_run import plan
 
 _SIZE = tyro.constructors.PrimitiveConstructorSpec(
@@ -74,7 +76,7 @@ def run(arguments: list[str]) -> int:
     # What is not given on the command line comes from the run that is resumed, else from the recipe; so these two
     # options are read first.
     resumed = value_of("--resume", arguments)
-    saved = loop.saved_config(Path(resumed)) if resumed else None
+    saved = run_folder.saved_config(Path(resumed)) if resumed else None
     base = saved or recipe(value_of("--recipe", arguments) or "default")
     options = parse(Options, arguments, "train", default=_defaults(base))
     config = options.config()
@@ -84,14 +86,14 @@ def run(arguments: list[str]) -> int:
     if saved:
         if options.run or options.start_from:
             raise ConfigError("--resume goes on in its own folder; leave out --run and --start-from")
-        loop.check_changes(saved, config)
+        prepare.check_changes(saved, config)
         return _train(config, options.resume, resume=True)
     if options.dry_run:
         return _dry_run(config)
     if not options.run or not config.data:
         raise ConfigError("say --data PATH and --run FOLDER for a new run, or --resume FOLDER")
     check_output("--run", options.run, folder=True)
-    loop.check_new(options.run)
+    prepare.check_new(options.run)
     return _train(config, options.run, start_from=options.start_from)
 
 
@@ -122,7 +124,7 @@ def _dry_run(config: Config) -> int:
 
 
 def _train(config: Config, run: Path, **how: Any) -> int:
-    result = loop.train(config, run, **how)
+    result = training.train(config, run, **how)
     if not result.finished:
         print(f"stopped after step {result.step}, with a checkpoint; go on with: stargan train --resume {run}")
         return INTERRUPTED

@@ -9,7 +9,7 @@ from typing import Any, Literal, Protocol, get_args
 import numpy as np
 from PIL import Image
 
-from stargan import images
+from stargan import engine, images
 from stargan.domains import Domains, requests
 from stargan.domains.requests import Request
 from stargan.errors import ConfigError, DomainError, ImageError, ModelError, require
@@ -280,34 +280,12 @@ def _said(error: Exception) -> str:
 # ---------------------------------------------------------------- PyTorch
 
 
-class _TorchBackend:
-    def __init__(self, info: ModelInfo, arrays: safetensors_file.Arrays) -> None:
-        import torch
-
-        from stargan.engine.pytorch import networks
-
-        self._torch = torch
-        names = ("generator", "classifier") if info.classifier else ("generator",)
-        self._networks = {name: networks.restore(name, info.architecture, info.domains, arrays) for name in names}
-
-    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        return self._run("generator", images, labels)
-
-    def classify(self, images: np.ndarray) -> np.ndarray:
-        return self._run("classifier", images)
-
-    def _run(self, name: str, *arrays: np.ndarray) -> np.ndarray:
-        with self._torch.inference_mode():
-            tensors = [self._torch.from_numpy(np.ascontiguousarray(array)) for array in arrays]
-            return self._networks[name](*tensors).numpy()
-
-
 def _load_safetensors(path: Path) -> Translator:
-    require("torch", "train", "use .safetensors files (an .onnx file needs nothing more)")
     info, arrays, _ = safetensors_file.read(
         path, networks=("generator", "classifier")
     )  # D is the largest, and of no use here
     try:
-        return Translator(info, _TorchBackend(info, arrays))
+        framework = engine.framework(info.engine, "use .safetensors files (an .onnx file needs nothing more)")
+        return Translator(info, framework.predictor(info.architecture, info.domains, arrays))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error

@@ -5,11 +5,13 @@ from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
-from stargan.engine.pytorch import onnx_export
+from stargan import engine
 from stargan.errors import ModelError
-from stargan.model import locations, safetensors_file
+from stargan.model import locations, onnx_file, run_folder, safetensors_file
 from stargan.model.card import Card
 from stargan.model.info import ModelInfo
+
+TOLERANCE = 1e-4  # largest difference from the framework's own results
 
 
 def export(
@@ -56,7 +58,7 @@ def export(
 
     path = _located(source)
     if path.suffix == out.suffix == ".onnx" and not half and not plain:
-        return onnx_export.describe(path, out, described)
+        return onnx_file.describe(path, out, described)
     info, arrays = read_model(source)
     info = described(info)
     WRITERS[out.suffix](out, info, arrays, half, plain)
@@ -66,7 +68,7 @@ def export(
 def _located(source: Path) -> Path:
     """The file to export."""
     # The newest checkpoint goes first: the model files of a run that was prolonged are those of before.
-    kept = locations.checkpoints(source)
+    kept = run_folder.checkpoints(source)
     return kept[-1] if kept else locations.locate(source)
 
 
@@ -99,7 +101,12 @@ def _safetensors(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, h
 
 
 def _onnx(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, half: bool, plain: bool) -> None:
-    onnx_export.write(path, info, arrays, half=half, plain=plain)
+    framework = engine.framework(info.engine, "write .onnx files")
+    graphs = framework.export_onnx(info.architecture, info.domains, arrays, half=half, plain=plain)
+    if graphs.difference > TOLERANCE:
+        found = f"its results differ from those of {info.engine} by {graphs.difference:.1e}"
+        raise ModelError(f"{path}: {found}; nothing was written")
+    onnx_file.write(path, info, graphs.generator, graphs.classifier)
 
 
 WRITERS: dict[str, Callable[[Path, ModelInfo, safetensors_file.Arrays, bool, bool], None]] = {

@@ -12,9 +12,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from stargan import engine
 from stargan.config import Architecture
 from stargan.config.architecture import MAX_SIDE
-from stargan.errors import ModelError, require
+from stargan.errors import ModelError
 from stargan.model.safetensors_file import Arrays
 
 
@@ -162,20 +163,8 @@ def infer(theirs: Mapping[str, np.ndarray], naming: Naming) -> Sizes:
 
 def shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     """The shape of every array of our networks, by name."""
-    require("torch", "train", "import foreign checkpoints")
-    import torch
-
-    from stargan.engine.pytorch import networks
-
-    with torch.device("meta"):  # shapes without memory
-        built: dict[str, torch.nn.Module] = {"generator": networks.Generator(sizes.architecture, sizes.num_labels)}
-        if sizes.num_classes is not None:
-            built["discriminator"] = networks.Discriminator(sizes.architecture, sizes.num_classes)
-    return {
-        f"{network}/{name}": tuple(tensor.shape)
-        for network, module in built.items()
-        for name, tensor in module.state_dict().items()
-    }
+    framework = engine.framework("pytorch", "import foreign checkpoints")
+    return framework.parameter_shapes(sizes.architecture, sizes.num_labels, sizes.num_classes)
 
 
 def _kernel(theirs: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:

@@ -28,6 +28,7 @@ class ModelInfo:
         crop: As in `DataSettings`.
         label_frequencies: How often each class is on in the training data, (C,), in [0, 1].
         classifier: Whether the file holds an attribute classifier, which tells what an image shows.
+        engine: The framework it was trained with.
         recipe: The recipe it was trained with.
         steps: Updates of D that it had.
         data: One object a data set: name, kind, number of training images.
@@ -41,6 +42,7 @@ class ModelInfo:
     crop: int | None = None
     label_frequencies: tuple[float, ...] = ()
     classifier: bool = False
+    engine: str = "pytorch"
     recipe: str = ""
     steps: int = 0
     data: tuple[dict[str, Any], ...] = ()
@@ -99,6 +101,7 @@ class ModelInfo:
         )
         for name, kind, meant in (
             ("classifier", bool, "true or false"),
+            ("engine", str, "text"),
             ("recipe", str, "text"),
             ("licence", str, "text"),
             ("quality", dict, "figures by name"),

@@ -1,19 +1,14 @@
-"""Where model files lie: in run folders, and in the package itself."""
+"""Where model files are: in run folders, and in the package itself."""
 
 from pathlib import Path
 
 from stargan.errors import ModelError
+from stargan.model.run_folder import checkpoints
 
-CHECKPOINTS = "checkpoints"
 SHIPPED = Path(__file__).parent / "shipped"
 # The kinds of model file, the best first: for training on and exporting, and for use.
 BEST_FOR_TRAINING = (".safetensors", ".onnx")
 BEST_FOR_USE = (".onnx", ".safetensors")
-
-
-def checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run folder, oldest first."""
-    return sorted((run / CHECKPOINTS).glob("step-*.safetensors"))
 
 
 def shipped() -> list[str]:
@@ -42,7 +37,7 @@ def locate(path: Path, kinds: tuple[str, ...] = BEST_FOR_TRAINING) -> Path:
         if (path / f"model{kind}").is_file():
             return path / f"model{kind}"
     found = checkpoints(path)
-    if not found and str(path) in shipped():  # somebody's pictures in a folder of that name
+    if not found and str(path) in shipped():  # somebody's images in a folder of that name
         return SHIPPED / f"{path}.onnx"
     if not found:
         raise ModelError(f"{path}: a folder without model.onnx, model.safetensors or checkpoints")

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 
 from stargan.errors import CheckpointError, ModelError, TrainingError
-from stargan.model import locations, safetensors_file
+from stargan.model import run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 
 
@@ -25,9 +25,9 @@ def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_ke
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
         raise TrainingError(f"{broken[0]} is not finite after step {info.steps}; no checkpoint of it was written")
-    path = run / locations.CHECKPOINTS / f"step-{info.steps:08}.safetensors"
+    path = run / run_folder.CHECKPOINTS / f"step-{info.steps:08}.safetensors"
     safetensors_file.write(path, info, arrays, {"data_key": data_key})
-    for old in locations.checkpoints(run)[:-keep]:
+    for old in run_folder.checkpoints(run)[:-keep]:
         old.unlink()
     return path
 
@@ -42,7 +42,7 @@ def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Array
     Raises:
         CheckpointError: There is none, it is damaged, or it was trained on other data.
     """
-    found = locations.checkpoints(run)
+    found = run_folder.checkpoints(run)
     if not found:
         raise CheckpointError(f"{run}: no checkpoint to go on from")
     try:
@@ -52,7 +52,6 @@ def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Array
         raise CheckpointError(f"{error}{hint}") from error
     if metadata.get("data_key") != data_key:
         raise CheckpointError(
-            f"{run}: the pictures or labels of the data have changed since; start a new run with "
-            f"--start-from {found[-1]}"
+            f"{run}: the images or labels of the data have changed since; start a new run with --start-from {found[-1]}"
         )
     return info, arrays

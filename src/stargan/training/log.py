@@ -1,70 +1,66 @@
-"""What a run writes down besides its weights: stats.jsonl, TensorBoard events, sample grids."""
+"""What a run writes besides weights: stats.jsonl, sample grids, and both as TensorBoard events.
+
+TensorBoard's files are written by tensorboardX: PyTorch's own `SummaryWriter` needs PyTorch, whatever engine trains,
+and imports TensorFlow where that is installed.
+"""
 
 import json
 import time
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
+import numpy as np
 from PIL import Image
 
 from stargan import images
 from stargan.errors import require
+from stargan.model import run_folder
 from stargan.storage import write_bytes
 
 
-class Record:
-    """Writes the figures of a run; a context manager.
+class Log:
+    """Writes the figures and samples of a run; a context manager.
 
     Args:
         run: The run folder.
-        step: Steps done before; lines of later steps, of a run that was killed, are dropped.
+        step: Steps done before. Lines of later steps, of a run that was killed, are dropped, and TensorBoard is told
+            to drop them.
     """
 
     def __init__(self, run: Path, step: int) -> None:
-        library = require("tensorboard.summary.writer.event_file_writer", "train", "write TensorBoard events")
+        library = require("tensorboardX", "train", "write TensorBoard events")
         self.run = run
-        self.path = run / "stats.jsonl"
+        self.path = run / run_folder.STATS
         self._drop_after(step)
         self._file = self.path.open("a", encoding="utf-8")
-        self._events = library.EventFileWriter(str(run))
-        self._purge(step)
+        self._events = library.SummaryWriter(str(run), purge_step=step + 1)
+        self._since, self._counted = time.monotonic(), step
 
-    def __enter__(self) -> "Record":
+    def __enter__(self) -> "Log":
         return self
 
     def __exit__(self, *_: object) -> None:
         self._file.close()
         self._events.close()
 
+    def losses(self, step: int, losses: Mapping[str, float], lr: float) -> None:
+        """Adds one line of losses, with the learning rate and the steps a second since the last such line."""
+        now = time.monotonic()
+        rate = (step - self._counted) / (now - self._since)
+        self._since, self._counted = now, step
+        self.scalars(step, {**losses, "lr": lr, "steps_per_second": rate})
+
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds one line of figures, and the same to TensorBoard."""
+        """Adds one line of figures."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
-        summary = self._protos().summary_pb2.Summary()
         for name, value in values.items():
-            summary.value.add(tag=name, simple_value=value)
-        self._event(step, summary=summary)
+            self._events.add_scalar(name, value, step)
 
-    def sample(self, step: int, sheet: Image.Image) -> None:
-        """Keeps a sample grid as samples/step-N.png."""
-        images.save(sheet, self.run / "samples" / f"step-{step:08}.png")
-
-    def _event(self, step: int, **content: Any) -> None:
-        event = self._protos().event_pb2.Event(wall_time=time.time(), step=step, **content)
-        self._events.add_event(event)
-
-    def _purge(self, step: int) -> None:
-        """Tells TensorBoard to forget events of steps that are done again."""
-        log = self._protos().event_pb2.SessionLog(status=self._protos().event_pb2.SessionLog.START)
-        self._event(step + 1, session_log=log)
-
-    @staticmethod
-    def _protos() -> Any:
-        from tensorboard.compat import proto
-        from tensorboard.compat.proto import event_pb2, summary_pb2  # noqa: F401  (become attributes of proto)
-
-        return proto
+    def sample(self, step: int, grid: Image.Image) -> None:
+        """Adds a sample grid, samples/step-N.png."""
+        images.save(grid, self.run / run_folder.SAMPLES / f"step-{step:08}.png")
+        self._events.add_image("samples", np.asarray(grid), step, dataformats="HWC")
 
     def _drop_after(self, step: int) -> None:
         if not self.path.exists():

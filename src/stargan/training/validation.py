@@ -1,6 +1,8 @@
-"""A look at pictures that are not trained on: a few figures and a sample grid."""
+"""A look at images that are not trained on: a few figures and a sample grid."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -9,7 +11,10 @@ from stargan import images
 from stargan.domains import Domains, requests
 from stargan.engine import Engine
 
-PICTURES = 128  # measured at each look; some seconds on a CPU
+if TYPE_CHECKING:
+    from stargan.training.prepare import DataSet
+
+IMAGES = 128  # measured each time; some seconds on a CPU
 ROWS = 6  # of the sample grid
 
 
@@ -31,10 +36,26 @@ class Validation:
     values: np.ndarray
     datasets: np.ndarray
 
-    def measure(self, engine: Engine) -> dict[str, float]:
-        """Figures by name, in [0, 1] except the last; `train/` stands in the names for pictures of that part.
+    @classmethod
+    def of(cls, domains: Domains, data: "Sequence[DataSet]") -> "Validation | None":
+        """Some validation images of each data set, spread evenly; training images if there are no others."""
+        for split in ("val", "train"):
+            chosen = [(index, part, _spread(part.rows(split), IMAGES // len(data))) for index, part in enumerate(data)]
+            if any(len(rows) for _, _, rows in chosen):
+                pixels = np.concatenate([part.images.pixels[rows] for _, part, rows in chosen])
+                return cls(
+                    domains,
+                    split,
+                    images.to_array(pixels),
+                    np.concatenate([part.values[rows] for _, part, rows in chosen]),
+                    np.concatenate([np.full(len(rows), index) for index, _, rows in chosen]),
+                )
+        return None
 
-        `val/label_error`: mean error of the attribute classifier on the real pictures, over groups.
+    def measure(self, engine: Engine) -> dict[str, float]:
+        """Figures by name, in [0, 1] except the last; `train/` stands in the names for images of that part.
+
+        `val/label_error`: mean error of the attribute classifier on the real images, over groups.
         `val/hit`: share of the translations in which the attribute classifier, unknown to G, finds what was asked for.
         `val/kept`: share of the other groups that it finds unchanged.
         `val/rec`: mean absolute difference after translating there and back.
@@ -54,7 +75,7 @@ class Validation:
         }
 
     def sheet(self, engine: Engine) -> Image.Image:
-        """A grid: each row one picture, then that picture in every domain."""
+        """A grid: each row one image, then that image in every domain."""
         rows = np.linspace(0, len(self.pixels) - 1, min(ROWS, len(self.pixels))).astype(int)
         cells, titles = [], ["source"]
         for row in rows:
@@ -70,13 +91,18 @@ class Validation:
         return self.domains.decide(self.domains.probabilities(engine.classify(pixels)))
 
     def _known(self) -> np.ndarray:
-        """(N, number of groups): which groups each picture's data set has labels for."""
+        """(N, number of groups): which groups each image's data set has labels for."""
         return self.domains.labelled_groups(self.datasets)
 
     def _changes(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What is asked of each picture: (N, C) values and (N, number of groups) which group changes."""
+        """What is asked of each image: (N, C) values and (N, number of groups) which group changes."""
         wanted = self.values.copy()
         for row, (values, dataset) in enumerate(zip(self.values, self.datasets, strict=True)):
             changes = requests.single_changes(self.domains, values, int(dataset))
             wanted[row] = changes[row % len(changes)][1]
         return wanted, known & ~self.domains.agree(wanted, self.values)
+
+
+def _spread(rows: np.ndarray, count: int) -> np.ndarray:
+    """At most `count` rows, spread evenly."""
+    return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]

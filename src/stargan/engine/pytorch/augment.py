@@ -1,4 +1,4 @@
-"""What D is shown in place of pictures where `Config.augment` is on (after Zhao et al. 2020, DiffAugment)."""
+"""What D is shown in place of images where `Config.augment` is on (after Zhao et al. 2020, DiffAugment)."""
 
 import torch
 import torch.nn.functional as F
@@ -10,9 +10,9 @@ COVER = 1 / 4  # of height and width: the side of what is covered
 
 
 def augment(images: Tensor, draws: Tensor) -> Tensor:
-    """Shifts each picture, makes it brighter or darker and covers a part of it, each by chance.
+    """Shifts each image, makes it brighter or darker and covers a part of it, each by chance.
 
-    G is taught by D's view of its translations, and a D that sees each picture in one place only is fooled by faint
+    G is taught by D's view of its translations, and a D that sees each image in one place only is fooled by faint
     patterns that nobody sees. It can be differentiated as often as one likes.
 
     Args:

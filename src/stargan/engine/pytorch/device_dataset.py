@@ -1,4 +1,4 @@
-"""A data set in the memory of the GPU, where batches are selected, flipped and scaled."""
+"""A data set in the memory of a GPU, where batches are gathered and mirrored."""
 
 from dataclasses import dataclass
 
@@ -6,20 +6,20 @@ import numpy as np
 import torch
 from torch import Tensor
 
-SHARE = 0.5  # of the free memory, at most
+SHARE = 0.5  # of the memory that is free, at most
 CHUNK = 1024  # images copied at a time
 
 
 def fits(pixels: np.ndarray, device: torch.device) -> bool:
-    """Whether the images fit into the memory of the device."""
+    """Whether (N, H, W, 3) uint8 images fit the memory of a GPU; False on other devices."""
     return device.type == "cuda" and pixels.nbytes <= SHARE * torch.cuda.mem_get_info(device)[0]
 
 
 class DeviceDataset:
-    """The images of a data set on a device; a `stargan.data.batches.DeviceImages`.
+    """Images on a device.
 
     Args:
-        pixels: (N, H, W, 3) uint8; may be memory-mapped.
+        pixels: (N, H, W, 3) uint8; may be mapped from a file.
         device: The device.
     """
 
@@ -30,13 +30,13 @@ class DeviceDataset:
             self.pixels[part] = torch.from_numpy(np.array(pixels[part]))
 
     def take(self, rows: np.ndarray, mirrored: np.ndarray) -> "DeviceBatch":
-        """A batch, selected only when the update needs it: the loader's threads never use the device."""
+        """A batch, gathered only when it is needed: the loader's threads leave the device alone."""
         return DeviceBatch(self, rows, mirrored)
 
 
 @dataclass(frozen=True)
 class DeviceBatch:
-    """A selection of a data set on the device: rows (B,) int, and mirrored (B,) bool."""
+    """Some images of a data set: rows (B,) int, and mirrored (B,) bool."""
 
     dataset: DeviceDataset
     rows: np.ndarray

@@ -8,7 +8,9 @@ import torch
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
-from stargan.config import schedules
+from stargan.config import Config, schedules
+from stargan.config.training import Precision
+from stargan.domains import Domains
 from stargan.engine.pytorch import networks, optimizer
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
 from stargan.engine.pytorch.updates import Updates
@@ -21,16 +23,34 @@ G_UPDATES = "training/g_updates"
 GENERATE_BATCH = 32  # bounds the memory of `generate`
 
 
-class PytorchEngine(Updates):
-    """`stargan.engine.Engine` on PyTorch; made as `Updates` is."""
+class PytorchEngine:
+    """See `stargan.engine.Engine`.
+
+    Args:
+        config: All settings.
+        domains: The label layout.
+
+    Raises:
+        ConfigError: The device or the precision is not available.
+    """
+
+    rank = 0
+    world_size = 1
+
+    def __init__(self, config: Config, domains: Domains) -> None:
+        self.updates = Updates(config, domains)
+        self.precision: Precision = "bf16" if self.updates.bf16 else "fp32"
+        self.num_parameters = {
+            name: sum(p.numel() for p in network.parameters()) for name, network in self.updates.networks.items()
+        }
 
     # ---------------------------------------------------------------- updates
 
     def upload(self, pixels: np.ndarray) -> DeviceDataset | None:
-        """Copies the images to the GPU, if there is one with enough memory; see `Engine.upload`."""
-        if self.config.plain or not fits(pixels, self.device):
+        """The images on the GPU, if there is one and they fit; see `Engine.upload`."""
+        if self.updates.config.plain or not fits(pixels, self.updates.device):
             return None
-        return DeviceDataset(pixels, self.device)
+        return DeviceDataset(pixels, self.updates.device)
 
     def d_step(
         self,
@@ -44,7 +64,7 @@ class PytorchEngine(Updates):
     ) -> None:
         """One update of D; see `Engine.d_step`."""
         self._at(step)
-        self.update_d(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
+        self.updates.update_d(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def g_step(
         self,
@@ -56,28 +76,28 @@ class PytorchEngine(Updates):
         step: int,
         lr: float,
     ) -> None:
-        """One update of G, its running mean and the attribute classifier; see `Engine.g_step`."""
+        """One update of G, its EMA and the attribute classifier; see `Engine.g_step`."""
         self._at(step)
-        self.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
+        self.updates.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def losses(self) -> dict[str, float]:
         """The terms of the last updates; see `Engine.losses`."""
-        if not self.terms:
+        if not self.updates.terms:
             return {}
-        stacked = torch.stack(list(self.terms.values()))  # one transfer, not one a term
-        return dict(zip(self.terms, stacked.tolist(), strict=True))
+        stacked = torch.stack(list(self.updates.terms.values()))  # one transfer, not one a term
+        return dict(zip(self.updates.terms, stacked.tolist(), strict=True))
 
     # ---------------------------------------------------------------- inference
 
     @torch.no_grad()
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Translates with the running mean of G's weights; see `Engine.generate`."""
-        return self._chunks(self.ema_generator, images, labels)
+        """Translates with G's EMA weights; see `Engine.generate`."""
+        return self._chunks(self.updates.ema_generator, images, labels)
 
     @torch.no_grad()
     def classify(self, images: np.ndarray) -> np.ndarray:
         """The attribute classifier's logits; see `Engine.classify`."""
-        return self._chunks(self.classifier, images)
+        return self._chunks(self.updates.classifier, images)
 
     def _chunks(self, network: nn.Module, *arrays: np.ndarray) -> np.ndarray:
         parts = []
@@ -90,12 +110,12 @@ class PytorchEngine(Updates):
 
     @torch.no_grad()
     def macs(self) -> dict[str, int]:
-        """Multiply-adds of one picture forward; see `Engine.macs`."""
-        width, height = self.config.image_size
-        image = torch.zeros(1, 3, height, width, device=self.device)
-        labels = torch.zeros(1, self.domains.num_labels, device=self.device)
+        """Multiply-adds of one image forward; see `Engine.macs`."""
+        width, height = self.updates.config.image_size
+        image = torch.zeros(1, 3, height, width, device=self.updates.device)
+        labels = torch.zeros(1, self.updates.domains.num_labels, device=self.updates.device)
         counted = {}
-        for name, network in self.networks.items():
+        for name, network in self.updates.networks.items():
             with FlopCounterMode(display=False) as counter:
                 network(image, labels) if name == "generator" else network(image)
             counted[name] = counter.get_total_flops() // 2
@@ -103,8 +123,8 @@ class PytorchEngine(Updates):
 
     def peak_memory(self) -> int:
         """The most memory used so far, in bytes; see `Engine.peak_memory`."""
-        if self.device.type == "cuda":
-            return torch.cuda.max_memory_allocated(self.device)
+        if self.updates.device.type == "cuda":
+            return torch.cuda.max_memory_allocated(self.updates.device)
         import resource  # not on Windows
 
         unit = 1 if sys.platform == "darwin" else 1024
@@ -114,45 +134,45 @@ class PytorchEngine(Updates):
 
     def state(self) -> dict[str, np.ndarray]:
         """Everything an exact continuation needs; see `Engine.state`."""
-        arrays = {G_UPDATES: np.array(self.g_updates, np.int64)}
+        arrays = {G_UPDATES: np.array(self.updates.g_updates, np.int64)}
         for name, network in self._stored().items():
             arrays |= {f"{name}/{key}": array for key, array in networks.to_arrays(network).items()}
-        for name, network in self.networks.items():
-            slots = optimizer.to_arrays(self.optimizers[name], network)
+        for name, network in self.updates.networks.items():
+            slots = optimizer.to_arrays(self.updates.optimizers[name], network)
             arrays |= {f"training/adam/{name}/{key}": array for key, array in slots.items()}
         return arrays
 
     def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         """The inverse of `state`; see `Engine.load_state`."""
-        places = [*self._stored(), *(f"training/adam/{name}" for name in self.optimizers)]
+        places = [*self._stored(), *(f"training/adam/{name}" for name in self.updates.optimizers)]
         for name in arrays:
             if name != G_UPDATES and not name.startswith(tuple(f"{place}/" for place in places)):
                 raise CheckpointError(f"{name} does not belong there")
         if G_UPDATES not in arrays or arrays[G_UPDATES].shape != ():
             raise CheckpointError(f"{G_UPDATES} is missing or not one number")
-        self.g_updates = int(arrays[G_UPDATES])
+        self.updates.g_updates = int(arrays[G_UPDATES])
         self._load(self._stored(), arrays)
-        for name, network in self.networks.items():
+        for name, network in self.updates.networks.items():
             place = f"training/adam/{name}"
-            optimizer.from_arrays(self.optimizers[name], network, under(arrays, place), place)
-        if self.recorder:
-            self.recorder.forget()
+            optimizer.from_arrays(self.updates.optimizers[name], network, under(arrays, place), place)
+        if self.updates.recorder:
+            self.updates.recorder.forget()
 
     def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Starts from the weights of a model file; see `Engine.load_weights`.
 
         A file without a attribute classifier, as imported ones are, leaves the attribute classifier as it is.
         """
-        known = {name: network for name, network in self.networks.items() if name != "classifier"}
+        known = {name: network for name, network in self.updates.networks.items() if name != "classifier"}
         if under(arrays, "classifier"):
-            known["classifier"] = self.classifier
+            known["classifier"] = self.updates.classifier
         self._load(known, arrays)
-        self._load({"generator": self.ema_generator}, arrays)
-        self.g_updates = 0
-        for adam in self.optimizers.values():
+        self._load({"generator": self.updates.ema_generator}, arrays)
+        self.updates.g_updates = 0
+        for adam in self.updates.optimizers.values():
             adam.state.clear()
-        if self.recorder:
-            self.recorder.forget()
+        if self.updates.recorder:
+            self.updates.recorder.forget()
 
     def _load(self, known: Mapping[str, nn.Module], arrays: Mapping[str, np.ndarray]) -> None:
         try:
@@ -162,26 +182,26 @@ class PytorchEngine(Updates):
             raise CheckpointError(str(error)) from error
 
     def _stored(self) -> dict[str, nn.Module]:
-        """The networks by their place in a file: `generator` there is the running mean."""
+        """The networks by their place in a file: `generator` there has the EMA weights."""
         return {
-            "generator": self.ema_generator,
-            "discriminator": self.discriminator,
-            "classifier": self.classifier,
-            "training/generator": self.generator,
+            "generator": self.updates.ema_generator,
+            "discriminator": self.updates.discriminator,
+            "classifier": self.updates.classifier,
+            "training/generator": self.updates.generator,
         }
 
     # ---------------------------------------------------------------- arrays
 
     def _tensor(self, array: np.ndarray) -> Tensor:
-        return torch.from_numpy(np.ascontiguousarray(array)).to(self.device, non_blocking=True)
+        return torch.from_numpy(np.ascontiguousarray(array)).to(self.updates.device, non_blocking=True)
 
     def _images(self, pixels: Pixels) -> Tensor:
         there = pixels.pixels() if isinstance(pixels, DeviceBatch) else self._tensor(pixels)
-        return scale(there.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.layout)
+        return scale(there.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.updates.layout)
 
     def _at(self, step: int) -> None:
-        self.lambda_cls.fill_(schedules.class_weight(self.config, step))
-        self.random.manual_seed(_mix(self.config.seed, step))
+        self.updates.lambda_cls.fill_(schedules.class_weight(self.updates.config, step))
+        self.updates.random.manual_seed(_mix(self.updates.config.seed, step))
 
 
 def _mix(seed: int, step: int) -> int:

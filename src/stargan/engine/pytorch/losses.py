@@ -13,13 +13,13 @@ from stargan.domains import Head
 
 
 def d_adversarial(objective: Objective, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """D's adversarial terms for real and for translated pictures; their sum is minimised.
+    """D's adversarial terms for real and for translated images; their sum is minimised.
 
     Args:
         objective: `wgan-gp` and `wgan-lp`: -E[D(x)] and E[D(G)] (eq. 8); `gan` and `dragan`: the log-likelihoods
             of eq. 1; `lsgan`: squared distance to 1 and to 0 (Mao et al. 2017); `hinge`: Lim & Ye 2017.
-        real: (N, 1, h, w) D of real pictures.
-        fake: (N, 1, h, w) D of translated pictures.
+        real: (N, 1, h, w) D of real images.
+        fake: (N, 1, h, w) D of translated images.
     """
     if objective in ("wgan-gp", "wgan-lp"):
         return -real.mean(), fake.mean()
@@ -46,12 +46,12 @@ PENALISED: frozenset[Objective] = frozenset({"wgan-gp", "wgan-lp", "dragan"})
 
 
 def between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
-    """Points on the lines between real and translated pictures; alpha (N, 1, 1, 1) in [0, 1] is real's share."""
+    """Points on the lines between real and translated images; alpha (N, 1, 1, 1) in [0, 1] is real's share."""
     return alpha * real + (1 - alpha) * fake
 
 
 def around(real: Tensor, alpha: Tensor, noise: Tensor) -> Tensor:
-    """DRAGAN's points around real pictures (Kodali et al. 2017), kept in [-1, 1].
+    """DRAGAN's points around real images (Kodali et al. 2017), kept in [-1, 1].
 
     Args:
         real: (N, 3, H, W).
@@ -80,13 +80,13 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], points: Tensor, *, one_
     return excess.square().mean()
 
 
-def slope_penalty(loss: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """E[|grad_x -log D_cls(c|x)|^2] at real pictures (double backpropagation, Drucker & LeCun 1992).
+def classification_gradient_penalty(loss: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
+    """E[|grad_x -log D_cls(c|x)|^2] at real images (double backpropagation, Drucker & LeCun 1992).
 
-    Where a classifier is steep, a few pixels in a colour that no face has move it, and G paints those.
+    Where a classifier is steep, a few pixels in a colour that no face has change its answer, and G paints those.
 
     Args:
-        loss: Pictures (N, 3, H, W) to their mean classification loss, to which each contributes by itself.
+        loss: Images (N, 3, H, W) to their mean classification loss, to which each image contributes on its own.
         images: (N, 3, H, W).
     """
     images = images.detach().requires_grad_(True)

@@ -171,10 +171,10 @@ class Discriminator(nn.Module):
 
 
 class AttributeClassifier(nn.Module):
-    """Tells the labels of a picture; not in the paper.
+    """Tells the labels of a image; not in the paper.
 
-    G needs to know what a picture shows in order to keep it, and nobody knows the labels of one's own photo. It sees
-    real pictures only and G never sees its judgement, so it also serves as an independent check of translations.
+    G needs to know what a image shows in order to keep it, and nobody knows the labels of one's own photo. It sees
+    real images only and G never sees its judgement, so it also serves as an independent check of translations.
 
     Args:
         num_classes: C.

@@ -1,115 +1,60 @@
-"""ONNX files: they run anywhere without PyTorch."""
+"""The networks as ONNX graphs."""
 
-import base64
 import contextlib
 import logging
 import warnings
-from collections.abc import Callable, Iterator, Mapping
-from pathlib import Path
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
+import onnxruntime
+import torch
 
-from stargan.errors import ModelError, require
-from stargan.model import safetensors_file
-from stargan.model.info import ModelInfo
+from stargan.config import Architecture
+from stargan.domains import Domains
+from stargan.engine.interface import OnnxGraphs
+from stargan.engine.pytorch import networks
+from stargan.engine.pytorch.fast import rewrite
+from stargan.errors import require
 
-TOLERANCE = 1e-4  # largest difference to PyTorch that an exported file may show
+TOLERANCE = 1e-4  # largest difference from PyTorch with which G stays rewritten
 
 
-def write(
-    path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], *, half: bool = False, plain: bool = False
-) -> float:
-    """Writes G as an ONNX graph: `images` (N, 3, H, W) and `labels` (N, L) to `translated` (N, 3, H, W).
+def export(
+    architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray], *, half: bool, plain: bool
+) -> OnnxGraphs:
+    """Exports G and, where `arrays` have one, the attribute classifier.
 
-    The attribute classifier, if the model has one, is a second small graph, base64 in the metadata `classifier`: only
-    images whose labels are unknown need it.
+    Unless `plain`, G's convolutions are written in the form that CPUs compute faster (`fast/rewrite.py`).
 
-    Args:
-        path: Ends in `.onnx`.
-        info: What the file says about itself.
-        arrays: The weights by name, as in `stargan.model.safetensors_file`.
-        half: Whether weights are rounded to float16 and kept so; what runs the file turns them back as it loads them.
-        plain: Whether G's convolutions stay such; else they are written out as a CPU does them faster, see
-            `stargan.engine.pytorch.inference`, and within `TOLERANCE`.
-
-    Returns:
-        The largest difference to PyTorch, with the same weights, on random pictures.
-
-    Raises:
-        ModelError: A weight is missing or wrong, or the file's results differ by more than `TOLERANCE`.
+    The arguments and errors are those of `Framework.export_onnx`.
     """
-    require("torch", "train", "write .onnx files")
-    require("onnx", "train", "write .onnx files")
-    require("onnxscript", "train", "write .onnx files")
-    import torch
-
-    from stargan.engine.pytorch import networks
-    from stargan.engine.pytorch.fast import rewrite
-
-    width, height = info.image_size
+    for library in ("onnx", "onnxscript"):
+        require(library, "train", "write .onnx files")
+    width, height = architecture.image_size
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    labels = torch.from_numpy(info.domains.labels(np.eye(2, info.domains.num_classes, dtype=np.float32), 0))
+    labels = torch.from_numpy(domains.labels(np.eye(2, domains.num_classes, dtype=np.float32), 0))
 
     if half:
         arrays = {name: array.astype(np.float16).astype(array.dtype) for name, array in arrays.items()}
-    generator = networks.restore("generator", info.architecture, info.domains, arrays)
+    generator = networks.restore("generator", architecture, domains, arrays)
     expected = generator(images, labels)
     inputs = {"images": images, "labels": labels}
     if not plain:
-        rewrite.rewrite(generator, info.architecture)
-    model, difference = _graph(generator, inputs, "translated", expected, half)
+        rewrite.rewrite(generator, architecture)
+    graph, difference = _graph(generator, inputs, "translated", expected, half)
     if not plain and difference > TOLERANCE:  # weights with which other sums lose too many digits
-        generator = networks.restore("generator", info.architecture, info.domains, arrays)
-        model, difference = _graph(generator, inputs, "translated", expected, half)
-    metadata = {"stargan": info.dumps()}
-    if info.classifier:
-        classifier = networks.restore("classifier", info.architecture, info.domains, arrays)
-        small, other = _graph(classifier, {"images": images}, "logits", classifier(images), half)
-        metadata["classifier"] = base64.b64encode(small.SerializeToString()).decode()
-        difference = max(difference, other)
-    if difference > TOLERANCE:
-        raise ModelError(f"{path}: its results differ from PyTorch's by {difference:.1e}; nothing was written")
-    for key, value in metadata.items():
-        model.metadata_props.add(key=key, value=value)
-    safetensors_file.write_bytes(path, model.SerializeToString())
-    return difference
+        generator = networks.restore("generator", architecture, domains, arrays)
+        graph, difference = _graph(generator, inputs, "translated", expected, half)
+    if not any(name.startswith("classifier/") for name in arrays):
+        return OnnxGraphs(graph, None, difference)
+    classifier = networks.restore("classifier", architecture, domains, arrays)
+    small, other = _graph(classifier, {"images": images}, "logits", classifier(images), half)
+    return OnnxGraphs(graph, small, max(difference, other))
 
 
-def describe(source: Path, path: Path, change: Callable[[ModelInfo], ModelInfo]) -> ModelInfo:
-    """Writes an `.onnx` file of ours again, with the same graph and another description.
-
-    Args:
-        source: The file.
-        path: The file to write, which may be the same.
-        change: Makes the new description of the old one.
-
-    Returns:
-        The new description.
-
-    Raises:
-        ModelError: The file is missing, damaged or not ours; or what `change` raises.
-    """
-    library = require("onnx", "train", "write .onnx files")
-    try:
-        model = library.load(source)
-        (said,) = (entry for entry in model.metadata_props if entry.key == "stargan")
-        info = ModelInfo.loads(said.value)
-    except ModelError as error:
-        raise ModelError(f"{source}: {error}") from error
-    except Exception as error:  # protobuf raises its own unrelated classes for damaged files
-        raise ModelError(f"{source}: damaged or not an .onnx file of stargan ({error})") from error
-    info = change(info)
-    said.value = info.dumps()
-    safetensors_file.write_bytes(path, model.SerializeToString())
-    return info
-
-
-def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool) -> tuple[Any, float]:
-    """Exports one network with a free batch size; also its largest difference to what is expected."""
-    import onnxruntime
-    import torch
-
+def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool) -> tuple[bytes, float]:
+    """One network with a free batch size, and its largest difference from what is expected."""
     batch = torch.export.Dim("batch")
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
@@ -126,9 +71,10 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, 
     _forget_origin(model.graph)
     if half:
         _halve(model.graph)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
+    content = model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
     (found,) = session.run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
-    return model, float(np.abs(found - expected.numpy()).max())
+    return content, float(np.abs(found - expected.numpy()).max())
 
 
 def _forget_origin(graph: Any) -> None:

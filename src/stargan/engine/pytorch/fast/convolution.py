@@ -178,7 +178,7 @@ class _NormReluConv(torch.autograd.Function):
         back = torch.ops.aten.threshold_backward(back, y, 0)
         del y
         count, channels = x.shape[:2]
-        # Instance norm is batch norm over one picture, whose channels are those of all pictures.
+        # Instance norm is batch norm over one image, whose channels are those of all images.
         image_gradient, scales, shifts = torch.ops.aten.native_batch_norm_backward(
             back.view(1, -1, *x.shape[2:]), x.view(1, -1, *x.shape[2:]), scale.repeat(count), None, None,
             mean.flatten(), inverse.flatten(), True, 0.0, [ctx.needs_input_grad[0], True, True],

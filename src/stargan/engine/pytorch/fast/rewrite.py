@@ -1,4 +1,4 @@
-"""G rewritten for CPUs that only use it: the same pictures but for rounding, from fewer operations."""
+"""G rewritten for CPUs that only use it: the same images but for rounding, from fewer operations."""
 
 import torch.nn.functional as F
 from torch import Tensor, nn

@@ -110,5 +110,5 @@ def _norm(x: Tensor, layer: Any) -> Tensor:
 
 
 def _mean(x: Tensor) -> Tensor:
-    """Over H and W, one after the other: for both at once ONNX Runtime takes 20 times as long (a picture of 256 px)."""
+    """Over H and W, one after the other: for both at once ONNX Runtime takes 20 times as long (a image of 256 px)."""
     return x.mean(2, keepdim=True).mean(1, keepdim=True)

@@ -74,7 +74,7 @@ def train(engine: PytorchEngine, steps: int) -> list[dict[str, float]]:
 def test_recordings_are_made_after_warm_ups_and_see_each_batch() -> None:
     """Two data sets, of which each has recordings of its own; rates, draws and targets change at every step."""
     plain, recorded = PytorchEngine(CONFIG, JOINT), PytorchEngine(CONFIG, JOINT)
-    recorder = recorded.recorder = Repeated()
+    recorder = recorded.updates.recorder = Repeated()
     steps = 2 * WARM_UPS + 6
     assert train(recorded, steps) == train(plain, steps)
     assert sorted(recorder.recordings) == ["_d_update 0", "_d_update 1", "_g_update 0", "_g_update 1"]
@@ -94,7 +94,7 @@ def test_an_update_waits_for_nothing(objective: Objective) -> None:
             with WaitsForNothing():
                 return update(tensors)
 
-    engine.recorder = Watched()
+    engine.updates.recorder = Watched()
     train(engine, 2)
 
 
@@ -111,13 +111,13 @@ def test_what_waits_is_noticed() -> None:
 def test_on_a_gpu(steps: int) -> None:
     config = replace(CONFIG, device="cuda", steps=steps)
     plain, recorded = PytorchEngine(replace(config, plain=True), JOINT), PytorchEngine(config, JOINT)
-    assert plain.recorder is None
-    assert recorded.recorder is not None
+    assert plain.updates.recorder is None
+    assert recorded.updates.recorder is not None
     for engine in (plain, recorded):
-        for network in (*engine.networks.values(), engine.ema_generator):
+        for network in (*engine.updates.networks.values(), engine.updates.ema_generator):
             network.double()
     expected, found = (train_in_double(engine, 2 * WARM_UPS + 10) for engine in (plain, recorded))
-    assert len(recorded.recorder.recordings) == 4
+    assert len(recorded.updates.recorder.recordings) == 4
     for ours, theirs in zip(found, expected, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-6)
     for name, array in plain.state().items():
@@ -130,9 +130,9 @@ def train_in_double(engine: PytorchEngine, steps: int) -> list[dict[str, float]]
     for step, (images, *labels, dataset) in enumerate(batches(steps)):
         real = engine._images(images).double()
         values, wanted = (engine._tensor(array).double() for array in labels)
-        draws = {"alpha": torch.full((4, 1, 1, 1), 0.1 * (step % 10), device=engine.device)}
+        draws = {"alpha": torch.full((4, 1, 1, 1), 0.1 * (step % 10), device=engine.updates.device)}
         engine._at(step)
-        engine.update_d(real, values, wanted, dataset, 1e-3 / (1 + step), draws)
-        engine.update_g(real, values, wanted, dataset, 1e-3 / (1 + step))
+        engine.updates.update_d(real, values, wanted, dataset, 1e-3 / (1 + step), draws)
+        engine.updates.update_g(real, values, wanted, dataset, 1e-3 / (1 + step))
         losses.append(engine.losses())
     return losses

@@ -43,8 +43,8 @@ def batch(domains: Domains = SINGLE, dataset: int = 0, seed: int = 0) -> tuple[n
 def train(engine: PytorchEngine, steps: range, lr: float = LR) -> None:
     """One update of D and one of G a step; data sets take turns."""
     for number in steps:
-        dataset = number % len(engine.domains.sets)
-        arrays = batch(engine.domains, dataset, number)
+        dataset = number % len(engine.updates.domains.sets)
+        arrays = batch(engine.updates.domains, dataset, number)
         engine.d_step(*arrays, dataset, step=number, lr=lr)
         engine.g_step(*arrays, dataset, step=number, lr=lr)
 
@@ -189,7 +189,7 @@ def test_an_update_of_d_changes_d_alone() -> None:
     engine.d_step(*batch(), 0, step=0, lr=LR)
     parts = {name.split("/")[0] for name in changed(before, engine.state()) if not name.startswith("training/adam/d")}
     assert parts == {"discriminator"}
-    assert all(parameter.grad is None for parameter in engine.generator.parameters())
+    assert all(parameter.grad is None for parameter in engine.updates.generator.parameters())
 
 
 def test_an_update_of_g_leaves_d_alone() -> None:
@@ -200,13 +200,13 @@ def test_an_update_of_g_leaves_d_alone() -> None:
     names = changed(before, engine.state())
     assert {"generator", "training/generator", "classifier", "training/g_updates"} <= names
     assert not any("discriminator" in name for name in names)
-    assert all(parameter.grad is None for parameter in engine.discriminator.parameters())  # none are computed
-    assert all(parameter.requires_grad for parameter in engine.discriminator.parameters())
+    assert all(parameter.grad is None for parameter in engine.updates.discriminator.parameters())  # none are computed
+    assert all(parameter.requires_grad for parameter in engine.updates.discriminator.parameters())
 
 
 def test_adam_by_hand() -> None:
     engine = make(beta1=0.4, beta2=0.9)
-    parameter = next(engine.discriminator.parameters())
+    parameter = next(engine.updates.discriminator.parameters())
     weight = parameter.detach().numpy().astype(np.float64)
     mean, square = np.zeros_like(weight), np.zeros_like(weight)
     for number, lr in enumerate((1e-3, 3e-4, 5e-4), start=1):
@@ -254,8 +254,8 @@ def test_uint8_images_become_minus_one_to_one() -> None:
     first.g_step(images, labels, targets, 0, step=0, lr=LR)
     real = torch.from_numpy((images / 127.5 - 1).astype(np.float32).transpose(0, 3, 1, 2).copy())
     tensors = real, torch.from_numpy(labels), torch.from_numpy(targets)
-    second.update_d(*tensors, 0, LR)
-    second.update_g(*tensors, 0, LR)
+    second.updates.update_d(*tensors, 0, LR)
+    second.updates.update_g(*tensors, 0, LR)
     assert first.losses() == pytest.approx(second.losses(), rel=1e-5)
 
 
@@ -271,12 +271,12 @@ def test_totals_are_weighted_sums() -> None:
     assert terms["g_total"] == pytest.approx(terms["g_fake"] + 3 * terms["g_cls"] + 7 * terms["g_rec"], rel=1e-5)
 
 
-def test_the_slope_of_the_classes_counts_in_ds_total() -> None:
+def test_the_gradient_penalty_on_the_classes_counts_in_ds_total() -> None:
     engine = make(objective="hinge", lambda_cls_gp=100.0)
     train(engine, range(1))
     terms = engine.losses()
-    assert terms["d_slope"] > 0
-    d_total = terms["d_real"] + terms["d_fake"] + terms["d_cls"] + 100 * terms["d_slope"]
+    assert terms["d_cls_gp"] > 0
+    d_total = terms["d_real"] + terms["d_fake"] + terms["d_cls"] + 100 * terms["d_cls_gp"]
     assert terms["d_total"] == pytest.approx(d_total, rel=1e-5)
 
 
@@ -358,7 +358,7 @@ def test_generate_uses_the_running_mean_in_pieces(monkeypatch: pytest.MonkeyPatc
     assert whole.dtype == np.float32
     assert np.abs(whole).max() <= 1
     with torch.no_grad():
-        expected = engine.ema_generator(torch.from_numpy(images), torch.from_numpy(labels)).numpy()
+        expected = engine.updates.ema_generator(torch.from_numpy(images), torch.from_numpy(labels)).numpy()
     assert np.array_equal(whole, expected)
     monkeypatch.setattr(engine_module, "GENERATE_BATCH", 3)
     assert np.abs(engine.generate(images, labels) - whole).max() < 1e-5
@@ -370,7 +370,7 @@ def test_generate_uses_the_running_mean_in_pieces(monkeypatch: pytest.MonkeyPatc
 
 @pytest.mark.parametrize("mask", [False, True])
 def test_bf16_stays_close_to_fp32(mask: bool) -> None:
-    plain, short = make(JOINT, mask=mask), make(JOINT, mask=mask, precision="bf16")
+    plain, short = make(JOINT, attention_mask=mask), make(JOINT, attention_mask=mask, precision="bf16")
     assert same(plain.state(), short.state())
     for engine in (plain, short):
         train(engine, range(2))
@@ -390,11 +390,11 @@ def test_create() -> None:
     assert engine.num_parameters.keys() == {"generator", "discriminator", "classifier"}
     shapes = [array.size for name, array in engine.state().items() if name.startswith("discriminator/")]
     assert engine.num_parameters["discriminator"] == sum(shapes)
-    assert not engine.bf16
+    assert not engine.updates.bf16
 
 
 def test_auto_is_bf16_only_where_that_is_faster() -> None:
-    assert not make(precision="auto", plain=True).bf16
+    assert not make(precision="auto", plain=True).updates.bf16
     if torch.cuda.is_available():
         return
 
@@ -404,14 +404,14 @@ def test_auto_is_bf16_only_where_that_is_faster() -> None:
 
     gain = seconds(torch.float32) / seconds(torch.bfloat16)
     if not 0.9 < gain < 1.6:  # between these the two operations may well disagree
-        assert make(precision="auto", device="cpu").bf16 == (gain > 1)
+        assert make(precision="auto", device="cpu").updates.bf16 == (gain > 1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
 def test_a_missing_gpu_is_said() -> None:
     with pytest.raises(ConfigError, match=r"--device cuda: this PyTorch sees no GPU; use --device cpu"):
         make(device="cuda")
-    assert make(device="auto").device.type == "cpu"
+    assert make(device="auto").updates.device.type == "cpu"
 
 
 gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")]
@@ -427,14 +427,14 @@ class TestOnAGpu:
         images, labels, targets = batch(JOINT)
         for engine in (here, there):
             real, values, wanted = engine._images(images), engine._tensor(labels), engine._tensor(targets)
-            alpha = torch.full((4, 1, 1, 1), 0.3, device=engine.device)
-            engine.update_d(real, values, wanted, 0, LR, {"alpha": alpha})
-            engine.update_g(real, values, wanted, 0, LR)
+            alpha = torch.full((4, 1, 1, 1), 0.3, device=engine.updates.device)
+            engine.updates.update_d(real, values, wanted, 0, LR, {"alpha": alpha})
+            engine.updates.update_g(real, values, wanted, 0, LR)
         assert there.losses() == pytest.approx(here.losses(), rel=1e-3, abs=1e-4)
 
     def test_bf16_is_finite_and_resumes(self) -> None:
         first, second = make(device="cuda", precision="auto"), make(device="cuda", precision="auto")
-        assert first.bf16 == torch.cuda.is_bf16_supported()
+        assert first.updates.bf16 == torch.cuda.is_bf16_supported()
         train(first, range(3))
         second.load_state(first.state())
         assert same(first.state(), second.state())

@@ -1,0 +1,55 @@
+"""PyTorch as a `stargan.engine.Framework`."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+
+from stargan.config import Architecture, Config
+from stargan.domains import Domains
+from stargan.engine.interface import Engine, Framework, OnnxGraphs, Predictor
+from stargan.engine.pytorch import networks
+from stargan.engine.pytorch.engine import PytorchEngine
+from stargan.engine.pytorch.onnx_export import export
+from stargan.engine.pytorch.predictor import PytorchPredictor
+
+
+class Pytorch:
+    """See `stargan.engine.Framework`."""
+
+    def create(self, config: Config, domains: Domains) -> Engine:
+        """An engine with fresh weights."""
+        return PytorchEngine(config, domains)
+
+    def predictor(self, architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray]) -> Predictor:
+        """The networks on the CPU."""
+        return PytorchPredictor(architecture, domains, arrays)
+
+    def parameter_shapes(
+        self, architecture: Architecture, num_labels: int, num_classes: int | None
+    ) -> dict[str, tuple[int, ...]]:
+        """The shapes of all arrays, found without memory for them."""
+        with torch.device("meta"):
+            built: dict[str, torch.nn.Module] = {"generator": networks.Generator(architecture, num_labels)}
+            if num_classes is not None:
+                built["discriminator"] = networks.Discriminator(architecture, num_classes)
+        return {
+            f"{network}/{name}": tuple(tensor.shape)
+            for network, module in built.items()
+            for name, tensor in module.state_dict().items()
+        }
+
+    def export_onnx(
+        self,
+        architecture: Architecture,
+        domains: Domains,
+        arrays: Mapping[str, np.ndarray],
+        *,
+        half: bool,
+        plain: bool,
+    ) -> OnnxGraphs:
+        """The networks as ONNX graphs."""
+        return export(architecture, domains, arrays, half=half, plain=plain)
+
+
+FRAMEWORK: Framework = Pytorch()
