@@ -163,11 +163,11 @@ def test_closing_ends_the_threads() -> None:
 
 
 def test_the_look_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    batches, asked = joint(), []
+    batches, steps = joint(), []
     plain = batches.batch
 
     def counted(step: int) -> Batch:
-        asked.append(step)
+        steps.append(step)
         return plain(step)
 
     monkeypatch.setattr(batches, "batch", counted)
@@ -175,7 +175,7 @@ def test_the_look_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(5):
         next(stream)
     stream.close()
-    assert max(asked) < 5 + 4
+    assert max(steps) < 5 + 4
 
 
 def test_an_error_in_a_thread_surfaces(monkeypatch: pytest.MonkeyPatch) -> None:
