@@ -129,7 +129,7 @@ class Classifier:
         self.network.eval()
         parts = np.array_split(np.sort(rows), max(1, len(rows) // 256))  # pixels may be on disk
         found = np.concatenate([self.decide(prepared(pixels[part])) for part in parts])
-        own = [owner in self.datasets for owner, _, _ in self.domains.groups()]
+        own = np.isin(self.domains.group_datasets, self.datasets)
         return float(1 - self.domains.agree(found, values[np.sort(rows)])[:, own].mean())
 
     @torch.inference_mode()

@@ -232,8 +232,8 @@ def _judge(domains: Domains, subject: Subject, seen: Sequence[np.ndarray], seed:
     wrong = np.stack([~domains.agree(by_one, subject.shown) for by_one in seen], axis=2)
     rows = np.arange(len(wrong))
     return {
-        ", ".join(domains.names[column] for column in columns): metrics.mean(wrong[:, index], rows, seed, metrics.SHARE)
-        for index, (owner, columns, _) in enumerate(domains.groups())
+        name: metrics.mean(wrong[:, index], rows, seed, metrics.SHARE)
+        for index, (name, owner) in enumerate(zip(domains.group_names, domains.group_datasets, strict=True))
         if owner in subject.datasets
     }
 

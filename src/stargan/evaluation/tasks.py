@@ -57,8 +57,7 @@ def ask(subject: Subject, protocol: Protocol, domains: Domains) -> Asked:
     if not found:
         raise DataError(f"{subject.name}: --protocol {protocol.name} asks nothing of any of these pictures")
     tasks, rows, wanted, datasets = (np.array(part) for part in zip(*found, strict=True))
-    owners = np.array([dataset for dataset, _, _ in domains.groups()])
-    own = owners[None] == datasets[:, None]
+    own = domains.labelled_groups(datasets)
     changed = own & ~domains.agree(wanted, subject.shown[rows])
     order = tuple(task for task in protocol.tasks if task in tasks)
     return Asked(tasks, rows, wanted.astype(np.float32), datasets, changed, own & ~changed, order)
@@ -101,9 +100,7 @@ def alike(domains: Domains, asked: Asked, translations: np.ndarray, values: np.n
     Returns:
         Rows of `values` that show, in the groups that the task changes, what one of its translations shall show.
     """
-    changed = asked.changed[translations].any(0)
-    spans = [span for (_, span, _), yes in zip(domains.groups(), changed, strict=True) if yes]
-    columns = [column for span in spans for column in span]
+    columns = domains.group_columns(asked.changed[translations].any(0))
     combinations = {tuple(row) for row in asked.wanted[translations][:, columns].tolist()}
     return np.array([i for i, row in enumerate(values[:, columns].tolist()) if tuple(row) in combinations], int)
 

@@ -101,7 +101,7 @@ def find(
         pictures = cache.load(
             source, info.image_size, info.crop, max_bad=max_bad, report=lambda done, total: progress.update(done)
         )
-    usable = _in_one_domain(info.domains, datasets, values)
+    usable = info.domains.valid(values, datasets)  # data may have values of a group that the model has not
     usable[list(pictures.bad)] = False
     name = split or next((part for part in ("test", "val") if len(source.rows(part))), "test")
     held = np.flatnonzero(usable) if name == EVERY else source.rows(name)[usable[source.rows(name)]]
@@ -139,23 +139,12 @@ def _members(groups: Sequence[str], names: Sequence[str], labels: np.ndarray, da
 
 def _labels(source: Source, domains: Domains, data: str) -> tuple[tuple[int, ...], np.ndarray]:
     """Which of the model's data sets a source has all labels of, and its labels in the model's layout, (N, C)."""
-    known = {key(name): column for column, name in enumerate(source.label_set.names)}
-    values = np.zeros((len(source.files), domains.num_classes), np.float32)
-    datasets = []
-    for index, label_set in enumerate(domains.sets):
-        if all(key(name) in known for name in label_set.names):
-            datasets.append(index)
-            values[:, domains.block(index)] = source.labels[:, [known[key(name)] for name in label_set.names]]
+    datasets, values = domains.match(source.label_set.names, source.labels)
     if not datasets:
+        known = set(map(key, source.label_set.names))
         lacking = [name for label_set in domains.sets for name in label_set.names if key(name) not in known]
         raise DataError(f"{data}: has no labels for {', '.join(lacking)}, which the model was trained with")
-    return tuple(datasets), values
-
-
-def _in_one_domain(domains: Domains, datasets: tuple[int, ...], values: np.ndarray) -> np.ndarray:
-    """(N,) bool: pictures that show one value of each one-of-n group; data may have values that the model has not."""
-    groups = [columns for owner, columns, group in domains.groups() if group.categorical and owner in datasets]
-    return np.all([np.ones(len(values), bool), *(values[:, columns].sum(1) == 1 for columns in groups)], axis=0)
+    return datasets, values
 
 
 def _drawn(info: ModelInfo, limit: int, seed: int, skip: int, groups: Sequence[str]) -> Subject:
@@ -177,7 +166,7 @@ def _drawn(info: ModelInfo, limit: int, seed: int, skip: int, groups: Sequence[s
             progress.update(row + 1)
     values = np.stack([labels[columns] for _, labels in faces]).astype(np.float32)
     datasets, rows = tuple(range(len(info.domains.sets))), np.arange(len(drawn))
-    usable = _in_one_domain(info.domains, datasets, values)
+    usable = info.domains.valid(values, datasets)
     held = rows[usable & (rows >= DRAWN)]
 
     def truth(index: int, wanted: np.ndarray) -> np.ndarray | None:
@@ -198,4 +187,4 @@ def _drawn(info: ModelInfo, limit: int, seed: int, skip: int, groups: Sequence[s
 
 def prepared(pixels: np.ndarray) -> np.ndarray:
     """(N, H, W, 3) uint8 as models take them: (N, 3, H, W) float32 in [-1, 1]."""
-    return np.ascontiguousarray(images.scale(pixels.astype(np.float32)).transpose(0, 3, 1, 2))
+    return images.to_array(pixels)
