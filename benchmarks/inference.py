@@ -33,7 +33,7 @@ from stargan import images, load
 from stargan.config.recipes import recipe
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
-from stargan.domains.presets import CELEBA_ATTRIBUTES
+from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ConfigError
 from stargan.inference import folders
 from stargan.inference.translator import max_batch
@@ -45,13 +45,7 @@ from stargan.model.info import ModelInfo
 TOLERANCE = 1e-4  # of images in [-1, 1]
 LEVELS = 1.0  # of 255, mean difference of images after JPEG compression
 SOURCE_LABELS = ("Black_Hair", "Male", "Young")  # of the photograph
-TARGETS = (
-    "Black_Hair",
-    "Blond_Hair",
-    "Brown_Hair",
-    "Male=0",
-    "Young=0",
-)  # the translations that the official test makes
+TARGETS = (*CELEBA_HAIR, "Male=0", "Young=0")  # the translations that the official test makes
 WORD = "Blond_Hair"
 IMAGES = 64  # in the folder
 PHOTO = (178, 218)  # CelebA's
@@ -86,7 +80,7 @@ class Model:
 
     def write(self) -> None:
         """Creates random weights and writes all files."""
-        hair, others = Group(CELEBA_ATTRIBUTES[:3]), (Group((name,)) for name in CELEBA_ATTRIBUTES[3:])
+        hair, others = Group(CELEBA_HAIR), (Group((name,)) for name in CELEBA_ATTRIBUTES[len(CELEBA_HAIR) :])
         domains = Domains((LabelSet("faces", (hair, *others)),))
         size = (self.size, self.size)
         config = replace(
@@ -253,7 +247,7 @@ def cold_start(model: Model, repeats: int) -> list[dict[str, Any]]:
 def check_files(model: Model, photo: Path) -> None:
     """Checks that both commands wrote the same images, after making a JPEG strip of ours."""
     theirs = np.asarray(Image.open(model.folder / "official" / "1-images.jpg"), float)
-    source = np.asarray(images.fit(images.decode(photo), (model.size, model.size), CROP))
+    source = np.asarray(images.read(photo, (model.size, model.size), CROP))
     ours = [np.asarray(Image.open(model.folder / "out" / f"{photo.stem}.{target}.png")) for target in TARGETS]
     strip = io.BytesIO()
     Image.fromarray(np.concatenate([source, *ours], axis=1)).save(strip, "JPEG")

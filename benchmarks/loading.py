@@ -22,7 +22,7 @@ from training import UPDATES, WARM_UPS, Ours, Shape, synchronise
 from stargan import images
 from stargan.config import Config
 from stargan.data import cache, sources
-from stargan.data.batches import Batches, Part
+from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 
@@ -91,7 +91,7 @@ def decode(source: Source, size: images.Size, crop: int | None) -> float:
     count = min(ONE_THREAD, len(source.files))
     began = time.perf_counter()
     for row in range(count):
-        np.asarray(images.fit(images.decode(source.path(row)), size, crop))
+        np.asarray(images.read(source.path(row), size, crop))
     return count / (time.perf_counter() - began)
 
 
@@ -111,7 +111,7 @@ def epoch(source: Source, shape: Shape, crop: int | None, folder: Path, *, cold:
     decoded = cache.load(source, (shape.size, shape.size), crop, folder=folder, max_bad=len(source.files))
     domains = Domains((source.label_set,))
     uploaded = engine.upload(decoded.pixels) if engine else None
-    part = Part(decoded.pixels, domains.place(source.labels, 0), source.rows("train"), uploaded)
+    part = TrainingSet(decoded.pixels, domains.pad(source.labels, 0), source.rows("train"), uploaded)
     stream = Batches([part], domains, batch_size=shape.batch, seed=0).stream(0, Config().workers)
     count = max(1, len(part.rows) // shape.batch)
     began = time.perf_counter()

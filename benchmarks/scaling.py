@@ -21,7 +21,7 @@ from PIL import Image
 from training import PRELOAD, UPDATES, WARM_UPS, Ours, Shape, train_ours
 
 from stargan.data import sources
-from stargan.data.batches import Batches, Part
+from stargan.data.batches import Batches, TrainingSet
 from stargan.data.celeba import PATTERN
 from stargan.domains import Domains
 from stargan.errors import require
@@ -111,7 +111,7 @@ def draw_batches(folder: Path, base: Shape) -> float:
     domains = Domains((source.label_set,))
     image = np.zeros((1, base.size, base.size, 3), np.uint8)
     pixels = np.broadcast_to(image, (len(source.files), *image.shape[1:]))
-    part = Part(pixels, domains.place(source.labels, 0), source.rows("train"))
+    part = TrainingSet(pixels, domains.pad(source.labels, 0), source.rows("train"))
     batches = Batches([part], domains, batch_size=base.batch, seed=0)
     return median(measure.seconds_of(partial(batches.batch, step)) for step in range(BATCHES))
 

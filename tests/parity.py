@@ -126,7 +126,7 @@ def layout(fixture: Arrays, meta: dict[str, Any]) -> tuple[Domains, int, tuple[n
     known, asked = (
         np.eye(dims[dataset])[fixture[key]] if categorical else fixture[key] for key in ("in/label_org", "in/label_trg")
     )
-    rows = (domains.labels(domains.place(part, dataset), dataset) for part in (known, asked))
+    rows = (domains.labels(domains.pad(part, dataset), dataset) for part in (known, asked))
     return domains, dataset, (next(rows), next(rows))
 
 

@@ -86,7 +86,7 @@ BAD = {
     "a run below a file": (["train", "--data", ".", "--run", f"{__file__}/x"], "test_cli.py is a file"),
     "a model into a folder": (["export", "cartoons", "/tmp"], "OUT /tmp: is a folder; must be a file"),
     "a crop of nothing": (["import", "G.ckpt", "m.onnx", "--crop", "0"], "--crop 0: must be at least 1"),
-    "a sheet of no kind": (["data", ".", "--sheet", "s.xyz"], "s.xyz: cannot write a picture of this kind"),
+    "a sheet of no kind": (["data", ".", "--sheet", "s.xyz"], "s.xyz: cannot write an image of this kind"),
     "official in half": (["export", "run", "--official", "x", "--half"], "--half: a checkpoint of the official code"),
     "no pairs": (["evaluate", "cartoons", "--data", ".", "--pairs", "no", "--out", "x"], "--pairs no: no such folder"),
 }

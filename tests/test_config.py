@@ -429,7 +429,7 @@ def test_missing_keys(name: str) -> None:
         ({"domains": None}, "its description cannot be read: domains are not in the expected form"),
         ({"domains": []}, "its description cannot be read: a model needs at least one set of labels"),
         ({"domains": [{"name": "a", "groups": []}]}, "its description cannot be read: a: no labels"),
-        ({"domains": [{"name": "a\n", "groups": []}]}, "'a\\n' holds characters that cannot be shown"),
+        ({"domains": [{"name": "a\n", "groups": []}]}, "'a\\n' contains characters that cannot be printed"),
     ],
 )
 def test_hostile_descriptions(settings: dict[str, Any], line: str) -> None:

@@ -1,11 +1,11 @@
-"""Pictures that an engine holds: the same batches as from memory, bit for bit."""
+"""Data sets on the device: the same batches as from memory, bit for bit."""
 
 import numpy as np
 import pytest
 import torch
 
 from stargan.config import Config
-from stargan.data.batches import Batches, Part
+from stargan.data.batches import Batches, TrainingSet
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch import device_dataset
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset
@@ -26,11 +26,12 @@ def pixels() -> np.ndarray:
 def test_the_same_batches(pixels: np.ndarray, flip: bool, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(device_dataset, "CHUNK", 4)
     engine = PytorchEngine(Config(**{**vars(CONFIG), "device": device}), DOMAINS)
-    held = DeviceDataset(pixels, torch.device(device))
+    uploaded = DeviceDataset(pixels, torch.device(device))
     values = DOMAINS.random_values(np.random.default_rng(1), 11)
     rows = np.array([10, 1, 2, 3, 5, 7, 8])
     here, there = (
-        Batches([Part(pixels, values, rows, place)], DOMAINS, batch_size=4, seed=2, flip=flip) for place in (None, held)
+        Batches([TrainingSet(pixels, values, rows, images)], DOMAINS, batch_size=4, seed=2, flip=flip)
+        for images in (None, uploaded)
     )
     for step in range(6):
         expected, found = here.batch(step), there.batch(step)
@@ -46,7 +47,7 @@ def test_a_cpu_needs_no_second_copy(pixels: np.ndarray) -> None:
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_only_what_fits_is_held(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_fits_is_uploaded(pixels: np.ndarray, monkeypatch: pytest.MonkeyPatch) -> None:
     engine = PytorchEngine(CONFIG, DOMAINS)
     assert engine.upload(pixels) is not None
     monkeypatch.setattr(device_dataset, "SHARE", 0)

@@ -20,6 +20,7 @@ from stargan.evaluation.distances import FeatureSpace
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.measure import Measurements, measure
 from stargan.evaluation.tasks import ALL
+from stargan.images import to_array
 from stargan.model.info import ModelInfo
 
 HAIR = Group(cartoons.EXCLUSIVE)
@@ -58,7 +59,7 @@ def classifiers(faces: EvaluationSet) -> list[Classifier]:
 
 def oracle(faces: EvaluationSet) -> Fake:
     """Recognises each face, original or translated, by its pixels, and draws the true translation."""
-    known = {image.tobytes(): row for row, image in enumerate(evaluation_set.prepare(faces.source_images))}
+    known = {image.tobytes(): row for row, image in enumerate(to_array(faces.source_images))}
     assert faces.truth is not None
     truth = faces.truth
 
@@ -68,7 +69,7 @@ def oracle(faces: EvaluationSet) -> Fake:
             row = known[image.tobytes()]
             drawn = truth(row, label)
             assert drawn is not None
-            made = evaluation_set.prepare(drawn[None])[0]
+            made = to_array(drawn[None])[0]
             known[made.tobytes()] = row
             found.append(made)
         return np.stack(found)
@@ -287,7 +288,7 @@ def test_the_classifiers_are_trained_once(
     monkeypatch.setattr(classifier, "VALIDATE_EVERY", 50)
     monkeypatch.setattr(Classifier, "_train", lambda *_: pytest.fail("trained again"))
     again = classifier.evaluation_classifiers(DOMAINS, faces, 2, 0)
-    images = evaluation_set.prepare(faces.source_images)
+    images = to_array(faces.source_images)
     for one, other in zip(again, classifiers, strict=True):
         assert np.array_equal(one.predict(images), other.predict(images))
 

@@ -110,15 +110,13 @@ def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[fl
     domains = model.domains
     source = model.prepare([pair.image for pair in pairs])
     truth = model.prepare([pair.truth for pair in pairs])
-    columns = [cartoons.ATTRIBUTES.index(name) for name in domains.names]
-    shown = np.stack([pair.source for pair in pairs])[:, columns].astype(np.float32)
-    wanted = np.stack([pair.target for pair in pairs])[:, columns].astype(np.float32)
+    _, shown = domains.match(cartoons.ATTRIBUTES, np.stack([pair.source for pair in pairs]))
+    _, wanted = domains.match(cartoons.ATTRIBUTES, np.stack([pair.target for pair in pairs]))
     asked = ~domains.agree(shown, wanted)
-    owners = np.array([dataset for dataset, _, _ in domains.groups()])
-    labels = domains.labels(wanted, owners[asked.argmax(axis=1)])
+    labels = domains.labels(wanted, domains.group_datasets[asked.argmax(axis=1)])
     if mask is not None:
-        labels[:, domains.mask] = mask
-    translated = images.to_array(images.to_pictures(model.generate(source, labels)))
+        labels[:, domains.domain_mask] = mask
+    translated = images.to_array(images.to_images(model.generate(source, labels)))
     differs = np.abs(truth - source) > 0.1
     to_truth = (np.abs(translated - truth) * differs).sum((1, 2, 3))
     to_source = (np.abs(translated - source) * differs).sum((1, 2, 3))

@@ -7,20 +7,20 @@ import tyro
 
 from stargan.cli.options import check_output, parse
 from stargan.config.architecture import MAX_SIDE
-from stargan.data import cartoons as drawn
+from stargan.data import cartoons
 from stargan.errors import ConfigError
 from stargan.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Draw a data set of cartoon faces, in CelebA format.
+    """Draw a data set of cartoon faces, in CelebA's format.
 
     Attributes:
         out: Folder to write.
-        count: How many faces.
+        count: Number of faces.
         size: Width and height in pixels.
-        seed: Another seed draws other faces.
+        seed: Each seed draws different faces.
     """
 
     out: tyro.conf.Positional[Path]
@@ -39,6 +39,6 @@ def run(arguments: list[str]) -> int:
         raise ConfigError(f"--size {options.size}: must be at most {MAX_SIDE}")
     check_output("OUT", options.out, folder=True)
     with Progress("draw", options.count, "faces") as progress:
-        drawn.write(options.out, options.count, seed=options.seed, size=options.size, progress=progress.update)
+        cartoons.write(options.out, options.count, seed=options.seed, size=options.size, progress=progress.update)
     print(f"{options.count} faces in {options.out}")
     return 0

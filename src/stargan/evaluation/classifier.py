@@ -15,7 +15,8 @@ from stargan.data.cache import default_folder
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses
 from stargan.errors import require
-from stargan.evaluation.evaluation_set import EvaluationSet, prepare
+from stargan.evaluation.evaluation_set import EvaluationSet
+from stargan.images import to_array
 from stargan.progress import Progress
 from stargan.storage import write_bytes
 
@@ -110,7 +111,7 @@ class Classifier:
         with Progress(f"train {name}", STEPS, "steps") as progress:
             for step in range(1, STEPS + 1):
                 chosen = np.sort(rng.choice(rows, BATCH))
-                images = _flip(_resize(prepare(pixels[chosen])), rng)
+                images = _flip(_resize(to_array(pixels[chosen])), rng)
                 loss = losses.classification(network(images), torch.from_numpy(values[chosen]), self.heads)
                 optimizer.zero_grad()
                 loss.backward()
@@ -135,8 +136,8 @@ class Classifier:
         """Share of wrongly predicted label groups."""
         self.network.eval()
         parts = np.array_split(np.sort(rows), max(1, len(rows) // 256))  # the pixels may be on disk
-        predictions = np.concatenate([self.predict(prepare(pixels[part])) for part in parts])
-        own = [owner in self.datasets for owner, _, _ in self.domains.groups()]
+        predictions = np.concatenate([self.predict(to_array(pixels[part])) for part in parts])
+        own = np.isin(self.domains.group_datasets, self.datasets)
         return float(1 - self.domains.agree(predictions, values[np.sort(rows)])[:, own].mean())
 
     @torch.inference_mode()

@@ -6,8 +6,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from stargan.domains import Domains
-from stargan.evaluation.evaluation_set import EvaluationSet, prepare
+from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.tasks import ALL, RequestedTranslations, in_target_domain
+from stargan.images import to_array
 from stargan.model.figure import Figure
 from stargan.progress import Progress
 
@@ -56,7 +57,7 @@ def reference_features(evaluation_set: EvaluationSet, space: FeatureSpace, seed:
     parts = []
     with Progress("features of real images", len(all_rows), "images") as progress:
         for start in range(0, len(all_rows), BATCH):
-            parts.append(space.pooled(prepare(evaluation_set.pixels[all_rows[start : start + BATCH]])))
+            parts.append(space.pooled(to_array(evaluation_set.pixels[all_rows[start : start + BATCH]])))
             progress.update(min(start + BATCH, len(all_rows)))
     features = np.concatenate(parts)
     return ReferenceFeatures(space, features[: len(rows)], evaluation_set.values[rows], features[len(rows) :])

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 
-from stargan import images
 from stargan.data import cache, cartoons, sources
 from stargan.data.sources import Source
 from stargan.domains import Domains
@@ -104,7 +103,7 @@ def load(
         decoded = cache.load(
             source, info.image_size, info.crop, max_bad=max_bad, report=lambda done, total: progress.update(done)
         )
-    usable = _has_one_value(info.domains, datasets, values)
+    usable = info.domains.valid(values, datasets)  # the data may have values unknown to the model
     usable[list(decoded.bad)] = False
     split = split or next((part for part in ("test", "val") if len(source.rows(part))), "test")
     train_rows, test_rows = (_rows(source, part, usable, data) for part in ("train", split))
@@ -144,28 +143,12 @@ def _members(groups: Sequence[str], names: Sequence[str], labels: np.ndarray, da
 
 def _labels(source: Source, domains: Domains, data: str) -> tuple[tuple[int, ...], np.ndarray]:
     """The model's data sets that a source has all labels of, and its labels in the model's layout, (N, C)."""
-    columns = {key(name): column for column, name in enumerate(source.label_set.names)}
-    values = np.zeros((len(source.files), domains.num_classes), np.float32)
-    datasets = []
-    for index, label_set in enumerate(domains.sets):
-        if all(key(name) in columns for name in label_set.names):
-            datasets.append(index)
-            values += domains.place(source.labels[:, [columns[key(name)] for name in label_set.names]], index)
+    datasets, values = domains.match(source.label_set.names, source.labels)
     if not datasets:
-        lacking = [name for label_set in domains.sets for name in label_set.names if key(name) not in columns]
+        known = set(map(key, source.label_set.names))
+        lacking = [name for label_set in domains.sets for name in label_set.names if key(name) not in known]
         raise DataError(f"{data}: has no labels for {', '.join(lacking)}, which the model was trained with")
-    return tuple(datasets), values
-
-
-def _has_one_value(domains: Domains, datasets: tuple[int, ...], values: np.ndarray) -> np.ndarray:
-    """(N,) bool: images with one known value in each one-of-n group; the data may have values unknown to the model."""
-    groups = [columns for owner, columns, group in domains.groups() if group.categorical and owner in datasets]
-    return np.all([np.ones(len(values), bool), *(values[:, columns].sum(1) == 1 for columns in groups)], axis=0)
-
-
-def prepare(pixels: np.ndarray) -> np.ndarray:
-    """Converts (N, H, W, 3) uint8 to a model's input: (N, 3, H, W) float32 in [-1, 1]."""
-    return np.ascontiguousarray(images.scale(pixels.astype(np.float32)).transpose(0, 3, 1, 2))
+    return datasets, values
 
 
 # ---------------------------------------------------------------- cartoon faces
@@ -184,7 +167,7 @@ def _cartoons(info: ModelInfo, limit: int, seed: int, skip: int, groups: Sequenc
             progress.update(row + 1)
     values = np.stack([labels[columns] for _, labels in faces]).astype(np.float32)
     datasets, rows = tuple(range(len(info.domains.sets))), np.arange(len(faces))
-    usable = _has_one_value(info.domains, datasets, values)
+    usable = info.domains.valid(values, datasets)
     train_rows, test_rows = (rows[usable & part] for part in (rows < CARTOON_TRAIN_FACES, rows >= CARTOON_TRAIN_FACES))
 
     def truth(index: int, target_values: np.ndarray) -> np.ndarray | None:

@@ -7,14 +7,14 @@ from typing import Protocol as Interface
 
 import numpy as np
 
-from stargan import images
 from stargan.domains import Domains
 from stargan.domains.protocols import Protocol
 from stargan.evaluation import distances, features, identity, intervals, metrics
 from stargan.evaluation.distances import MIN_FOR_FID, MIN_FOR_KID, ReferenceFeatures
-from stargan.evaluation.evaluation_set import EvaluationSet, prepare
+from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.identity import FaceRecogniser
 from stargan.evaluation.tasks import ALL, RequestedTranslations, request_translations, score_predictions
+from stargan.images import to_array, to_pixels
 from stargan.model.figure import Figure
 from stargan.progress import Progress
 
@@ -97,7 +97,7 @@ def measure(
     domains = model.domains
     requested = request_translations(evaluation_set, protocol, domains)
     made = _translate(model, evaluation_set, requested, classifiers, references)
-    source_predictions = [c.predict(prepare(evaluation_set.source_images)) for c in classifiers]
+    source_predictions = [c.predict(to_array(evaluation_set.source_images)) for c in classifiers]
     values = made.values | _scores(domains, evaluation_set, requested, made.predictions, source_predictions)
     if recogniser:
         values |= identity.distances(recogniser, evaluation_set.source_images, made.pixels, requested.rows, seed)
@@ -152,7 +152,7 @@ def _translate(
     references: Sequence[ReferenceFeatures],
 ) -> _Translations:
     """Translates in batches, and compares each translation with its source and with the true translation."""
-    sources = prepare(evaluation_set.source_images)
+    sources = to_array(evaluation_set.source_images)
     count = len(requested.rows)
     pixels = np.empty((count, *evaluation_set.source_images.shape[1:]), np.uint8)
     values: defaultdict[str, list[np.ndarray]] = defaultdict(list)
@@ -163,8 +163,8 @@ def _translate(
             part = slice(start, start + BATCH)
             rows, datasets, targets = requested.rows[part], requested.datasets[part], requested.target_values[part]
             source = sources[rows]
-            pixels[part] = images.to_pixels(model.generate(source, model.domains.labels(targets, datasets)))
-            translated = prepare(pixels[part])  # rounded, as it would be read from a file
+            pixels[part] = to_pixels(model.generate(source, model.domains.labels(targets, datasets)))
+            translated = to_array(pixels[part])  # rounded, as it would be read from a file
             source_labels = model.domains.labels(evaluation_set.source_values[rows], datasets)
             back = model.generate(translated, source_labels)
             truths = [evaluation_set.true_translation(int(r), t) for r, t in zip(rows, targets, strict=True)]
@@ -216,7 +216,7 @@ def compare_with_truth(
         functions["perceptual"] = features.perceptual
     found = {f"{prefix}_{name}": np.full(len(truths), np.nan) for prefix in ("truth", "baseline") for name in functions}
     if known.any():
-        truth = prepare(np.stack([image for image in truths if image is not None]))
+        truth = to_array(np.stack([image for image in truths if image is not None]))
         for name, function in functions.items():
             found[f"truth_{name}"][known] = function(translated[known], truth)
             found[f"baseline_{name}"][known] = function(source[known], truth)
@@ -275,8 +275,8 @@ def _classifier_errors(
     wrong = ~np.stack(agreed, axis=2)
     rows = np.arange(len(wrong))
     return {
-        ", ".join(domains.names[c] for c in columns): intervals.mean(wrong[:, index], rows, seed, intervals.SHARE)
-        for index, (owner, columns, _) in enumerate(domains.groups())
+        name: intervals.mean(wrong[:, index], rows, seed, intervals.SHARE)
+        for index, (name, owner) in enumerate(zip(domains.group_names, domains.group_datasets, strict=True))
         if owner in evaluation_set.datasets
     }
 

@@ -9,7 +9,6 @@ import numpy as np
 from stargan import images
 from stargan.domains import requests
 from stargan.errors import DataError, DomainError
-from stargan.evaluation.evaluation_set import prepare
 from stargan.evaluation.measure import BATCH, Measurements, compare_with_truth, figures_of
 from stargan.evaluation.tasks import ALL
 from stargan.inference.translator import Translator
@@ -115,4 +114,4 @@ def _measure_batch(model: Translator, pairs: list[Pair]) -> tuple[dict[str, np.n
         for one, pair in zip(source, pairs, strict=True)
     ]
     pixels = images.to_pixels(model.generate(source, np.stack(labels)))
-    return compare_with_truth(source, prepare(pixels), list(truth)), [images.to_pixels(source), pixels, truth]
+    return compare_with_truth(source, images.to_array(pixels), list(truth)), [images.to_pixels(source), pixels, truth]

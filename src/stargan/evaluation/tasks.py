@@ -57,8 +57,7 @@ def request_translations(evaluation_set: EvaluationSet, protocol: Protocol, doma
     if not requests:
         raise DataError(f"{evaluation_set.name}: --protocol {protocol.name} does not apply to any of these images")
     tasks, rows, target_values, datasets = (np.array(part) for part in zip(*requests, strict=True))
-    owners = np.array([dataset for dataset, _, _ in domains.groups()])
-    own = owners[None] == datasets[:, None]
+    own = domains.labelled_groups(datasets)
     changed = own & ~domains.agree(target_values, evaluation_set.source_values[rows])
     return RequestedTranslations(
         tasks,
@@ -115,8 +114,7 @@ def in_target_domain(
     Returns:
         Rows of `values` that equal the target of one of the translations in all label groups that the task changes.
     """
-    changed = requested.changed[translations].any(0)
-    columns = [column for (_, span, _), own in zip(domains.groups(), changed, strict=True) if own for column in span]
+    columns = domains.group_columns(requested.changed[translations].any(0))
     targets = {tuple(row) for row in requested.target_values[translations][:, columns].tolist()}
     return np.array([i for i, row in enumerate(values[:, columns].tolist()) if tuple(row) in targets], int)
 

@@ -118,9 +118,7 @@ def plan(domains: Domains, words: Sequence[Sequence[str]] = (), protocol_name: s
             lambda values: [(n, domains.labels(v[None], dataset)[0]) for n, v, dataset in asked.targets(values)],
             grid=True,
         )
-    shown = (np.zeros(domains.num_classes), np.ones(domains.num_classes))
-    every = dict.fromkeys(word for values in shown for word, _ in requests.every_target(domains, values))
-    return Plan(tuple(every), lambda values: requests.every_target(domains, values), grid=True)
+    return Plan(requests.every_word(domains), lambda values: requests.every_target(domains, values), grid=True)
 
 
 def translate(
@@ -181,7 +179,7 @@ def _decoded(
 
     def read(job: Job) -> Image.Image | ImageError:
         try:
-            return images.fit(images.decode(job.path), model.image_size, model.info.crop)
+            return images.read(job.path, model.image_size, model.info.crop)
         except ImageError as error:
             return error
 

@@ -86,7 +86,7 @@ class Translator:
         requests.parse(self.domains, words)  # before any work
         prepared = self.prepare([image])
         labels = requests.target(self.domains, self.values(prepared, known)[0], words)
-        return images.to_pictures(self.generate(prepared, labels[None]))[0]
+        return images.to_images(self.generate(prepared, labels[None]))[0]
 
     def every(self, image: Picture, *, known: Request = ()) -> list[tuple[str, Image.Image]]:
         """All domains of one picture: (word, picture) for each attribute flipped and each group value set.
@@ -97,7 +97,7 @@ class Translator:
         prepared = self.prepare([image])
         wanted = requests.every_target(self.domains, self.values(prepared, known)[0])
         labels = np.stack([labels for _, labels in wanted])
-        pictures = images.to_pictures(self.generate(np.repeat(prepared, len(labels), axis=0), labels))
+        pictures = images.to_images(self.generate(np.repeat(prepared, len(labels), axis=0), labels))
         return [(word, picture) for (word, _), picture in zip(wanted, pictures, strict=True)]
 
     def warnings(self, words: Request | None = None) -> list[str]:
@@ -169,8 +169,7 @@ class Translator:
         Raises:
             ImageError: One of them cannot be read.
         """
-        fitted = [images.fit(images.decode(p), self.info.image_size, self.info.crop) for p in pictures]
-        return images.to_array(fitted)
+        return images.to_array([images.read(p, self.info.image_size, self.info.crop) for p in pictures])
 
     def _check_images(self, array: np.ndarray) -> None:
         width, height = self.info.image_size

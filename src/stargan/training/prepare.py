@@ -11,7 +11,7 @@ import numpy as np
 from stargan import engine as engines
 from stargan.config import Config
 from stargan.data import cache, sources
-from stargan.data.batches import Batches, Part
+from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.engine import Engine
@@ -36,7 +36,7 @@ class DataSet:
     """
 
     source: Source
-    images: cache.Pictures
+    images: cache.CachedImages
     values: np.ndarray
 
     def rows(self, split: str) -> np.ndarray:
@@ -97,11 +97,12 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
         # `auto` is written as what was measured: measured again at a resume, it might come out otherwise.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     say(_summary(engine, data, domains, config, step))
-    parts = [
-        Part(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels)) for part in data
+    sets = [
+        TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
+        for part in data
     ]
     batches, g_batches = (
-        Batches(parts, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
+        Batches(sets, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
         for seed in (config.seed, config.seed + 1)
     )
     validation = Validation.of(domains, data)
@@ -118,7 +119,7 @@ def _data(config: Config, say: Say) -> tuple[list[DataSet], Domains]:
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
     decoded = [_decoded(source, config, say) for source in found]
     data = [
-        DataSet(source, images, domains.place(source.labels, index))
+        DataSet(source, images, domains.pad(source.labels, index))
         for index, (source, images) in enumerate(zip(found, decoded, strict=True))
     ]
     for part in data:
@@ -127,7 +128,7 @@ def _data(config: Config, say: Say) -> tuple[list[DataSet], Domains]:
     return data, domains
 
 
-def _decoded(source: Source, config: Config, say: Say) -> cache.Pictures:
+def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
     with Progress(f"read {source.name}", len(source.files), "images") as progress:
         images = cache.load(
             source,
@@ -151,15 +152,11 @@ def _data_key(found: Sequence[Source]) -> str:
 
 
 def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> ModelInfo:
-    trained = [part.values[part.rows("train")] for part in data]
-    frequencies = tuple(
-        float(trained[owner][:, column].mean()) for owner, columns, _ in domains.groups() for column in columns
-    )
     return ModelInfo(
         domains=domains,
         architecture=config.architecture,
         crop=config.crop,
-        label_frequencies=frequencies,
+        label_frequencies=domains.frequencies([part.values[part.rows("train")] for part in data]),
         classifier=True,
         engine=config.engine,
         recipe=config.recipe,
@@ -202,14 +199,9 @@ def _start_from(engine: Engine, path: Path, description: ModelInfo) -> None:
         own = getattr(other.architecture, name)
         if own != size:
             raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}")
-    if _layout(other.domains) != _layout(description.domains):
+    if not other.domains.same_layout(description.domains):
         raise ConfigError(f"--start-from {path}: it knows {', '.join(other.domains.names)}, grouped as there")
     engine.load_weights(arrays)
-
-
-def _layout(domains: Domains) -> list[list[tuple[tuple[str, ...], bool]]]:
-    """What gives each label its meaning: names and grouping, not the names of sets and groups."""
-    return [[(group.names, group.categorical) for group in labels.groups] for labels in domains.sets]
 
 
 def check_new(folder: Path) -> None:

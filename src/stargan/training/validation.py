@@ -46,7 +46,7 @@ class Validation:
                 return cls(
                     domains,
                     split,
-                    np.ascontiguousarray(images.scale(pixels.astype(np.float32)).transpose(0, 3, 1, 2)),
+                    images.to_array(pixels),
                     np.concatenate([part.values[rows] for _, part, rows in chosen]),
                     np.concatenate([np.full(len(rows), index) for index, _, rows in chosen]),
                 )
@@ -92,8 +92,7 @@ class Validation:
 
     def _known(self) -> np.ndarray:
         """(N, number of groups): which groups each image's data set has labels for."""
-        owners = np.array([dataset for dataset, _, _ in self.domains.groups()])
-        return owners[None] == self.datasets[:, None]
+        return self.domains.labelled_groups(self.datasets)
 
     def _changes(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """What is asked of each image: (N, C) values and (N, number of groups) which group changes."""
