@@ -13,6 +13,7 @@ import numpy as np
 from stargan.errors import ModelError, require
 from stargan.model import safetensors_file
 from stargan.model.info import ModelInfo
+from stargan.model.onnx_session import session
 
 TOLERANCE = 1e-4  # largest difference to PyTorch that an exported file may show
 
@@ -107,7 +108,6 @@ def describe(source: Path, path: Path, change: Callable[[ModelInfo], ModelInfo])
 
 def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool) -> tuple[Any, float]:
     """Exports one network with a free batch size; also its largest difference to what is expected."""
-    import onnxruntime
     import torch
 
     batch = torch.export.Dim("batch")
@@ -126,8 +126,9 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, 
     _forget_origin(model.graph)
     if half:
         _halve(model.graph)
-    session = onnxruntime.InferenceSession(model.SerializeToString(), providers=["CPUExecutionProvider"])
-    (found,) = session.run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
+    (found,) = session(model.SerializeToString()).run(
+        [output], {name: tensor.numpy() for name, tensor in inputs.items()}
+    )
     return model, float(np.abs(found - expected.numpy()).max())
 
 
