@@ -1,13 +1,10 @@
 """`stargan card`."""
 
 import dataclasses
-from pathlib import Path
 
-import tyro
-
-from stargan.cli.options import parse
+from stargan.cli.options import Command, Model
 from stargan.errors import ModelError
-from stargan.inference.translator import load
+from stargan.inference.load import load
 from stargan.model.card import ALL, Card, Scores
 from stargan.model.info import ModelInfo
 
@@ -20,12 +17,11 @@ class Options:
         model: A shipped model's name, an .onnx or .safetensors file, or a run folder.
     """
 
-    model: tyro.conf.Positional[Path]
+    model: Model
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "card")
     info = load(options.model).info
     if info.card is None:
         raise ModelError(f"{options.model}: has no card; `stargan export --report` gives it one")
@@ -81,3 +77,6 @@ def _table(head: str, scores: Scores) -> list[str]:
         cells += [f"{kept.value:.0%}" if kept else "-", str(error.count)]
         rows.append("| " + " | ".join(cells) + " |")
     return [f"| {head} | error | kept | count |", "|---|---|---|---|", *rows]
+
+
+COMMAND = Command(Options, run)

@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import tyro
 
-from stargan.cli.options import check_output, parse
+from stargan.cli.options import Command, check_output
 from stargan.domains.protocols import Protocol, protocol
 from stargan.errors import ConfigError, ModelError, require
 from stargan.evaluation.metrics import MOST_JUDGES
-from stargan.inference.translator import Translator, load
+from stargan.inference.load import load
+from stargan.inference.translator import Translator
 from stargan.model import run_folder
 from stargan.model.card import MODEL
 from stargan.storage import write_bytes
@@ -38,7 +39,7 @@ class Options:
         protocol: What is asked of each picture: single (every change), celeba (the paper's seven tasks), expressions.
         split: Part of the data: train, val, test or all; by default test, or val where there is none.
         limit: At most so many pictures.
-        judges: How many classifiers judge, each for itself. Their spread is part of the intervals.
+        classifiers: How many classifiers judge, each for itself. Their spread is part of the intervals.
         skip: Pass over so many pictures first: those by which a model or its settings were chosen.
         pairs: Folder with pictures, their true translations and a pairs.csv: source,truth,target.
         groups: Labels of the data, of the model or not; figures are told for sources with and without each.
@@ -54,7 +55,7 @@ class Options:
     protocol: str = "single"
     split: Annotated[str | None, tyro.conf.arg(metavar="PART")] = None
     limit: int = 500
-    judges: int = 3
+    classifiers: int = 3
     skip: int = 0
     pairs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
     groups: tuple[str, ...] = ()
@@ -64,9 +65,8 @@ class Options:
     overwrite: bool = False
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "evaluate")
     _check(options)
     require("torch", "evaluate", "train the classifiers that judge")
     from stargan.evaluation import page, pairs, report
@@ -75,7 +75,7 @@ def run(arguments: list[str]) -> int:
     known = pairs.read(options.pairs) if options.pairs else []
     spaces = _spaces(options.inception)
     cases = _cases(options, known)
-    entries = _measured(cases, known, spaces, options.judges, options.seed)
+    entries = _measured(cases, known, spaces, options.classifiers, options.seed)
     settings = _settings(options, cases[0].subject)
     written = (report.dumps(entries, settings), page.render(entries, settings))
     for name, content in zip(REPORTS, written, strict=True):
@@ -150,14 +150,14 @@ def _measured(cases: list[_Case], known: "list[Pair]", spaces: "list[Space]", ju
 
 
 def _settings(options: Options, subject: "Subject") -> dict[str, Any]:
-    spread = ", with the spread of the judges" if options.judges > 1 else ""
+    spread = ", with the spread of the judges" if options.classifiers > 1 else ""
     settings = {
         "data": subject.name,
         "split": subject.split,
         "pictures": len(subject.held),
         "skip": options.skip,
         "protocol": options.protocol,
-        "judges": options.judges,
+        "judges": options.classifiers,
         "seed": options.seed,
         "interval": f"95 %, bootstrap over pictures{spread}; of kid and fid from half samples",
     }
@@ -180,8 +180,8 @@ def _check(options: Any) -> None:
     for name, low in (("limit", 2), ("skip", 0), ("seed", 0), ("max_bad", 0)):
         if getattr(options, name) < low:
             raise ConfigError(f"--{name.replace('_', '-')} {getattr(options, name)}: must be at least {low}")
-    if not 1 <= options.judges <= MOST_JUDGES:
-        raise ConfigError(f"--judges {options.judges}: must be 1 to {MOST_JUDGES}")
+    if not 1 <= options.classifiers <= MOST_JUDGES:
+        raise ConfigError(f"--classifiers {options.classifiers}: must be 1 to {MOST_JUDGES}")
     for name in ("inception", "pairs"):
         path = getattr(options, name)
         if path is not None and not path.exists():
@@ -220,3 +220,6 @@ def _curves(path: Path) -> dict[str, tuple[list[float], list[float]]]:
                 if name not in ("lr", "steps_per_second") and math.isfinite(value) and math.isfinite(step):
                     points.setdefault(name, []).append((step, value))
     return {name: ([s for s, _ in found], [v for _, v in found]) for name, found in points.items()}
+
+
+COMMAND = Command(Options, run)

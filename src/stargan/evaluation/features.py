@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stargan.errors import ModelError, require
+from stargan.model.onnx_session import session
 
 NAME = "EfficientNet-lite0"
 INCEPTION_SIDE = 299  # pixels that the network of papers is given
@@ -94,12 +95,8 @@ class Inception:
     """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = session(str(path))
             (self._input,) = self._session.get_inputs()
             tried = self._session.run(None, {self._input.name: np.zeros((2, 3, INCEPTION_SIDE, INCEPTION_SIDE), "f4")})
         except Exception as error:  # ONNX Runtime raises its own unrelated classes
