@@ -56,7 +56,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "jax": (),
     "onnx": ("engine/pytorch", "model/onnx_file"),
     "onnxscript": ("engine/pytorch",),
-    "onnxruntime": ("engine/pytorch", "inference", "evaluation"),
+    "onnxruntime": ("model/onnx_session",),
     "openvino": ("inference",),
     "fastapi": ("web",),
     "uvicorn": ("web",),
@@ -199,21 +199,22 @@ BREAKS = {
     "torch in inference": ("inference/load.py", "def f():\n    import torch"),
     "torch in cli": ("cli/train.py", "def f():\n    import torch"),
     "torchvision anywhere": ("engine/pytorch/updates.py", "import torchvision"),
-    "onnxruntime at the top of inference": ("inference/onnx.py", "import onnxruntime as ort"),
+    "onnxruntime at the top": ("model/onnx_session.py", "import onnxruntime as ort"),
     "onnxruntime at the top, in a try": (
-        "inference/onnx.py",
+        "model/onnx_session.py",
         "try:\n    import onnxruntime\nexcept ImportError:\n    pass",
     ),
-    "onnxruntime in a class of inference": ("inference/onnx.py", "class A:\n    import onnxruntime"),
+    "onnxruntime in a class": ("model/onnx_session.py", "class A:\n    import onnxruntime"),
+    "onnxruntime in inference": ("inference/onnx.py", "def f():\n    import onnxruntime"),
     "fastapi in cli": ("cli/train.py", "def f():\n    import fastapi"),
 }
 HOLDS = {
     "downwards": ("config/training.py", "from stargan.domains import Domains\nfrom stargan import errors"),
     "its own": ("data/cache.py", "from . import sources\nfrom .sources import find\nimport stargan.data.batches"),
     "torch in its engine": ("engine/pytorch/updates.py", "import torch\nfrom torch import nn"),
-    "onnxruntime late in inference": ("inference/onnx.py", "class A:\n    def f(self):\n        import onnxruntime"),
+    "onnxruntime late": ("model/onnx_session.py", "class A:\n    def f(self):\n        import onnxruntime"),
     "asking for torch": ("engine/__init__.py", "def f():\n    require('torch', 'train', 'train')"),
-    "a type only": ("inference/onnx.py", "if TYPE_CHECKING:\n    import onnxruntime"),
+    "a type only": ("model/onnx_session.py", "if TYPE_CHECKING:\n    import onnxruntime"),
     "another torch": ("cli/train.py", "import torchlike"),
 }
 

@@ -169,7 +169,7 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
     ]
     unknown = stargan(*asked)  # it has no attribute classifier, so the picture is not taken for a neutral one
     assert unknown.returncode == 2
-    assert "a.png: does not show what this starts from; say what it shows with --from" in unknown.stderr
+    assert "a.png: no translation starts from its labels; if they are wrong, name them with --from" in unknown.stderr
     assert stargan(*asked, "--from", "neutral").returncode == 0
     names = {path.name for path in (tmp_path / "e").iterdir()}
     assert names == {f"a.{name}.png" for name in {*EXPRESSIONS, "all"} - {"neutral"}}

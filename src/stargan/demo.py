@@ -15,7 +15,8 @@ from stargan.data import cartoons
 from stargan.domains import requests
 from stargan.errors import INTERRUPTED
 from stargan.evaluation import metrics
-from stargan.inference.translator import Translator, load
+from stargan.inference.load import load
+from stargan.inference.translator import Translator
 from stargan.interop.export import export
 from stargan.model import run_folder
 from stargan.progress import Progress

@@ -1,13 +1,10 @@
 """`stargan card`."""
 
 import dataclasses
-from pathlib import Path
 
-import tyro
-
-from stargan.cli.options import parse
+from stargan.cli.options import Command, Model
 from stargan.errors import ModelError
-from stargan.inference.translator import load
+from stargan.inference.load import load
 from stargan.model.card_markdown import markdown
 
 
@@ -19,14 +16,16 @@ class Options:
         model: Name of a shipped model, an .onnx or .safetensors file, or a run folder.
     """
 
-    model: tyro.conf.Positional[Path]
+    model: Model
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "card")
     info = load(options.model).info
     if info.card is None:
         raise ModelError(f"{options.model}: has no card; add one with `stargan export --report`")
     print(markdown(options.model.stem, info, info.card), end="")
     return 0
+
+
+COMMAND = Command(Options, run)

@@ -2,49 +2,52 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from stargan import images
-from stargan.cli.options import check_output, parse
+from stargan.cli.options import Command, Int, LabelGroups, Labels, check_output, option
 from stargan.data import cache, sources, summary
 from stargan.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Summarize a data set: images by domain and split, unreadable files, a contact sheet.
+    """Look at a data set before training on it: images per label and split, unreadable files, a contact sheet.
 
     Attributes:
-        path: Folder in CelebA's format, folder of folders, or table.
-        attributes: Labels to include; all by default.
-        exclusive: Attributes that exclude each other, as A,B,C; repeat the option for another group.
-        sheet: File of the contact sheet.
-        max_bad: How many unreadable images are allowed; --max-bad -1 allows any number.
+        path: Folder in CelebA's format, folder with a folder for each label, or table.
+        attributes: Labels to look at; by default all.
+        exclusive: Attributes that exclude each other; repeat it for another group.
+        sheet: File for the contact sheet.
+        max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
     """
 
-    path: tyro.conf.Positional[Path]
-    attributes: tuple[str, ...] = ()
-    exclusive: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    sheet: Path = Path("contact-sheet.png")
-    max_bad: int = -1
+    path: Annotated[tyro.conf.Positional[Path], option("DATA")]
+    attributes: Labels = ()
+    exclusive: LabelGroups = ()
+    sheet: Annotated[Path, option("FILE")] = Path("contact-sheet.png")
+    max_bad: Int = -1
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "data")
     check_output("--sheet", options.sheet, folder=False)
     images.kind(options.sheet)  # before the images are read
     source = sources.find(options.path, options.attributes, options.exclusive)
     total = len(source.files)
     with Progress(f"read {source.name}", total, "images") as progress:
-        cached = cache.load(
+        loaded = cache.load(
             source,
             (128, 128),
             max_bad=total if options.max_bad < 0 else options.max_bad,
             report=lambda done, total: progress.update(done),
         )
-    print(summary.table(source, cached))
-    images.save(summary.contact_sheet(source, cached), options.sheet)
+    print(summary.table(source, loaded))
+    images.save(summary.contact_sheet(source, loaded), options.sheet)
     print(f"contact sheet: {options.sheet}")
     return 0
+
+
+COMMAND = Command(Options, run)

@@ -6,7 +6,17 @@ from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import check_output, parse
+from stargan.cli.options import (
+    Command,
+    Flag,
+    Folder,
+    Int,
+    Labels,
+    OptionalFile,
+    OptionalFolder,
+    check_output,
+    option,
+)
 from stargan.errors import require
 
 
@@ -33,27 +43,29 @@ class Options:
         overwrite: Replace an existing report.
     """
 
-    models: tyro.conf.Positional[tuple[Path, ...]]
-    data: str
-    out: Path
-    protocol: str = "single"
-    split: Annotated[str | None, tyro.conf.arg(metavar="PART")] = None
-    limit: int = 500
-    classifiers: int = 3
-    skip: int = 0
-    pairs: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    groups: tuple[str, ...] = ()
-    inception: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
-    seed: int = 0
-    max_bad: int = 10
-    overwrite: bool = False
+    models: Annotated[tyro.conf.Positional[tuple[Path, ...]], option("MODEL...")]
+    data: Annotated[str, option("DATA")]
+    out: Folder
+    protocol: Annotated[str, option("NAME")] = "single"
+    split: Annotated[str | None, option("SPLIT")] = None
+    limit: Int = 500
+    classifiers: Int = 3
+    skip: Int = 0
+    pairs: OptionalFolder = None
+    groups: Labels = ()
+    inception: OptionalFile = None
+    seed: Int = 0
+    max_bad: Int = 10
+    overwrite: Flag = False
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "evaluate")
     check_output("--out", options.out, folder=True)
     evaluation = require("stargan.evaluation.evaluate", "evaluate", "evaluate models")
     print(evaluation.evaluate(**vars(options)).summary())
     print(f"report: {options.out / evaluation.HTML}")
     return 0
+
+
+COMMAND = Command(Options, run)

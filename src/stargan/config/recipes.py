@@ -102,6 +102,18 @@ RECIPES: dict[str, Config] = {
     ),
 }
 
+SUMMARIES = {
+    "default": "the paper's networks and losses, 200,000 updates, EMA",
+    "celeba": "the paper's training on CelebA",
+    "rafd": "the paper's training on RaFD, facial expressions",
+    "joint": "the paper's training on two data sets at once",
+    "official": "the authors' code, github.com/yunjey/stargan",
+    "taki0112": "the TensorFlow code, github.com/taki0112/StarGAN-Tensorflow",
+    "modern": "our best for a training of hours, not days",
+    "demo": "a small model in a few minutes, 32 pixels",
+}
+"""One line for each recipe, for the help."""
+
 
 def recipe(name: str) -> Config:
     """The settings of a named recipe.

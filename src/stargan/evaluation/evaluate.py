@@ -16,7 +16,8 @@ from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.measure import measure
 from stargan.evaluation.pairs import Pair
 from stargan.evaluation.report import ModelResult, Report
-from stargan.inference.translator import Translator, load
+from stargan.inference.load import load
+from stargan.inference.translator import Translator
 from stargan.model import run_folder
 from stargan.model.card import MODEL
 from stargan.model.run_folder import Curve

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 
 from stargan.config import Architecture
@@ -16,6 +15,7 @@ from stargan.engine.interface import OnnxGraphs
 from stargan.engine.pytorch import networks
 from stargan.engine.pytorch.fast import rewrite
 from stargan.errors import require
+from stargan.model.onnx_session import session
 
 TOLERANCE = 1e-4  # largest difference from PyTorch with which G stays rewritten
 
@@ -72,8 +72,7 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, 
     if half:
         _halve(model.graph)
     content = model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    (found,) = session.run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
+    (found,) = session(content).run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
     return content, float(np.abs(found - expected.numpy()).max())
 
 
