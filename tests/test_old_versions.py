@@ -11,7 +11,7 @@ from PIL import Image
 import stargan
 from stargan import cli
 from stargan.cli import commands
-from stargan.model import locations, safetensors_file
+from stargan.model import run_folder, safetensors_file
 
 OLD = Path(__file__).parent / "fixtures" / "version-0.1"
 
@@ -85,7 +85,7 @@ def test_a_run_is_resumed(tmp_path: Path, capsys: pytest.CaptureFixture[str]) ->
     shutil.copytree(OLD / "run", tmp_path / "run")
     data = draw_folders(tmp_path / "colours")
     assert cli.main(["train", "--resume", str(tmp_path / "run"), "--data", str(data), "--steps", "10"]) == 0
-    info, arrays, _ = safetensors_file.read(locations.checkpoints(tmp_path / "run")[-1], training=True)
+    info, arrays, _ = safetensors_file.read(run_folder.checkpoints(tmp_path / "run")[-1], training=True)
     assert info.steps == 10
     assert not [name for name in arrays if "labeller" in name]
     assert stargan.load(tmp_path / "run" / "model.onnx").info.classifier
