@@ -32,7 +32,7 @@ class Architecture:
     resize_conv: bool = False
 
     def __post_init__(self) -> None:
-        # No machine can hold networks beyond these bounds: a typo gets an error message instead of a traceback.
+        # Networks beyond these bounds fit no machine. A typo gets an error message instead of a traceback.
         check(self, "width", 1 <= self.width <= 1024, "from 1 to 1024")
         check(self, "blocks", 0 <= self.blocks <= 1000, "from 0 to 1000")
         check(self, "d_layers", 1 <= self.d_layers <= 13, "from 1 to 13")

@@ -6,19 +6,19 @@ from typing import Any
 from stargan.errors import ConfigError
 
 
-def check(settings: Any, name: str, holds: bool, allowed: str) -> None:
+def check(settings: Any, name: str, valid: bool, allowed: str) -> None:
     """Checks that a setting is in range.
 
     Args:
         settings: The object that has the setting.
         name: The name of the setting.
-        holds: Whether the setting is in range.
+        valid: Whether the setting is in range.
         allowed: The range, in words that follow "must be".
 
     Raises:
         ConfigError: The setting is out of range; the message names option, value and range.
     """
-    if not holds:
+    if not valid:
         value = getattr(settings, name)
         text = "x".join(map(str, value)) if name == "image_size" else value
         raise ConfigError(f"--{name.replace('_', '-')} {text}: must be {allowed}")

@@ -115,8 +115,8 @@ class ModelInfo:
             count = len(self.label_frequencies)
             raise ModelError(f"its description has {count} label frequencies for {self.domains.num_classes} classes")
 
-    def _require(self, name: str, holds: bool, expected: str) -> None:
-        if not holds:
+    def _require(self, name: str, valid: bool, expected: str) -> None:
+        if not valid:
             raise ModelError(f"its description has {name} {reprlib.repr(getattr(self, name))}, not {expected}")
 
 
