@@ -222,7 +222,8 @@ def test_a_malicious_pickle_is_refused(tmp_path: Path) -> None:
     assert not (tmp_path / "m.safetensors").exists()
 
 
-def spoiled(tmp_path: Path, change: str) -> Path:
+def damaged_checkpoint(tmp_path: Path, change: str) -> Path:
+    """Writes the official G with one change that makes it invalid."""
     state = torch.load(CHECKPOINT, weights_only=True)
     if change == "unexpected":
         state["main.99.weight"] = torch.zeros(1)
@@ -248,7 +249,7 @@ def spoiled(tmp_path: Path, change: str) -> Path:
 )
 def test_errors_name_the_wrong_tensor(change: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
-        foreign.import_model(spoiled(tmp_path, change), tmp_path / "m.safetensors")
+        foreign.import_model(damaged_checkpoint(tmp_path, change), tmp_path / "m.safetensors")
     assert str(caught.value).startswith(f"{tmp_path / '5-G.ckpt'}: {message}")
 
 
