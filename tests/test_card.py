@@ -198,7 +198,7 @@ def test_wrong_input_gets_one_line(run: Path, tmp_path: Path, capsys: pytest.Cap
         (["export", str(run), out, "--report", "/no/report"], "/no/report: no such file"),
         (["export", str(run), out, "--report", str(tmp_path / "t.json")], "t.json: cannot be read as JSON"),
         (["export", str(run), out, "--report", str(tmp_path / "r.json")], "r.json: not a report.json about one model"),
-        (["export", str(run), out, "--limits", "none"], "limits stand on a model's card, which needs a report"),
+        (["export", str(run), out, "--limits", "none"], "--limits: limits are part of the model card, which needs"),
         (["export", str(run), str(tmp_path / "m.safetensors"), "--half"], "only an .onnx file"),
     ):
         assert cli.main(arguments) == 2

@@ -262,7 +262,7 @@ def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -
 def test_a_run_is_not_overwritten(run: Path, colours: Path) -> None:
     done = stargan("train", "--data", colours, "--run", run, *TINY)
     assert done.returncode == 2
-    assert f"holds a run already; go on with --resume {run}" in done.stderr
+    assert f"already contains a run; use --resume {run}" in done.stderr
 
 
 def test_a_finished_run_can_be_prolonged(colours: Path, tmp_path: Path) -> None:
