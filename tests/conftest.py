@@ -33,7 +33,7 @@ TINY = [
 
 @pytest.fixture(scope="session", autouse=True)
 def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Keeps decoded pictures out of the user's own cache."""
+    """Keeps decoded images out of the user's own cache."""
     folder = tmp_path_factory.mktemp("cache")
     os.environ["STARGAN_CACHE"] = str(folder)
     return folder

@@ -4,7 +4,7 @@
     ├── DomainError              words or labels that the domains do not know, or that contradict each other
     ├── ConfigError              a setting that is out of range, unknown or does not fit the others
     ├── DataError                a data set that cannot be used as it is
-    │   └── ImageError           one picture that cannot be read
+    │   └── ImageError           an image that cannot be read
     ├── ModelError               a model file that is missing, damaged or not ours
     ├── CheckpointError          a checkpoint or run folder that cannot be gone on with
     ├── TrainingError            training that cannot go on (a loss became NaN)
@@ -37,7 +37,7 @@ class DataError(StarganError):
 
 
 class ImageError(DataError):
-    """One picture that cannot be read."""
+    """An image that cannot be read."""
 
 
 class ModelError(StarganError):
