@@ -22,7 +22,7 @@ PACKAGE = Path(stargan.__file__).parent
 # ---------------------------------------------------------------- the rules
 
 _HALL = ("errors", "old_names", "storage", "progress", "images")
-_LOWER = (*_HALL, "domains", "config", "data", "model", "engine")
+_LOWER = (*_HALL, "domains", "config", "data", "model", "faces", "engine")
 _UPPER = (*_LOWER, "training", "inference", "evaluation", "interop")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
@@ -33,7 +33,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "domains": ("errors",),
     "config": ("errors", "old_names", "domains"),
     "model": ("errors", "old_names", "storage", "domains", "config"),
-    "data": (*_HALL, "domains", "config"),
+    "data": (*_HALL, "domains", "config", "faces"),
+    "faces": ("errors", "storage", "progress", "images"),  # it knows images and nothing of models
     "engine": ("errors", "images", "domains", "config", "model"),
     "training": _LOWER,
     "inference": _LOWER,
@@ -56,7 +57,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "jax": (),
     "onnx": ("engine/pytorch", "model/onnx_file"),
     "onnxscript": ("engine/pytorch",),
-    "onnxruntime": ("engine/pytorch", "inference", "evaluation"),
+    "onnxruntime": ("engine/pytorch", "inference", "evaluation", "faces"),
     "openvino": ("inference",),
     "fastapi": ("web",),
     "uvicorn": ("web",),
