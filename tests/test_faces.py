@@ -289,6 +289,16 @@ def test_a_change_stops_at_the_photo_s_edges() -> None:
     assert light.max() < 15
 
 
+def test_texture_stays_where_a_model_makes_things_flat() -> None:
+    """Of gray stripes that a model turned into one colour, the change is that colour's, not the stripes' opposite."""
+    stripes = np.tile(np.array((120, 120, 150, 150), np.uint8), (256, 64))
+    large = images.to_array([Image.fromarray(np.repeat(stripes[..., None], 3, 2))])[0]
+    flat = guided.without_texture(large, 8)
+    assert np.ptp(flat) < 0.3 * np.ptp(large)
+    edge = np.where(np.arange(256) < 128, -0.6, 0.6).astype(np.float32)[None, None].repeat(256, 1)
+    assert np.abs(guided.without_texture(edge, 8) - edge).max() < 0.15
+
+
 def test_nothing_rings() -> None:
     photo = Image.new("RGB", (300, 300), (100, 110, 120))
     aligned = faces.align(photo, face_at(150, 150, 280), CELEBA, SIZE)
