@@ -13,7 +13,7 @@ demo-train: $(READY)  ## draw faces, train a small model, translate faces it nev
 	$(BIN)/stargan demo --train
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto
 
 check: $(READY)  ## lint, format, types
 	$(BIN)/ruff check .

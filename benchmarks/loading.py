@@ -1,7 +1,8 @@
-"""Does the loader feed the step? Pictures a second from files, from the cache and from the GPU, beside what is eaten.
+"""Is loading fast enough for training? Images per second from files, from the cache and from the GPU.
 
-Cold means that the system has forgotten the files: it is asked to before each turn. One epoch of the data set is drawn
-each time, by as many threads as training has.
+Each row is compared with the images per second that an update uses. Cold means that the system is asked to drop the
+files from its page cache before each measurement. Each measurement draws one epoch of the data set with as many threads
+as in training.
 """
 
 import itertools
@@ -21,23 +22,23 @@ from training import UPDATES, WARM_UPS, Ours, Shape, synchronise
 from stargan import images
 from stargan.config import Config
 from stargan.data import cache, sources
-from stargan.data.batches import Batches, Part
+from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 
-ONE_THREAD = 500  # pictures that a single thread decodes
+ONE_THREAD = 500  # images that a single thread decodes
 
 
 def main() -> None:
     """Measures and prints."""
     parser = measure.parser(__doc__)
     parser.add_argument("--data", type=Path, required=True, help="as for stargan train")
-    parser.add_argument("--size", type=int, default=128, help="of the pictures, in pixels")
+    parser.add_argument("--size", type=int, default=128, help="image size in pixels")
     parser.add_argument("--batch", type=measure.at_least_one, default=16)
     parser.add_argument("--crop", type=int, default=None)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
-    measure.settle(options.device, options.threads)
+    measure.use_device(options.device, options.threads)
 
     shape = Shape(size=options.size, batch=options.batch, device=options.device)
     source = sources.find(options.data)
@@ -55,21 +56,21 @@ def main() -> None:
         if options.device == "cuda":
             engine = Ours(shape).engine
             rates["GPU"] = [draw(folders[0], cold=False, engine=engine) for _ in folders]
-    rates |= {"the step eats": eaten(shape, repeats)}
-    eats = median(rates["the step eats"])
+    rates |= {"used by updates": used(shape, repeats)}
+    need = median(rates["used by updates"])
     rows = [
-        {"from": name, "images/s": median(found), "times what is eaten": median(found) / eats}
+        {"from": name, "images/s": median(found), "times the need": median(found) / need}
         for name, found in rates.items()
     ]
-    told = measure.machine()
-    print(*(f"{name}: {value}" for name, value in told.items()), sep="\n")
-    print(f"\n{len(source.files)} pictures of {source.name}, {options.size} px, batch {options.batch}\n")
+    machine = measure.machine()
+    print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
+    print(f"\n{len(source.files)} images of {source.name}, {options.size} px, batch {options.batch}\n")
     print(measure.table(rows))
-    measure.keep(options.json, {**vars(shape), "images_per_second": rates}, told)
+    measure.write_json(options.json, {**vars(shape), "images_per_second": rates}, machine)
 
 
 def forget(folder: Path) -> None:
-    """Asks the system to drop what it remembers of the files in a folder."""
+    """Asks the system to drop the files of a folder from its page cache."""
     for path in folder.rglob("*"):
         if path.is_file():
             with path.open("rb") as file:
@@ -77,7 +78,7 @@ def forget(folder: Path) -> None:
 
 
 def build(source: Source, size: images.Size, crop: int | None, folder: Path) -> float:
-    """Pictures a second into a new cache."""
+    """Images per second when a new cache is built."""
     forget(source.root)
     began = time.perf_counter()
     cache.load(source, size, crop, folder=folder, max_bad=len(source.files))
@@ -85,32 +86,32 @@ def build(source: Source, size: images.Size, crop: int | None, folder: Path) -> 
 
 
 def decode(source: Source, size: images.Size, crop: int | None) -> float:
-    """Pictures a second of one thread."""
+    """Images per second that one thread decodes."""
     forget(source.root)
     count = min(ONE_THREAD, len(source.files))
     began = time.perf_counter()
     for row in range(count):
-        np.asarray(images.fit(images.decode(source.path(row)), size, crop))
+        np.asarray(images.read(source.path(row), size, crop))
     return count / (time.perf_counter() - began)
 
 
 def epoch(source: Source, shape: Shape, crop: int | None, folder: Path, *, cold: bool, engine: Any = None) -> float:
-    """Pictures a second of one epoch of the training's own stream.
+    """Images per second of one epoch of the stream that training uses.
 
     Args:
         source: The data set.
-        shape: Size and batch.
-        crop: As it was cached.
-        folder: Of its cache.
-        cold: Whether the system shall have forgotten the cache.
-        engine: Holds the pictures and makes tensors of the batches; none: they stay where they are.
+        shape: Image and batch size.
+        crop: The crop in the cache.
+        folder: Folder of the cache.
+        cold: Whether to drop the cache from the page cache first.
+        engine: Uploads the images and makes tensors of the batches; None leaves them in memory.
     """
     if cold:
         forget(folder)
-    pictures = cache.load(source, (shape.size, shape.size), crop, folder=folder, max_bad=len(source.files))
+    decoded = cache.load(source, (shape.size, shape.size), crop, folder=folder, max_bad=len(source.files))
     domains = Domains((source.label_set,))
-    held = engine.hold(pictures.pixels) if engine else None
-    part = Part(pictures.pixels, domains.place(source.labels, 0), source.rows("train"), held)
+    uploaded = engine.upload(decoded.pixels) if engine else None
+    part = TrainingSet(decoded.pixels, domains.pad(source.labels, 0), source.rows("train"), uploaded)
     stream = Batches([part], domains, batch_size=shape.batch, seed=0).stream(0, Config().workers)
     count = max(1, len(part.rows) // shape.batch)
     began = time.perf_counter()
@@ -123,8 +124,8 @@ def epoch(source: Source, shape: Shape, crop: int | None, folder: Path, *, cold:
     return count * shape.batch / took
 
 
-def eaten(shape: Shape, repeats: int) -> list[float]:
-    """Pictures a second that an update of D, with its share of G's, uses up."""
+def used(shape: Shape, repeats: int) -> list[float]:
+    """Images per second that updates of D, each with its share of an update of G, use."""
     side = Ours(shape)
     for _ in range(WARM_UPS[shape.device]):
         side.group()

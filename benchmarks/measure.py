@@ -1,4 +1,4 @@
-"""What the benchmarks share: taking turns, peak memory, the machine, tables, one line for bad input."""
+"""Shared by the benchmarks: options, timing, peak memory, a description of the machine, tables."""
 
 import argparse
 import importlib
@@ -30,18 +30,18 @@ PACKAGES = ("numpy", "torch", "onnxruntime", "openvino", "pillow")
 
 
 class Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line."""
+    """Reports wrong options in one line."""
 
     def error(self, message: str) -> NoReturn:
         raise ConfigError(message)
 
 
-def parser(about: str | None) -> Parser:
-    """The options that all benchmarks take."""
-    made = Parser(description=about, formatter_class=argparse.RawDescriptionHelpFormatter)
+def parser(description: str | None) -> Parser:
+    """A parser with the options that all benchmarks take."""
+    made = Parser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--json", type=Path, help="write the figures to this file")
-    made.add_argument("--repeats", type=at_least_one, help="how often each is measured")
-    made.add_argument("--threads", type=at_least_one, help="threads of PyTorch; default: its own choice")
+    made.add_argument("--repeats", type=at_least_one, help="number of measurements")
+    made.add_argument("--threads", type=at_least_one, help="threads of PyTorch; default: as PyTorch chooses")
     return made
 
 
@@ -61,7 +61,7 @@ def above_zero(text: str) -> float:
 
 
 def command(main: Callable[[], int | None]) -> int:
-    """Runs a benchmark and returns its exit code; an error made by the user is one line."""
+    """Runs a script and returns its exit code; reports user errors in one line."""
     try:
         return main() or 0
     except StarganError as error:
@@ -71,9 +71,9 @@ def command(main: Callable[[], int | None]) -> int:
         return INTERRUPTED
 
 
-def settle(device: str, threads: int | None) -> None:
-    """Holds this process and those it starts to a device and a number of threads; before anything is computed."""
-    if device == "cpu":  # else the official code would take the GPU that it sees
+def use_device(device: str, threads: int | None) -> None:
+    """Restricts this process and its children to a device and a number of threads; call it before any computation."""
+    if device == "cpu":  # otherwise the official code would use any GPU it finds
         os.environ["CUDA_VISIBLE_DEVICES"] = ""
     if threads:
         import torch
@@ -85,35 +85,38 @@ def settle(device: str, threads: int | None) -> None:
 # ---------------------------------------------------------------- time
 
 
-REST = 0.1  # seconds before a turn: threads of the side before spin for a while, waiting for more work
+PAUSE = 0.1  # seconds before each measurement: threads of the one before spin for a while, waiting for work
 
 
-def in_turns(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
-    """Seconds by name, measured A B B A: a machine that slows down slows all sides alike.
+def alternate(sides: Mapping[str, Callable[[], float]], repeats: int) -> dict[str, list[float]]:
+    """Measures in the order A B B A, so that a machine that slows down affects all sides equally.
 
     Args:
-        sides: Each does its work once and returns the seconds that this took. Warm up before.
-        repeats: How often each has its turn.
+        sides: By name, functions that do their work once and return the seconds it took. Warm them up before.
+        repeats: Number of measurements of each.
+
+    Returns:
+        Seconds by name.
     """
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     names = list(sides)
     for turn in range(repeats):
         for name in names if turn % 2 == 0 else reversed(names):
-            time.sleep(REST)
+            time.sleep(PAUSE)
             seconds[name].append(sides[name]())
     return seconds
 
 
 def seconds_of(work: Callable[[], object]) -> float:
-    """How long something takes."""
+    """The seconds that some work takes."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def growth(sizes: Sequence[float], costs: Sequence[float]) -> float:
-    """The exponent e of cost ~ size^e: the slope of the straight line through the logarithms."""
-    return round(float(np.polyfit(np.log(sizes), np.log(costs), 1)[0]), 2) + 0.0  # which makes -0.0 plain 0.0
+    """The exponent e of cost ~ size^e: the slope of the least-squares line through the logarithms."""
+    return round(float(np.polyfit(np.log(sizes), np.log(costs), 1)[0]), 2) + 0.0  # turns -0.0 into 0.0
 
 
 # ---------------------------------------------------------------- memory
@@ -121,9 +124,9 @@ def growth(sizes: Sequence[float], costs: Sequence[float]) -> float:
 
 @dataclass(frozen=True)
 class Memory:
-    """Peak memory in bytes: of the whole process, and what the work added to what imports took.
+    """Peak memory in bytes: of the whole process, and without the memory that its imports took.
 
-    On a GPU both are the GPU's memory.
+    On a GPU both are the memory that PyTorch allocated there.
     """
 
     whole: int
@@ -131,15 +134,15 @@ class Memory:
 
 
 def peak_memory(work: Callable[..., object], *arguments: Any, preload: Sequence[str] = ()) -> Memory:
-    """The peak memory of some work, done in a process of its own.
+    """Measures the peak memory of some work in a separate process.
 
     Args:
-        work: A function of a module.
-        arguments: Of the work.
-        preload: Modules that count as imports, not as work. Where processes can be forked, this is done once.
+        work: A function at the top level of a module.
+        arguments: Its arguments.
+        preload: Modules that count as imports, not as work. Where processes can be forked, they are loaded once.
 
     Raises:
-        ConfigError: There was not enough memory.
+        ConfigError: The process was killed.
     """
     method = "forkserver" if "forkserver" in multiprocessing.get_all_start_methods() else "spawn"
     context: Any = multiprocessing.get_context(method)
@@ -149,27 +152,27 @@ def peak_memory(work: Callable[..., object], *arguments: Any, preload: Sequence[
         with ProcessPoolExecutor(1, mp_context=context) as pool:
             return pool.submit(_watched, work, arguments, preload).result()
     except BrokenProcessPool as error:
-        raise ConfigError("a process was killed, most likely for want of memory; choose smaller sizes") from error
+        raise ConfigError("a process was killed, probably out of memory; choose smaller sizes") from error
 
 
 def _watched(work: Callable[..., object], arguments: tuple[Any, ...], preload: Sequence[str]) -> Memory:
     for name in preload:
         importlib.import_module(name)
-    before = resident()
+    before = resident_memory()
     work(*arguments)
     torch = sys.modules.get("torch")
     if torch is not None and torch.cuda.is_initialized():
         used = torch.cuda.max_memory_allocated()
         return Memory(used, used)
-    peak = resident(peak=True)
+    peak = resident_memory(peak=True)
     return Memory(peak, peak - before)
 
 
-def resident(*, peak: bool = False) -> int:
-    """Memory of this process in bytes, now or at its peak."""
+def resident_memory(*, peak: bool = False) -> int:
+    """Resident memory of this process in bytes, now or at its peak."""
     status = Path("/proc/self/status")
     if status.exists():
-        # Not getrusage: a new process inherits the ru_maxrss of the one that started it, even across exec.
+        # Not getrusage: a new process inherits ru_maxrss from its parent, even across exec.
         found = re.search(rf"{'VmHWM' if peak else 'VmRSS'}:\s+(\d+) kB", status.read_text())
         if found:
             return int(found[1]) * 1024
@@ -178,14 +181,14 @@ def resident(*, peak: bool = False) -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
 
 
-# ---------------------------------------------------------------- what is told
+# ---------------------------------------------------------------- results
 
 
 def machine() -> dict[str, Any]:
-    """What was measured on; `load` is how many processes wanted to run in the last minute."""
+    """Describes the machine; `load` is the average number of runnable processes in the last minute."""
     import torch
 
-    told: dict[str, Any] = {
+    found: dict[str, Any] = {
         "cpu": _cpu(),
         "cores": os.cpu_count(),
         "threads": torch.get_num_threads(),
@@ -196,10 +199,10 @@ def machine() -> dict[str, Any]:
     }
     for package in PACKAGES:
         try:
-            told[package] = metadata.version(package)
+            found[package] = metadata.version(package)
         except metadata.PackageNotFoundError:
             continue
-    return told
+    return found
 
 
 def _cpu() -> str:
@@ -211,7 +214,7 @@ def _cpu() -> str:
 
 
 def table(rows: Sequence[Mapping[str, Any]]) -> str:
-    """Rows as a Markdown table; numbers with three digits that count."""
+    """Rows as a Markdown table; numbers with three significant digits."""
     heads = list(dict.fromkeys(head for row in rows for head in row))
     lines = ["| " + " | ".join(heads) + " |", "|" + "---|" * len(heads)]
     lines += ["| " + " | ".join(_cell(row.get(head)) for head in heads) + " |" for row in rows]
@@ -226,7 +229,7 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def keep(path: Path | None, results: Any, told: Mapping[str, Any]) -> None:
-    """Writes the figures, if a file is named."""
+def write_json(path: Path | None, results: Any, machine: Mapping[str, Any]) -> None:
+    """Writes the results to a file, if one is given."""
     if path is not None:
-        write_bytes(path, (json.dumps({"results": results, "machine": told}, indent=1) + "\n").encode())
+        write_bytes(path, (json.dumps({"results": results, "machine": machine}, indent=1) + "\n").encode())

@@ -1,8 +1,8 @@
-"""The official code (github.com/yunjey/stargan), imported at run time from a checkout that the user has.
+"""The official code (github.com/yunjey/stargan), imported at run time from a checkout of the user's.
 
-As a script it runs that code's own main.py: python benchmarks/reference.py CHECKOUT --mode test ...
-That code imports torchvision. Where it is not installed, the few functions of it that a test needs stand in, written
-here with Pillow; importing these is faster than importing torchvision, to the official code's advantage.
+As a script this runs that code's own main.py: python benchmarks/reference.py CHECKOUT --mode test ...
+The official code imports torchvision. If torchvision is not installed, the few functions needed are replaced by
+equivalents in Pillow, which import faster than torchvision, to the official code's advantage.
 """
 
 import contextlib
@@ -23,11 +23,11 @@ from PIL import Image
 from stargan.errors import ConfigError
 
 FILES = ("model.py", "solver.py", "main.py", "data_loader.py")
-NEVER = 10**9  # of steps
+NEVER = 10**9  # steps
 
 
 def checked(path: Path) -> Path:
-    """The path of a checkout, with an error for any other."""
+    """Checks that a path is a checkout of the official code and returns it."""
     for name in FILES:
         if not (path / name).is_file():
             raise ConfigError(f"--reference {path}: no {name} there; must be a checkout of github.com/yunjey/stargan")
@@ -38,13 +38,13 @@ def load(path: Path, module: str) -> ModuleType:
     """One module of the official code."""
     with importable(path):
         found = importlib.import_module(module)
-    if Path(found.__file__ or "").parent != path:  # their names are common ones
-        raise ConfigError(f"--reference {path}: another {module}.py goes before it, {found.__file__}")
+    if Path(found.__file__ or "").parent != path:  # the names are common ones
+        raise ConfigError(f"--reference {path}: {found.__file__} is imported instead of its {module}.py")
     return found
 
 
 def solver(path: Path, loader: Any, **settings: Any) -> Any:
-    """A Solver of the official code, without logs, samples and checkpoints; what is not set is as in its main.py."""
+    """A Solver of the official code without logs, samples and checkpoints; defaults are those of its main.py."""
     options = {
         "c_dim": 5, "c2_dim": 8, "image_size": 128, "g_conv_dim": 64, "d_conv_dim": 64, "g_repeat_num": 6,
         "d_repeat_num": 6, "lambda_cls": 1, "lambda_rec": 10, "lambda_gp": 10, "dataset": "CelebA", "batch_size": 16,
@@ -58,15 +58,15 @@ def solver(path: Path, loader: Any, **settings: Any) -> Any:
 
 
 def generator(path: Path, checkpoint: Path, *, labels: int, width: int, blocks: int) -> Callable[..., Any]:
-    """The official generator, used as its test does: without gradients, and never in `.eval()` mode."""
+    """The official generator, used as in its test mode: without gradients and never in `.eval()` mode."""
     import torch
 
     network = load(path, "model").Generator(width, labels, blocks)
     network.load_state_dict(torch.load(checkpoint, map_location="cpu", weights_only=True))
 
-    def generate(images: np.ndarray, wanted: np.ndarray) -> np.ndarray:
+    def generate(images: np.ndarray, targets: np.ndarray) -> np.ndarray:
         with torch.no_grad():
-            out: np.ndarray = network(torch.from_numpy(images), torch.from_numpy(wanted)).numpy()
+            out: np.ndarray = network(torch.from_numpy(images), torch.from_numpy(targets)).numpy()
         return out
 
     return generate
@@ -74,35 +74,35 @@ def generator(path: Path, checkpoint: Path, *, labels: int, width: int, blocks: 
 
 @contextlib.contextmanager
 def importable(path: Path) -> Iterator[None]:
-    """Lets the modules of the official code be imported."""
-    warnings.filterwarnings("ignore", message="size_average")  # a spelling of before PyTorch 1.0, which still works
-    stand_ins = {}
+    """Makes the modules of the official code importable."""
+    warnings.filterwarnings("ignore", message="size_average")  # deprecated since PyTorch 1.0, still works
+    replacements = {}
     try:
         importlib.import_module("torchvision")
-    except Exception:  # not only missing: a build for another PyTorch fails with errors of all kinds
-        stand_ins = torchvision()
-    sys.modules.update(stand_ins)
+    except Exception:  # missing, or built for another PyTorch, which raises errors of all kinds
+        replacements = torchvision()
+    sys.modules.update(replacements)
     sys.path.insert(0, str(path))
     try:
         yield
     finally:
         sys.path.remove(str(path))
-        for name in stand_ins:  # for whoever else asks whether torchvision is there
+        for name in replacements:  # other code may check whether torchvision is installed
             del sys.modules[name]
 
 
-# ---------------------------------------------------------------- torchvision's part
+# ---------------------------------------------------------------- replacement of torchvision
 
 
 def torchvision() -> dict[str, ModuleType]:
-    """Modules with what the official test needs of torchvision."""
+    """Modules with the parts of torchvision that the official test needs."""
     contents: dict[str, dict[str, Any]] = {
         "torchvision": {},
         "torchvision.transforms": {
             "Compose": _compose, "CenterCrop": _center_crop, "Resize": _resize, "ToTensor": lambda: _to_tensor,
             "Normalize": _normalize,
         },
-        "torchvision.datasets": {"ImageFolder": None},  # its other data set, not used here
+        "torchvision.datasets": {"ImageFolder": None},  # for its other data set, which is not used here
         "torchvision.utils": {"save_image": _save_image},
     }  # fmt: skip
     modules = {}
@@ -132,7 +132,7 @@ def _center_crop(side: int) -> Callable[[Image.Image], Image.Image]:
 
 
 def _resize(side: int) -> Callable[[Image.Image], Image.Image]:
-    """Of a square, which is what the crop gives."""
+    """For square images, as the crop returns them."""
     return lambda image: image.resize((side, side), Image.Resampling.BILINEAR)
 
 
@@ -150,7 +150,7 @@ def _normalize(mean: Sequence[float], std: Sequence[float]) -> Callable[[Any], A
 
 
 def _save_image(images: Any, path: str, *, nrow: int, padding: int) -> None:
-    """One picture under the other without a margin, which is what nrow 1 and padding 0 ask for."""
+    """Writes the images below each other without margins: nrow 1 and padding 0."""
     rows = images.mul(255).add(0.5).clamp(0, 255).byte().permute(0, 2, 3, 1).flatten(0, 1)
     Image.fromarray(rows.numpy()).save(path)
 

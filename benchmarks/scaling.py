@@ -1,15 +1,14 @@
-"""How cost grows: time and memory of an update against image size, batch and labels, and of the loader against images.
+"""How cost grows: time and memory of an update with image size, batch size and labels, of the loader with images.
 
-One axis is varied at a time, the others stay at the first value of theirs. The exponent of an axis is the slope of the
-straight line through the logarithms: 1 means in proportion, 0 means no growth. The image size counts as pixels, width
-times height. A set of N images is one image N times, a view that takes no memory: what is measured is reading the list
-and drawing batches, not the disk.
+One axis is varied at a time. The exponent of an axis is the slope of the least-squares line through the logarithms: 1
+means proportional, 0 means no growth. Image size counts in pixels, width times height. A data set of N images is one
+image repeated N times without extra memory: this measures reading the list and drawing batches, not the disk.
 """
 
 import argparse
 import sys
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -18,13 +17,14 @@ from typing import Any
 
 import measure
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image
 from training import PRELOAD, UPDATES, WARM_UPS, Ours, Shape, train_ours
 
 from stargan.data import sources
-from stargan.data.batches import Batches, Part
+from stargan.data.batches import Batches, TrainingSet
 from stargan.data.celeba import PATTERN
 from stargan.domains import Domains
+from stargan.errors import require
 
 BASE = Shape(size=64, batch=4, width=16, blocks=6, labels=5)
 AXES: dict[str, tuple[int, ...]] = {
@@ -35,24 +35,24 @@ AXES: dict[str, tuple[int, ...]] = {
 }
 QUICK_BASE = Shape(size=16, batch=2, width=4, blocks=1, labels=2)
 QUICK: dict[str, tuple[int, ...]] = {"size": (16, 32), "batch": (1, 4), "labels": (2, 8), "images": (100, 1_000)}
-NAMES = ("Male", "Young", "Smiling")  # in the list of images
-PAGE = 4096  # the least that is told of memory, since none has no logarithm
-DRAWN = 20  # batches that are timed
+NAMES = ("Male", "Young", "Smiling")  # labels in the list of images
+PAGE = 4096  # minimum memory in bytes, since zero has no logarithm
+BATCHES = 20  # batches that are timed
 
 
 @dataclass(frozen=True)
 class Point:
-    """One measurement: what was varied, what was measured, seconds and bytes."""
+    """One measurement: the varied axis and its value, the work, seconds and bytes."""
 
     axis: str
     value: int
-    what: str
+    work: str
     seconds: float
     memory: int
 
     @property
     def amount(self) -> int:
-        """What the cost is held against."""
+        """The value that the cost is compared with."""
         return self.value**2 if self.axis == "size" else self.value
 
 
@@ -60,7 +60,7 @@ class Point:
 
 
 def updates(axis: str, values: Sequence[int], base: Shape, repeats: int) -> list[Point]:
-    """One update of D with its share of G's, for each value of one axis; the values take turns."""
+    """Measures an update of D with its share of an update of G, for each value of one axis; the values take turns."""
     changes: dict[str, dict[str, Any]] = {str(value): {axis: value} for value in values}
     shapes = {name: replace(base, **change) for name, change in changes.items()}
     memory = {name: measure.peak_memory(train_ours, shape, preload=PRELOAD).own for name, shape in shapes.items()}
@@ -68,7 +68,7 @@ def updates(axis: str, values: Sequence[int], base: Shape, repeats: int) -> list
     for side in sides.values():
         for _ in range(WARM_UPS[base.device]):
             side.group(1)
-    seconds = measure.in_turns({name: side.group for name, side in sides.items()}, repeats)
+    seconds = measure.alternate({name: side.group for name, side in sides.items()}, repeats)
     return [Point(axis, int(name), "update", median(seconds[name]) / UPDATES, memory[name]) for name in sides]
 
 
@@ -76,14 +76,14 @@ def updates(axis: str, values: Sequence[int], base: Shape, repeats: int) -> list
 
 
 def loader(values: Sequence[int], base: Shape, repeats: int) -> list[Point]:
-    """Reading a list of so many images, and drawing a batch of them."""
+    """Measures reading a list of images and drawing a batch, for each number of images."""
     points = []
     with tempfile.TemporaryDirectory() as place:
         folders = {count: write_list(Path(place) / str(count), count) for count in values}
         listed = {str(n): partial(measure.seconds_of, partial(sources.find, path)) for n, path in folders.items()}
         drawn = {str(n): partial(draw_batches, path, base) for n, path in folders.items()}
         memory = {n: measure.peak_memory(draw_batches, path, base, preload=PRELOAD).own for n, path in folders.items()}
-        reading, drawing = measure.in_turns(listed, repeats), measure.in_turns(drawn, repeats)
+        reading, drawing = measure.alternate(listed, repeats), measure.alternate(drawn, repeats)
     for count in values:
         points.append(Point("images", count, "read list", median(reading[str(count)]), memory[count]))
         points.append(Point("images", count, "draw batch", median(drawing[str(count)]), memory[count]))
@@ -91,7 +91,7 @@ def loader(values: Sequence[int], base: Shape, repeats: int) -> list[Point]:
 
 
 def write_list(folder: Path, count: int) -> Path:
-    """A data set in CelebA's format of which only the first picture is really there."""
+    """Writes a data set in CelebA's format with only the first image file."""
     folder.mkdir()
     rng = np.random.default_rng(0)
     rows = [f"{index:06}.jpg {' '.join(map(str, row))}" for index, row in enumerate(_signs(rng, count), 1)]
@@ -106,29 +106,28 @@ def _signs(rng: np.random.Generator, count: int) -> np.ndarray:
 
 
 def draw_batches(folder: Path, base: Shape) -> float:
-    """Seconds of one batch: the median, so that the order of an epoch, drawn once, does not count."""
+    """Median seconds of one batch, so that the order of an epoch, which is drawn once, does not count."""
     source = sources.find(folder)
     domains = Domains((source.label_set,))
     image = np.zeros((1, base.size, base.size, 3), np.uint8)
     pixels = np.broadcast_to(image, (len(source.files), *image.shape[1:]))
-    part = Part(pixels, domains.place(source.labels, 0), source.rows("train"))
+    part = TrainingSet(pixels, domains.pad(source.labels, 0), source.rows("train"))
     batches = Batches([part], domains, batch_size=base.batch, seed=0)
-    return median(measure.seconds_of(partial(batches.batch, step)) for step in range(DRAWN))
+    return median(measure.seconds_of(partial(batches.batch, step)) for step in range(BATCHES))
 
 
-# ---------------------------------------------------------------- what came out
+# ---------------------------------------------------------------- results
 
 
 def exponents(points: Sequence[Point]) -> list[dict[str, Any]]:
     """One row for each axis and work."""
     rows = []
-    for axis, what in dict.fromkeys((point.axis, point.what) for point in points):
-        line = [point for point in points if (point.axis, point.what) == (axis, what)]
+    for (axis, work), line in lines_of(points).items():
         amounts = [point.amount for point in line]
         rows.append(
             {
-                "axis": "pixels" if axis == "size" else axis,
-                "work": what,
+                "axis": axis,
+                "work": work,
                 "time exponent": measure.growth(amounts, [point.seconds for point in line]),
                 "memory exponent": measure.growth(amounts, [max(point.memory, PAGE) for point in line]),
             }
@@ -136,59 +135,33 @@ def exponents(points: Sequence[Point]) -> list[dict[str, Any]]:
     return rows
 
 
-COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd", "#ff7f0e")
-PANEL, MARGIN = (440, 360), 56
+def lines_of(points: Sequence[Point]) -> dict[tuple[str, str], list[Point]]:
+    """The points of each axis and work."""
+    lines: dict[tuple[str, str], list[Point]] = {}
+    for point in points:
+        lines.setdefault(("pixels" if point.axis == "size" else point.axis, point.work), []).append(point)
+    return lines
 
 
 def plot(points: Sequence[Point], path: Path) -> None:
-    """Draws time and memory, both in multiples of each axis's smallest, on logarithmic scales."""
-    sheet = Image.new("RGB", (2 * PANEL[0], PANEL[1]), "white")
-    panels: list[tuple[str, Callable[[Point], float]]] = [
-        ("time of one update, batch or list", lambda point: point.seconds),
-        ("peak memory", lambda point: max(point.memory, PAGE)),
-    ]
-    for index, (title, cost) in enumerate(panels):
-        lines: dict[str, list[tuple[float, float]]] = {}
-        for axis, what in dict.fromkeys((point.axis, point.what) for point in points):
-            line = [point for point in points if (point.axis, point.what) == (axis, what)]
-            ratios = [(point.amount / line[0].amount, cost(point) / cost(line[0])) for point in line]
-            lines[f"{'pixels' if axis == 'size' else axis}: {what}"] = ratios
-        panel = Image.new("RGB", PANEL, "white")
-        _draw_panel(panel, title, lines)
-        sheet.paste(panel, (index * PANEL[0], 0))
-    sheet.save(path)
+    """Draws time and memory as multiples of those at the smallest value of each axis, on logarithmic scales."""
+    from matplotlib.figure import Figure  # without pyplot, which looks for a display
 
-
-def _draw_panel(panel: Image.Image, title: str, lines: dict[str, list[tuple[float, float]]]) -> None:
-    pen, font = ImageDraw.Draw(panel), ImageFont.load_default(12)
-    everything = np.log10([pair for line in lines.values() for pair in line])
-    low, high = np.floor(everything.min(axis=0) + 0.1), np.ceil(everything.max(axis=0))  # noise below 1 is no decade
-    high = np.maximum(high, low + 1)
-    area = np.array(PANEL) - 2 * MARGIN
-
-    def place(pair: tuple[float, float]) -> tuple[float, float]:
-        share = (np.log10(pair) - low) / (high - low)
-        return MARGIN + share[0] * area[0], PANEL[1] - MARGIN - share[1] * area[1]
-
-    pen.text((PANEL[0] / 2, 16), title, "black", font, "mm")
-    pen.text((PANEL[0] / 2, PANEL[1] - 14), "times the smallest", "black", font, "mm")
-    for power in range(int(low[0]), int(high[0]) + 1):
-        x, bottom = place((10**power, 10 ** low[1]))
-        pen.line((x, bottom, x, MARGIN), "#dddddd")
-        pen.text((x, bottom + 12), f"{10**power:g}", "black", font, "mm")
-    for power in range(int(low[1]), int(high[1]) + 1):
-        left, y = place((10 ** low[0], 10**power))
-        pen.line((left, y, PANEL[0] - MARGIN, y), "#dddddd")
-        pen.text((left - 6, y), f"{10**power:g}", "black", font, "rm")
-    end = 10 ** min(high)
-    pen.line((*place((1, 1)), *place((end, end))), "#999999")
-    pen.text((MARGIN + 8, MARGIN + 10 + 15 * len(lines)), "in proportion", "#999999", font, "lm")
-    for index, (name, line) in enumerate(lines.items()):
-        colour = COLOURS[index % len(COLOURS)]
-        pen.line([place(pair) for pair in line], colour, 2)
-        for x, y in map(place, line):
-            pen.ellipse((x - 3, y - 3, x + 3, y + 3), colour)
-        pen.text((MARGIN + 8, MARGIN + 10 + 15 * index), name, colour, font, "lm")
+    figure = Figure(figsize=(10, 4), layout="constrained")
+    time_axes, memory_axes = figure.subplots(1, 2)
+    time_axes.set_title("time of an update, a batch or a list")
+    memory_axes.set_title("peak memory")
+    for (axis, work), line in lines_of(points).items():
+        amounts = [point.amount / line[0].amount for point in line]
+        memory = [max(point.memory, PAGE) for point in line]
+        time_axes.plot(amounts, [p.seconds / line[0].seconds for p in line], marker="o", label=f"{axis}: {work}")
+        memory_axes.plot(amounts, [amount / memory[0] for amount in memory], marker="o", label=f"{axis}: {work}")
+    for axes in (time_axes, memory_axes):
+        axes.set(xscale="log", yscale="log", xlabel="multiple of the smallest value", ylabel="multiple of its cost")
+        axes.axline((1, 1), (10, 10), color="gray", linewidth=1, label="proportional")
+        axes.grid(alpha=0.3)
+    time_axes.legend()
+    figure.savefig(path)
 
 
 # ---------------------------------------------------------------- the command line
@@ -199,8 +172,8 @@ def arguments() -> argparse.Namespace:
     parser = measure.parser(__doc__)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     parser.add_argument("--width", type=measure.at_least_one, help=f"channels of the first layers; {BASE.width}")
-    parser.add_argument("--plot", type=Path, help="draw the lines into this .png file")
-    parser.add_argument("--quick", action="store_true", help="tiny sizes, only to see that it runs")
+    parser.add_argument("--plot", type=Path, help="write a plot to this file (.png, .svg, ...)")
+    parser.add_argument("--quick", action="store_true", help="tiny sizes, only to check that it runs")
     return parser.parse_args()
 
 
@@ -209,24 +182,28 @@ def main() -> None:
     options = arguments()
     base, axes = (QUICK_BASE, QUICK) if options.quick else (BASE, AXES)
     base = replace(base, device=options.device, width=options.width or base.width)
-    base.config()  # refuses what cannot be built
-    measure.settle(options.device, options.threads)
+    base.config()  # raises an error if such networks cannot be built
+    if options.plot:
+        require("matplotlib", "plots", "draw plots")  # before measuring
+    measure.use_device(options.device, options.threads)
     repeats = options.repeats or 3
     points = [point for axis in ("size", "batch", "labels") for point in updates(axis, axes[axis], base, repeats)]
     points += loader(axes["images"], base, repeats)
 
-    told = measure.machine()
-    print(*(f"{name}: {value}" for name, value in told.items()), sep="\n")
-    print(f"\n{base.size} px, batch {base.batch}, width {base.width}, {base.labels} labels, but for what is varied\n")
+    machine = measure.machine()
+    print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
+    print(
+        f"\n{base.size} px, batch {base.batch}, width {base.width}, {base.labels} labels, except on the varied axis\n"
+    )
     rows = [
-        {"axis": p.axis, "value": p.value, "work": p.what, "ms": 1e3 * p.seconds, "memory MiB": p.memory / measure.MIB}
+        {"axis": p.axis, "value": p.value, "work": p.work, "ms": 1e3 * p.seconds, "memory MiB": p.memory / measure.MIB}
         for p in points
     ]
     slopes = exponents(points)
     print(measure.table(rows), measure.table(slopes), sep="\n\n")
     if options.plot:
         plot(points, options.plot)
-    measure.keep(options.json, {"points": rows, "exponents": slopes}, told)
+    measure.write_json(options.json, {"points": rows, "exponents": slopes}, machine)
 
 
 if __name__ == "__main__":

@@ -1,9 +1,8 @@
-"""Makes a model that comes with stargan out of a trained run: measures it, writes the file and its card.
+"""Makes a shipped model from a training run: evaluates it, then writes its file and its card.
 
-In the place of a run it takes the file that comes along (its name again), to measure that anew. Writes
-src/stargan/models/NAME.onnx, with weights in float16 and the card inside, and docs/models/NAME.md, the same card to
-read. The report, with pictures, goes to --out, in the place of one that is there. docs/models.md says how the runs
-were trained.
+Writes src/stargan/model/shipped/NAME.onnx with float16 weights and the card, and the same card as docs/models/NAME.md.
+Give NAME instead of a run to evaluate the shipped file again. The report goes to --out and replaces an existing one.
+docs/models.md describes how the runs were trained.
 """
 
 import argparse
@@ -16,20 +15,21 @@ from pathlib import Path
 import measure
 
 from stargan import cli
-from stargan.model import locations, safetensors_file
+from stargan.model import locations
+from stargan.storage import write_bytes
 
-JUDGES = 5  # more than `stargan evaluate` takes by itself, for narrower intervals
+CLASSIFIERS = 5  # more than the default of `stargan evaluate`, for narrower intervals
 CARDS = Path(__file__).parent.parent / "docs" / "models"
 
 
 @dataclass(frozen=True)
 class Shipped:
-    """What is said about a model besides its figures.
+    """A model's entries besides its figures.
 
     Attributes:
-        data: What it is measured on, where nothing else is said.
-        groups: Labels by which it is measured whether it serves everybody alike.
-        licence: Of the data it was trained on.
+        data: The data it is evaluated on by default.
+        groups: Labels of groups of people whose figures are compared.
+        licence: Licence of the training data.
         limits: What it should not be used for.
     """
 
@@ -45,10 +45,10 @@ MODELS = {
         groups=("Male", "Young", "Pale_Skin"),
         licence="CelebA: non-commercial research",
         limits=(
-            "Made for small pictures of aligned, frontal faces of celebrities, most of them young and light-skinned; "
-            "it does worse with other faces, poses and crops. Its labels are what annotators saw; it knows nobody's "
-            "gender, age or natural hair colour, and must not be used to tell them, nor to show people as what they "
-            "are not without their consent."
+            "Made for small images of aligned, frontal faces of celebrities, most of them young and light-skinned; "
+            "it does worse with other faces, poses and crops. Its labels are what annotators saw; it cannot "
+            "determine anybody's gender, age or natural hair colour, and must not be used for that, nor to depict "
+            "people as what they are not without their consent."
         ),
     ),
     "cartoons": Shipped(
@@ -61,35 +61,35 @@ MODELS = {
 
 
 def main() -> int:
-    """Measures, exports, writes the card; the exit code is that of the command that failed, if one did."""
+    """Evaluates, exports and writes the card; returns the exit code of the first command that fails."""
     parser = measure.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("name", choices=list(MODELS))
-    parser.add_argument("run", type=Path, help="the run folder, or NAME again")
-    parser.add_argument("--data", help="as for stargan train; held-out pictures of it are used")
+    parser.add_argument("run", type=Path, help="run folder, or NAME for the shipped file")
+    parser.add_argument("--data", help="as for stargan train; its test images are used")
     parser.add_argument("--out", type=Path, required=True, help="folder for the report")
-    parser.add_argument("--limit", type=measure.at_least_one, default=500, help="pictures that it is measured on")
-    parser.add_argument("--skip", type=int, default=0, help="pictures that are passed over first")
+    parser.add_argument("--limit", type=measure.at_least_one, default=500, help="maximum number of images")
+    parser.add_argument("--skip", type=int, default=0, help="number of images to leave out first")
     options = parser.parse_args()
 
-    said = MODELS[options.name]
-    data = options.data or said.data
+    model = MODELS[options.name]
+    data = options.data or model.data
     if data is None:
         parser.error(f"{options.name} needs --data")
-    groups = ["--groups", *said.groups] if said.groups else []
-    asked = ["--data", data, "--limit", str(options.limit), "--skip", str(options.skip), *groups]
-    asked += ["--judges", str(JUDGES), "--out", str(options.out), "--overwrite"]
-    if code := cli.main(["evaluate", str(options.run), *asked]):
+    groups = ["--groups", *model.groups] if model.groups else []
+    arguments = ["--data", data, "--limit", str(options.limit), "--skip", str(options.skip), *groups]
+    arguments += ["--classifiers", str(CLASSIFIERS), "--out", str(options.out), "--overwrite"]
+    if code := cli.main(["evaluate", str(options.run), *arguments]):
         return code
     report = options.out / "report.json"
-    words = ["--report", str(report), "--licence", said.licence, "--limits", said.limits]
-    model = locations.SHIPPED / f"{options.name}.onnx"
+    words = ["--report", str(report), "--licence", model.licence, "--limits", model.limits]
+    path = locations.SHIPPED / f"{options.name}.onnx"
     half = [] if locations.locate(options.run).suffix == ".onnx" else ["--half"]
-    if code := cli.main(["export", str(options.run), str(model), *half, *words, "--overwrite"]):
+    if code := cli.main(["export", str(options.run), str(path), *half, *words, "--overwrite"]):
         return code
     card = io.StringIO()
     with contextlib.redirect_stdout(card):
         code = cli.main(["card", options.name])
-    safetensors_file.write_bytes(CARDS / f"{options.name}.md", card.getvalue().encode())
+    write_bytes(CARDS / f"{options.name}.md", card.getvalue().encode())
     return code
 
 

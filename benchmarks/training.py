@@ -1,9 +1,9 @@
-"""Training, ours against the official code: time, memory and use of the machine, side by side in one process.
+"""Training, ours against the official code: time, memory and use of the machine, in one process.
 
 Both sides train networks of the same sizes from the same weights on the same batch, in groups of five updates of D and
-one of G; they take turns, and medians are told. The official side is its own `Solver.train`, run for five iterations at
-a time, with all it does in them; ours is what the training loop calls. Before anything is timed, both must give the
-same pictures and the same losses. Neither side's data loading is in the figures.
+one of G. They take turns; the tables show medians. The official side is its own `Solver.train`, run for five iterations
+at a time; ours is what the training loop calls. Before timing, both must compute the same images and losses. Data
+loading is not included.
 
 Without --reference only ours is measured.
 """
@@ -37,18 +37,18 @@ from stargan.images import scale
 from stargan.interop.official import from_official
 from stargan.model.safetensors_file import Arrays, under
 
-UPDATES = 5  # of D, for one of G
-SCHEDULE = 200_000  # updates of D that the official code trains for
-TOLERANCE = 1e-4  # between pictures in [-1, 1]
-TERMS_TOLERANCE = 1e-3  # between losses, relative above 1; the official code prints four decimals
-WARM_UPS = {"cpu": 1, "cuda": 6}  # more on a GPU, where the first few updates are done otherwise
-PRELOAD = ("stargan.engine.pytorch.engine", "torch._dynamo")  # the latter by torch.optim, at the first step
-CUDNN_BENCHMARK = torch.backends.cudnn.benchmark  # as PyTorch has it; the official main.py turns it on
+UPDATES = 5  # updates of D for each of G
+SCHEDULE = 200_000  # updates of D in the official training
+TOLERANCE = 1e-4  # of images in [-1, 1]
+LOSS_TOLERANCE = 1e-3  # relative above 1; the official code prints four decimals
+WARM_UPS = {"cpu": 1, "cuda": 6}  # on a GPU the first updates run without CUDA graphs
+PRELOAD = ("stargan.engine.pytorch.engine", "torch._dynamo")  # torch.optim imports the latter at its first step
+CUDNN_BENCHMARK = torch.backends.cudnn.benchmark  # PyTorch's default; the official main.py turns it on
 
 
 @dataclass(frozen=True)
 class Shape:
-    """What is trained: sizes, and where and in which number format it is computed."""
+    """Sizes of networks and batch, the device and the number format."""
 
     size: int = 128
     batch: int = 16
@@ -60,11 +60,11 @@ class Shape:
 
     @property
     def layers(self) -> int:
-        """Stride-2 layers of D: six, or as many as a small picture bears."""
+        """Stride-2 layers of D: six, or fewer for small images."""
         return min(6, (self.size & -self.size).bit_length() - 1)
 
     def config(self, plain: bool = False) -> Config:
-        """Our settings for it: the official ones."""
+        """Our settings for these sizes, otherwise those of the official code."""
         return replace(
             recipe("official"),
             image_size=(self.size, self.size),
@@ -84,7 +84,7 @@ class Shape:
         return pixels, rng.integers(0, 2, (self.batch, self.labels)).astype(np.float32)
 
     def tensors(self) -> tuple[torch.Tensor, torch.Tensor]:
-        """The same batch as the official code has it."""
+        """The same batch as the official code takes it."""
         pixels, labels = self.data()
         return scale(torch.from_numpy(pixels).permute(0, 3, 1, 2).float()).contiguous(), torch.from_numpy(labels)
 
@@ -93,14 +93,14 @@ class Shape:
 
 
 class Loader:
-    """What `Solver.train` reads from. It fetches one batch for its samples first; the clock starts at the second."""
+    """The loader of `Solver.train`, which fetches one batch for its samples first: the time starts at the second."""
 
     def __init__(self, batch: tuple[torch.Tensor, torch.Tensor]) -> None:
         self.batch = batch
         self.began = 0.0
 
     def __iter__(self) -> Any:
-        # Endless: an exception in here would be taken for the end of an epoch by that code's bare `except`.
+        # Endless: the official code's bare `except` takes any exception for the end of an epoch.
         yield self.batch
         self.began = time.perf_counter()
         while True:
@@ -125,23 +125,23 @@ class Official:
         )
 
     def group(self, updates: int = UPDATES) -> float:
-        """So many updates of D and one of G; returns the seconds they took."""
+        """Does some updates of D and one of G; returns the seconds they took."""
         torch.backends.cudnn.benchmark = True
-        # Its loop counts from zero each time; networks and optimizers go on where they were.
+        # Its loop counts from zero each time; networks and optimizers keep their state.
         self.solver.num_iters = self.solver.n_critic = updates
         with contextlib.redirect_stdout(io.StringIO()):
             self.solver.train()
         synchronise()
         return time.perf_counter() - self.loader.began
 
-    def terms(self) -> dict[str, float]:
-        """The losses of one update of each, from what it logs, by our names."""
-        said = io.StringIO()
+    def losses(self) -> dict[str, float]:
+        """The losses of one update of D and G by our names, read from its log."""
+        log = io.StringIO()
         self.solver.num_iters = self.solver.n_critic = self.solver.log_step = 1
-        with contextlib.redirect_stdout(said):
+        with contextlib.redirect_stdout(log):
             self.solver.train()
         self.solver.log_step = reference.NEVER
-        found = re.findall(r"([DG])/loss_(\w+): (-?[\d.]+|nan)", said.getvalue())
+        found = re.findall(r"([DG])/loss_(\w+): (-?[\d.]+|nan)", log.getvalue())
         return {f"{letter.lower()}_{name}": float(value) for letter, name, value in found}
 
 
@@ -153,12 +153,12 @@ class Ours:
         self.config = shape.config(plain)
         torch.backends.cudnn.benchmark = CUDNN_BENCHMARK
         self.engine: Any = engines.create(self.config, Domains((LabelSet("benchmark", groups),)))
-        self.cudnn_benchmark = torch.backends.cudnn.benchmark  # what our own code has made of it
+        self.cudnn_benchmark = torch.backends.cudnn.benchmark  # as our own code set it
         self.images, self.labels = shape.data()
         self.targets = self.labels[::-1].copy()
 
     def group(self, updates: int = UPDATES) -> float:
-        """So many updates of D and one of G; returns the seconds they took."""
+        """Does some updates of D and one of G; returns the seconds they took."""
         torch.backends.cudnn.benchmark = self.cudnn_benchmark
         began = time.perf_counter()
         for step in range(updates):
@@ -169,30 +169,30 @@ class Ours:
 
 
 def synchronise() -> None:
-    """Waits for the GPU, where there is one."""
+    """Waits for the GPU, if there is one."""
     if torch.cuda.is_available():
         torch.cuda.synchronize()
 
 
 def train_official(path: Path, shape: Shape) -> None:
-    """Two updates of each: the second one meets Adam's slots; more on a GPU, as for time."""
+    """Two updates of D and G, so that Adam's state exists in the second; more on a GPU, as for timing."""
     side = Official(path, shape)
     for _ in range(1 + WARM_UPS[shape.device]):
         side.group(1)
 
 
 def train_ours(shape: Shape, plain: bool = False) -> None:
-    """As `train_official`."""
+    """As `train_official`, with our engine."""
     side = Ours(shape, plain)
     for _ in range(1 + WARM_UPS[shape.device]):
         side.group(1)
 
 
-# ---------------------------------------------------------------- do both compute the same?
+# ---------------------------------------------------------------- equal results
 
 
 def weights(solver: Any) -> Arrays:
-    """The official networks' weights as they are now, by our names."""
+    """The current weights of the official networks by our names."""
     nets = (solver.G, solver.D)
     return from_official(*({name: tensor.cpu().numpy() for name, tensor in net.state_dict().items()} for net in nets))[
         0
@@ -200,49 +200,52 @@ def weights(solver: Any) -> Arrays:
 
 
 def check(official: Official, ours: Ours, shape: Shape) -> dict[str, float]:
-    """Gives both the same weights and compares pictures, then the losses of one update of D and G.
+    """Gives both the same weights and compares their images, then their losses in one update of D and G.
 
     Returns:
-        The largest difference of pictures, and of losses (relative above 1).
+        The largest difference of images, and of losses (relative above 1).
 
     Raises:
-        ConfigError: In float32 on a CPU they differ by more than rounding explains.
+        ConfigError: In float32 on a CPU they differ by more than rounding errors.
     """
     solver = official.solver
     ours.engine.load_weights(weights(solver))
     images, labels = shape.tensors()
     with torch.no_grad():
         expected = solver.G(images.to(solver.device), labels.to(solver.device)).cpu().numpy()
-    pictures = float(np.abs(ours.engine.generate(images.numpy(), labels.numpy()) - expected).max())
+    image_difference = float(np.abs(ours.engine.generate(images.numpy(), labels.numpy()) - expected).max())
 
     torch.manual_seed(0)
-    theirs = official.terms()
-    torch.manual_seed(0)  # and again what that code drew: the targets, then the penalty's points
+    theirs = official.losses()
+    torch.manual_seed(0)  # to draw the same numbers: the targets, then the points of the gradient penalty
     targets = labels[torch.randperm(shape.batch)]
     alpha = torch.rand(shape.batch, 1, 1, 1)
-    real, values, wanted, alpha = (tensor.to(solver.device) for tensor in (images, labels, targets, alpha))
-    real = real.contiguous(memory_format=ours.engine.layout)
-    ours.engine.update_d(real, values, wanted, 0, ours.config.lr, {"alpha": alpha})
-    # G's terms with the very D that theirs were taken with: Adam's first step is the gradient's sign, so where that is
-    # rounding noise two updated D differ by whole steps.
-    networks.from_arrays(ours.engine.discriminator, under(weights(solver), "discriminator"), "discriminator")
-    ours.engine.update_g(real, values, wanted, 0, ours.config.lr)
+    real, values, targets, alpha = (tensor.to(solver.device) for tensor in (images, labels, targets, alpha))
+    updates = ours.engine.updates
+    real = real.contiguous(memory_format=updates.layout)
+    updates.update_d(real, values, targets, 0, ours.config.lr, {"alpha": alpha})
+    # G's losses need the same D: Adam's first step is the sign of the gradient, so where the gradient is only rounding
+    # noise, two updated D differ by whole steps.
+    networks.from_arrays(updates.discriminator, under(weights(solver), "discriminator"), "discriminator")
+    updates.update_g(real, values, targets, 0, ours.config.lr)
     found = ours.engine.losses()
-    losses = max(abs(found[name] - value) / max(1, abs(value)) for name, value in theirs.items())
+    loss_difference = max(abs(found[name] - value) / max(1, abs(value)) for name, value in theirs.items())
 
-    exact = shape.device == "cpu" and not ours.engine.bf16
-    if exact and not (pictures < TOLERANCE and losses < TERMS_TOLERANCE):
-        raise ConfigError(f"they do not compute the same: pictures differ by {pictures:.1e}, losses by {losses:.1e}")
-    return {"pictures differ by": pictures, "losses differ by": losses}
+    exact = shape.device == "cpu" and not updates.bf16
+    if exact and not (image_difference < TOLERANCE and loss_difference < LOSS_TOLERANCE):
+        raise ConfigError(
+            f"results are not equal: images differ by {image_difference:.1e}, losses by {loss_difference:.1e}"
+        )
+    return {"images differ by": image_difference, "losses differ by": loss_difference}
 
 
-# ---------------------------------------------------------------- how much work it is
+# ---------------------------------------------------------------- amount of work
 
 
 class Counter(TorchDispatchMode):
-    """Adds up the floating-point operations of all convolutions and matrix products that PyTorch is asked for.
+    """Counts the floating-point operations of all convolutions and matrix products by PyTorch's own formulas.
 
-    By PyTorch's own formulas, but not with its FlopCounterMode, which fails on a gradient of a gradient.
+    PyTorch's FlopCounterMode fails on a gradient of a gradient.
     """
 
     def __init__(self) -> None:
@@ -258,16 +261,16 @@ class Counter(TorchDispatchMode):
 
 
 def flops(group: Callable[[], object]) -> int:
-    """Floating-point operations of some work."""
+    """The floating-point operations of some work."""
     with Counter() as counter:
         group()
     return counter.total
 
 
 def peak_flops(device: str, bf16: bool) -> float:
-    """What the machine reaches: the best of some large matrix products, in FLOP/s.
+    """The speed that the machine reaches in a large matrix product, the best of several, in FLOP/s.
 
-    In bf16 or float32; on a GPU the latter means TF32, in which PyTorch's convolutions of float32 are done there.
+    In bf16 or float32; on a GPU the latter means TF32, as in PyTorch's float32 convolutions there.
     """
     side = 8192 if device == "cuda" else 2048
     matrix = torch.ones(side, side, device=device, dtype=torch.bfloat16 if bf16 else torch.float32)
@@ -283,30 +286,35 @@ def peak_flops(device: str, bf16: bool) -> float:
     return 2 * side**3 / min(took)
 
 
-# ---------------------------------------------------------------- the table
+# ---------------------------------------------------------------- results
 
 
 def compare(path: Path | None, shape: Shape, repeats: int) -> dict[str, Any]:
     """Measures one size, prints its table and returns all figures.
 
-    Ratios are of ours to the reference: of speed (more than 1 is faster) and of memory (less than 1 is less).
+    Ratios compare ours with the reference: speed (above 1 is faster) and memory (below 1 is less).
     """
     memory = peaks_of_memory(path, shape)
     sides: dict[str, Any] = {"reference": Official(path, shape)} if path else {}
     own = ours_of(shape)
     sides |= {name: Ours(each, name == "plain") for name, each in own.items()}
-    told = {name: check(sides["reference"], sides[name], shape) for name in own if path}
-    bf16 = {name: name in own and sides[name].engine.bf16 for name in sides}
+    differences = {name: check(sides["reference"], sides[name], shape) for name in own if path}
+    bf16 = {name: name in own and sides[name].engine.updates.bf16 for name in sides}
     peak = {precision: peak_flops(shape.device, precision) for precision in set(bf16.values())}
-    # Counting is the first warm-up. A fast path may hide its operations, so the plain one is counted for all of ours.
+    # Counting is the first warm-up. A fast path may hide operations, so those of the plain one count for all of ours.
     work = {name: flops(sides[name].group) for name in sides if name not in own or name == "plain"}
     work |= dict.fromkeys(own, work["plain"])
     for side in sides.values():
         for _ in range(WARM_UPS[shape.device]):
             side.group()
-    seconds = measure.in_turns({name: side.group for name, side in sides.items()}, repeats)
+    seconds = measure.alternate({name: side.group for name, side in sides.items()}, repeats)
 
-    result: dict[str, Any] = {**asdict(shape), "bf16": bf16["ours"], "differences": told, "group_seconds": seconds}
+    result: dict[str, Any] = {
+        **asdict(shape),
+        "bf16": bf16["ours"],
+        "differences": differences,
+        "group_seconds": seconds,
+    }
     rows = []
     for name in sides:
         each, used = median(seconds[name]) / UPDATES, memory[name].own
@@ -325,7 +333,7 @@ def compare(path: Path | None, shape: Shape, repeats: int) -> dict[str, Any]:
 
 
 def peaks_of_memory(path: Path | None, shape: Shape) -> dict[str, measure.Memory]:
-    """By side, above what imports take."""
+    """Peak memory by side, without imports."""
     found = {"reference": measure.peak_memory(train_official, path, shape, preload=PRELOAD)} if path else {}
     for name, each in ours_of(shape).items():
         found[name] = measure.peak_memory(train_ours, each, name == "plain", preload=PRELOAD)
@@ -333,8 +341,8 @@ def peaks_of_memory(path: Path | None, shape: Shape) -> dict[str, measure.Memory
 
 
 def ours_of(shape: Shape) -> dict[str, Shape]:
-    """Our sides: as it trains by default; where that is in bf16, also in fp32; and without fast paths."""
-    default = Ours(replace(shape, size=16, width=1, blocks=0, batch=1)).engine.bf16
+    """Our sides: the default; if that is bf16, also fp32; and without fast paths."""
+    default = Ours(replace(shape, size=16, width=1, blocks=0, batch=1)).engine.updates.bf16
     fp32 = {"ours, fp32": replace(shape, precision="fp32")} if default else {}
     return {"ours": shape, **fp32, "plain": shape}
 
@@ -344,23 +352,25 @@ def report(result: dict[str, Any], rows: Sequence[dict[str, Any]]) -> None:
     size, batch = result["size"], result["batch"]
     print(f"\n{size} px, batch {batch}, width {result['width']}, ours in {'bf16' if result['bf16'] else 'fp32'}")
     print(measure.table(rows))
-    for name, differences in result["differences"].items():
-        print(f"{name} and the reference:", ", ".join(f"{what} {much:.1e}" for what, much in differences.items()))
+    for side, differences in result["differences"].items():
+        print(f"{side} and the reference:", ", ".join(f"{name} {value:.1e}" for name, value in differences.items()))
     if "ratios" in result:
-        print(f"speed ratio turn by turn: {min(result['ratios']):.2f} to {max(result['ratios']):.2f}")
+        print(f"speed ratio of single measurements: {min(result['ratios']):.2f} to {max(result['ratios']):.2f}")
     if result["device"] == "cuda" and (size, batch) == (128, 16):
         for row in rows:
             hours = SCHEDULE / row["it/s"] / 3600
-            print(f"{SCHEDULE:,} updates of D, {row['side']}: {hours:.1f} h by this speed, without data and samples")
+            print(f"{SCHEDULE:,} updates of D, {row['side']}: {hours:.1f} h at this speed, without data and samples")
 
 
 def arguments() -> argparse.Namespace:
     """The command line."""
     parser = measure.parser(__doc__)
-    parser.add_argument("--reference", type=Path, help="a checkout of github.com/yunjey/stargan")
+    parser.add_argument("--reference", type=Path, help="checkout of github.com/yunjey/stargan")
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
-    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="of ours")
-    parser.add_argument("--sizes", type=measure.at_least_one, nargs="+", default=[128, 64], help="pixels a side")
+    parser.add_argument("--precision", choices=("auto", "fp32", "bf16"), default="auto", help="number format of ours")
+    parser.add_argument(
+        "--sizes", type=measure.at_least_one, nargs="+", default=[128, 64], help="image sizes in pixels"
+    )
     parser.add_argument("--batch", type=measure.at_least_one, nargs="+", help="default: 16 on a GPU, 4 and 8 on a CPU")
     parser.add_argument("--width", type=measure.at_least_one, default=64, help="channels of the first layers")
     parser.add_argument("--blocks", type=measure.at_least_one, default=6, help="residual blocks of G")
@@ -368,31 +378,31 @@ def arguments() -> argparse.Namespace:
 
 
 def shapes(options: argparse.Namespace) -> list[Shape]:
-    """What is to be measured.
+    """The sizes to measure.
 
     Raises:
         ConfigError: Such networks cannot be built.
     """
     batches = options.batch or ([16] if options.device == "cuda" else [4, 8])
-    wanted = [
+    found = [
         Shape(size, batch, options.width, options.blocks, device=options.device, precision=options.precision)
         for size in options.sizes
         for batch in batches
     ]
-    for shape in wanted:
+    for shape in found:
         shape.config()
-    return wanted
+    return found
 
 
 def main() -> None:
     """Measures and prints."""
     options = arguments()
     path = reference.checked(options.reference) if options.reference else None
-    wanted = shapes(options)
-    measure.settle(options.device, options.threads)
-    told = measure.machine()
-    print(*(f"{name}: {value}" for name, value in told.items()), sep="\n")
-    measure.keep(options.json, [compare(path, shape, options.repeats or 5) for shape in wanted], told)
+    sizes = shapes(options)
+    measure.use_device(options.device, options.threads)
+    machine = measure.machine()
+    print(*(f"{name}: {value}" for name, value in machine.items()), sep="\n")
+    measure.write_json(options.json, [compare(path, shape, options.repeats or 5) for shape in sizes], machine)
 
 
 if __name__ == "__main__":

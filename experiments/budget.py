@@ -1,7 +1,7 @@
-"""Training to a budget of time, as many updates as fit it.
+"""Training within a time budget: as many updates as fit.
 
-On a CPU it is processor time of one thread: what else the machine does counts for little, though not for nothing where
-cores share a cache. On a GPU, which nobody shares, it is time as it passes.
+On a CPU the budget is processor time of one thread, which other work on the machine affects little (cores may share a
+cache). On a GPU it is elapsed time.
 """
 
 import time
@@ -18,30 +18,30 @@ from stargan.data import sources
 from stargan.interop.export import export
 from stargan.model import run_folder
 
-WARM = 5  # updates before, for recording and compiling
-ROUNDS = 7  # D and G take turns; the median round tells
-EACH = 4  # updates of a turn
+WARM_UP = 5  # updates before timing, for recording and compiling
+ROUNDS = 7  # D and G take turns; the median round counts
+UPDATES = 4  # updates in a turn
 
 
 def cost(config: Config) -> float:
-    """Seconds of one update of D with its share of G's."""
+    """Seconds of one update of D with its share of an update of G."""
     _, domains = sources.find_all(config.data, config.attributes, config.exclusive)
     rng = np.random.default_rng(0)
     width, height = config.image_size
-    pictures = rng.integers(0, 256, (config.batch_size, height, width, 3), dtype=np.uint8)
+    images = rng.integers(0, 256, (config.batch_size, height, width, 3), dtype=np.uint8)
     labels = domains.labels(domains.random_values(rng, config.batch_size), 0)
-    each = engine.create(config, domains)
+    trained = engine.create(config, domains)
 
     def seconds(update: Any, count: int) -> float:
         began = _now(config)
         for step in range(count):
-            update(pictures, labels, labels[::-1].copy(), 0, step=step, lr=config.lr)
+            update(images, labels, labels[::-1].copy(), 0, step=step, lr=config.lr)
         return (_now(config) - began) / count
 
-    sides = each.d_step, each.g_step
-    for side in sides:
-        seconds(side, WARM)
-    d, g = np.median([[seconds(side, EACH) for side in sides] for _ in range(ROUNDS)], axis=0)
+    updates = trained.d_step, trained.g_step
+    for update in updates:
+        seconds(update, WARM_UP)
+    d, g = np.median([[seconds(update, UPDATES) for update in updates] for _ in range(ROUNDS)], axis=0)
     return float(d + g / config.n_critic)
 
 
@@ -53,12 +53,12 @@ def _now(config: Config) -> float:
 
 
 def train(config: Config, seconds: float, run: Path) -> None:
-    """Trains for as many updates as fit the budget, the schedule of the learning rate ending there.
+    """Trains for as many updates as fit the budget; the learning rate schedule ends there.
 
-    A run that is finished stays as it is, one that was stopped goes on.
+    Finished runs are left as they are, interrupted ones are resumed.
 
     Raises:
-        KeyboardInterrupt: Ctrl-C stopped it, with a checkpoint.
+        KeyboardInterrupt: Ctrl-C interrupted it after writing a checkpoint.
     """
     if (run / "model.onnx").exists():
         return

@@ -1,8 +1,8 @@
-"""Joint training against single training (SNG against JNT; the paper's section 5.4 and figure 7), in small.
+"""Joint training against training on one data set (JNT and SNG in the paper's section 5.4 and figure 7), in small.
 
-Two sets of cartoon faces whose labels share no name: a large one that tells hair colour and glasses, a small one that
-tells smile and hat. One model is trained on each alone and one on both, with as many updates on each set. Then the
-joint model is given the right mask vector, the wrong one, and none.
+There are two data sets of cartoon faces with different labels: a large one with hair colour and glasses, a small one
+with smile and hat. One model is trained on each alone and one on both, with the same number of updates per data set.
+Then the joint model translates with the right domain mask, the wrong one, and none.
 """
 
 import sys
@@ -11,19 +11,20 @@ from typing import Any
 
 import cartoon_runs as runs
 import numpy as np
+from options import command
 
 from stargan import demo
 from stargan.data import cartoons
 
-SETS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {  # pictures, labels, those that exclude each other
+SETS: dict[str, tuple[int, tuple[str, ...], tuple[str, ...]]] = {  # number of images, labels, mutually exclusive labels
     "large": (1500, (*cartoons.EXCLUSIVE, "Eyeglasses"), cartoons.EXCLUSIVE),
     "small": (150, ("Smiling", "Wearing_Hat"), ()),
 }
-LAMBDA_REC = 10.0  # the paper's; with the demo's 50 and so few labels, G stays with the identity for all 2,400 updates
+LAMBDA_REC = 10.0  # as in the paper; with the demo's 50 and so few labels, G remains the identity for 2,400 updates
 
 
-def asking(pairs: Sequence[cartoons.Pair], names: Sequence[str]) -> list[cartoons.Pair]:
-    """The pairs that change one of these labels."""
+def changing(pairs: Sequence[cartoons.Pair], names: Sequence[str]) -> list[cartoons.Pair]:
+    """The pairs that change one of some labels."""
     columns = [cartoons.ATTRIBUTES.index(name) for name in names]
     return [pair for pair in pairs if np.any(pair.source[columns] != pair.target[columns])]
 
@@ -37,24 +38,24 @@ def main() -> int:
     }
     both = runs.settings(list(folders.values()), steps=2 * options.steps, lambda_rec=LAMBDA_REC)
     joint = runs.train(both, options.out / "joint")
-    every = list(cartoons.pairs(2 * options.pairs, runs.TEST_SEED, both.image_size[0]))
+    all_pairs = list(cartoons.pairs(2 * options.pairs, runs.TEST_SEED, both.image_size[0]))
     rows: list[dict[str, Any]] = []
-    for index, (name, (_, labels, exclusive)) in enumerate(SETS.items()):
-        config = runs.settings([folders[name]], exclusive, steps=options.steps, lambda_rec=LAMBDA_REC)
-        single = runs.train(config, options.out / f"{name}-alone")
-        pairs = asking(every, labels)
+    for index, (data, (_, labels, exclusive)) in enumerate(SETS.items()):
+        config = runs.settings([folders[data]], exclusive, steps=options.steps, lambda_rec=LAMBDA_REC)
+        single = runs.train(config, options.out / f"{data}-alone")
+        pairs = changing(all_pairs, labels)
         right = np.eye(len(SETS))[index]
-        for model, mask, said in (
+        for model, mask, name in (
             (single, None, "alone"),
             (joint, right, "joint, right mask"),
             (joint, 1 - right, "joint, wrong mask"),
             (joint, 0 * right, "joint, no mask"),
         ):
             figures = demo.measure(model, pairs, mask)
-            rows.append({"labels": ", ".join(labels), "trained": said, "pairs": len(pairs), **figures})
+            rows.append({"labels": ", ".join(labels), "trained": name, "pairs": len(pairs), **figures})
     runs.report(options.out, "joint", rows)
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(command(main))

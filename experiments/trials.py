@@ -1,8 +1,8 @@
-"""What makes a better recipe? One change at a time, at equal compute, judged by `stargan evaluate`.
+"""Which changes make a better recipe? One change at a time, at equal compute, compared by `stargan evaluate`.
 
-Every trial has the same data, seed and network widths. The cost of its updates is measured first, in processor time of
-one thread, and it gets as many updates as fit --seconds; its learning rate's schedule ends there. The judge never saw
-a trained model. A run that is there is not repeated, so a stopped call goes on, and several may share a folder.
+All trials have the same data, seed and network widths. The cost of an update is measured first, in processor time of
+one thread, and each trial gets as many updates as fit --seconds; its learning rate schedule ends there. Finished runs
+are not repeated, so an interrupted call can be continued, and several calls may share a folder.
 """
 
 import argparse
@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import budget
-import measure
 import numpy as np
+from options import Parser, above_zero, at_least_one, command
 
 from stargan import cli
 from stargan.config import Config
@@ -23,7 +23,7 @@ from stargan.config.recipes import recipe
 from stargan.data import cartoons
 from stargan.model import run_folder
 
-# From the official algorithm's settings to those that a short training needs; the base of the single changes.
+# The official settings adapted to a short training; the base of the single changes.
 BASE: dict[str, Any] = {"lr": 1e-3, "batch_size": 8, "final_lr": 0.0, "decay_every": 1, "n_critic": 1}
 HINGE = {**BASE, "objective": "hinge"}
 MASK = {**BASE, "attention_mask": True, "lambda_cls": 5.0}
@@ -37,11 +37,11 @@ STEADY = {**GENTLE, "final_cls": 1.0}
 
 @dataclass(frozen=True)
 class Trial:
-    """One row.
+    """One trial.
 
     Attributes:
-        hypothesis: What it was tried for.
-        changes: Of the recipe `official`.
+        hypothesis: The expected effect.
+        changes: Changes of the recipe `official`.
     """
 
     hypothesis: str
@@ -49,51 +49,53 @@ class Trial:
 
 
 TRIALS: dict[str, Trial] = {
-    "official": Trial("the opponent", {}),
-    "base": Trial("ten times the rate, falling to 0, half the batch, one update of D for one of G: learns in time"),
-    # What is learned by
-    "critic2": Trial("two updates of D for one of G: a better judge", {**BASE, "n_critic": 2}),
+    "official": Trial("the reference", {}),
+    "base": Trial("ten times the rate, falling to 0, half the batch, n_critic 1: learns in a short time"),
+    # optimization
+    "critic2": Trial("two updates of D for one of G: a better D", {**BASE, "n_critic": 2}),
     "rate2": Trial("twice the learning rate", {**BASE, "lr": 2e-3}),
     "rate.5": Trial("half the learning rate", {**BASE, "lr": 5e-4}),
-    "batch16": Trial("batch 16: steadier gradients, half as many", {**BASE, "batch_size": 16}),
-    "beta0": Trial("no momentum, as newer GANs", {**BASE, "beta1": 0.0}),
-    "mean": Trial("a running mean of G's weights (EMA) is steadier than the last ones", {**BASE, "ema": 0.999}),
-    "fp32": Trial("full precision, where auto means bf16: half as many updates", {**BASE, "precision": "fp32"}),
-    # What is asked of it
-    "mask": Trial("G repaints only what must change", {**BASE, "attention_mask": True}),
-    "mask cls5": Trial("with more weight on the classes it does change", MASK),
-    "mask cls5 augmented": Trial("and an augmented D is not fooled by noise", AUGMENTED),
-    "mask cls5 resize": Trial("and G cannot draw checkerboards", RESIZE),
+    "batch16": Trial("batch 16: less noisy gradients, half as many updates", {**BASE, "batch_size": 16}),
+    "beta0": Trial("no momentum, as in newer GANs", {**BASE, "beta1": 0.0}),
+    "ema": Trial("EMA of G's weights: less noise than the last weights", {**BASE, "ema": 0.999}),
+    "fp32": Trial("fp32 where auto means bf16: half as many updates", {**BASE, "precision": "fp32"}),
+    # losses and networks
+    "mask": Trial("attention mask: G changes only what must change", {**BASE, "attention_mask": True}),
+    "mask cls5": Trial("and more weight on the classes, so that it does change it", MASK),
+    "mask cls5 augmented": Trial("and augmentation, so that noise does not fool D", AUGMENTED),
+    "mask cls5 resize": Trial("and resize convolutions: no checkerboards", RESIZE),
     "all": Trial("all three", ALL),
-    "all falling": Trial("and later on less is painted", {**ALL, "final_cls": 0.3}),
-    "all falling critic2": Trial("by a better judge", FALLING),
+    "all falling": Trial("and less weight on the classes towards the end", {**ALL, "final_cls": 0.3}),
+    "all falling critic2": Trial("and two updates of D for one of G", FALLING),
     "all gentle": Trial(
-        "and classes that a few odd pixels cannot show, asked for with more weight",
+        "and a gradient penalty on D's classification, with more weight on the classes",
         {**FALLING, "lambda_cls": 15.0, "lambda_cls_gp": 15.0},
     ),
-    "all gentler": Trial("even fewer can", {**FALLING, "lambda_cls": 15.0, "lambda_cls_gp": 50.0}),
-    "resize gentle": Trial("no need of the augmentation then", GENTLE),
-    "mask gentle": Trial("nor of resizing", {**GENTLE, "resize_conv": False, "lambda_cls_gp": 10.0}),
-    "gentle balanced": Trial("and rare domains asked for as often as others", {**GENTLE, "targets": "balanced"}),
-    "gentle steady": Trial("the weight on the classes does not fall", STEADY),
-    "gentle strong": Trial("and is twice as large", {**STEADY, "lambda_cls": 20.0}),
-    "all hinge": Trial("two updates of D in the time of one", {**ALL, "objective": "hinge", "n_critic": 2}),
-    "balanced": Trial("rare domains are asked for as often as others", {**BASE, "targets": "balanced"}),
-    "rec5": Trial("half the weight on staying the same", {**BASE, "lambda_rec": 5.0}),
-    "rec20": Trial("twice the weight on staying the same", {**BASE, "lambda_rec": 20.0}),
+    "all gentler": Trial("a larger gradient penalty", {**FALLING, "lambda_cls": 15.0, "lambda_cls_gp": 50.0}),
+    "resize gentle": Trial("without augmentation", GENTLE),
+    "mask gentle": Trial("without resize convolutions", {**GENTLE, "resize_conv": False, "lambda_cls_gp": 10.0}),
+    "gentle balanced": Trial("and rare domains requested as often as others", {**GENTLE, "targets": "balanced"}),
+    "gentle steady": Trial("constant weight on the classes", STEADY),
+    "gentle strong": Trial("twice as large", {**STEADY, "lambda_cls": 20.0}),
+    "all hinge": Trial("hinge loss: two updates of D in the time of one", {**ALL, "objective": "hinge", "n_critic": 2}),
+    "balanced": Trial("rare domains requested as often as others", {**BASE, "targets": "balanced"}),
+    "rec5": Trial("half the weight on reconstruction", {**BASE, "lambda_rec": 5.0}),
+    "rec20": Trial("twice the weight on reconstruction", {**BASE, "lambda_rec": 20.0}),
     "cls2": Trial("twice the weight on the classes", {**BASE, "lambda_cls": 2.0}),
-    # D
-    "hinge": Trial("hinge needs no penalty, so updates cost less", HINGE),
-    "lsgan": Trial("least squares are smoother than hinge", {**BASE, "objective": "lsgan"}),
-    "augmented": Trial("an augmented D is not fooled by noise", {**BASE, "augment": True}),
-    # G
+    # discriminator
+    "hinge": Trial("hinge loss needs no gradient penalty, so updates cost less", HINGE),
+    "lsgan": Trial("least squares: smoother than hinge", {**BASE, "objective": "lsgan"}),
+    "augmented": Trial("augmentation, so that noise does not fool D", {**BASE, "augment": True}),
+    # generator
     "resize": Trial("no checkerboards", {**BASE, "resize_conv": True}),
 }
-SHOWN = ("error", "kept", "kid", "idle_kid", "rec_psnr", "background", "sharpness", "truth_psnr", "idle_psnr")
+METRICS = (
+    "error", "kept", "kid", "baseline_kid", "rec_psnr", "background", "sharpness", "truth_psnr", "baseline_psnr",
+)  # fmt: skip
 
 
 def start(data: str, out: Path, seed: int) -> tuple[Config, list[str]]:
-    """The recipe `official`, small enough for a CPU, and what `stargan evaluate` is told besides."""
+    """The recipe `official`, small enough for a CPU, and further options for `stargan evaluate`."""
     sizes: dict[str, Any] = {
         "width": 16,
         "blocks": 3,
@@ -114,19 +116,19 @@ def start(data: str, out: Path, seed: int) -> tuple[Config, list[str]]:
 
 
 def main() -> int:
-    """Trains what is named and prints the table."""
-    parser = measure.Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    """Trains the trials and prints the table."""
+    parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the runs and the report")
     parser.add_argument("--data", default="cartoons", help="cartoons, or a folder in CelebA format")
     parser.add_argument("--trials", nargs="+", choices=list(TRIALS), default=list(TRIALS), metavar="TRIAL")
-    parser.add_argument("--seconds", type=measure.above_zero, default=100, help="processor time of each")
+    parser.add_argument("--seconds", type=above_zero, default=100, help="processor time of each trial")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
-    parser.add_argument("--train-only", action="store_true", help="leave the judging to another call")
-    parser.add_argument("--limit", type=measure.at_least_one, default=300, help="pictures that are judged")
+    parser.add_argument("--train-only", action="store_true", help="do not evaluate")
+    parser.add_argument("--limit", type=at_least_one, default=300, help="maximum number of test images")
     options = parser.parse_args()
 
     for seed in options.seeds:
-        config, told = start(options.data, options.out, seed)
+        config, more = start(options.data, options.out, seed)
         for name in options.trials:
             trial, run = TRIALS[name], options.out / f"{name}-{seed}"
             print(f"{name}, seed {seed}: {trial.hypothesis}", flush=True)
@@ -135,8 +137,8 @@ def main() -> int:
         return 0
     runs = [options.out / f"{name}-{seed}" for seed in options.seeds for name in options.trials]
     report = options.out / "report"
-    asked = [*map(str, runs), *told, "--out", str(report), "--limit", str(options.limit), "--overwrite"]
-    code = cli.main(["evaluate", *asked])
+    arguments = [*map(str, runs), *more, "--out", str(report), "--limit", str(options.limit), "--overwrite"]
+    code = cli.main(["evaluate", *arguments])
     if not code:
         found = json.loads((report / "report.json").read_text(encoding="utf-8"))
         table(found, options.trials, options.seeds, options.out)
@@ -144,17 +146,17 @@ def main() -> int:
 
 
 def table(report: dict[str, Any], trials: list[str], seeds: list[int], out: Path) -> None:
-    """Prints means over the seeds."""
+    """Prints the means over the seeds."""
     models = {name: model["figures"]["all"] for name, model in report["models"].items()}
     first = next(iter(models.values()))
-    shown = [name for name in SHOWN if name in first]
-    print("| trial | updates | " + " | ".join(shown) + " |", "|" + "---|" * (2 + len(shown)), sep="\n")
+    metrics = [name for name in METRICS if name in first]
+    print("| trial | updates | " + " | ".join(metrics) + " |", "|" + "---|" * (2 + len(metrics)), sep="\n")
     for name in trials:
         rows = [models[f"{name}-{seed}"] for seed in seeds]
         steps = [run_folder.saved_config(out / f"{name}-{seed}").steps for seed in seeds]
-        cells = [f"{np.mean([row[metric]['value'] for row in rows]):.3g}" for metric in shown]
+        cells = [f"{np.mean([row[metric]['value'] for row in rows]):.3g}" for metric in metrics]
         print(f"| {name} | {round(np.mean(steps))} | " + " | ".join(cells) + " |")
 
 
 if __name__ == "__main__":
-    sys.exit(measure.command(main))
+    sys.exit(command(main))

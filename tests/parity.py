@@ -1,11 +1,12 @@
-"""Compares this package with numbers that other code printed, in a .npz file each.
+"""Compares this package with numbers from other codes, which are stored in .npz files.
 
     python tests/parity.py FIXTURE.npz ...
 
-There are two kinds of fixture, told apart by their keys: of the official PyTorch code (weights before, inputs, outputs,
-losses, gradients, weights after one update of D and then one of G) and of taki0112's TensorFlow code (variables,
-inputs, outputs, six objectives, three penalties). The package's own importers, label layout and updates are what runs.
-Every quantity gets one line; the exit status is 1 if any of them differs by more than its tolerance.
+There are two kinds of fixture, which differ in their keys. Those of the official PyTorch code contain weights, inputs,
+outputs, losses, gradients, and the weights after one update of D and then one of G. Those of taki0112's TensorFlow code
+contain variables, inputs, outputs, six objectives and three penalties. The comparison uses the package's own importers,
+label layout and updates. It prints one line per quantity; the exit status is 1 if any quantity differs by more than its
+tolerance.
 """
 
 import argparse
@@ -28,12 +29,12 @@ from stargan.interop.official import Sizes, from_official, official_names
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.model.safetensors_file import Arrays, under
 
-VALUE = 1e-4  # outputs and losses: relative to the largest value
-GRADIENT = 1e-3  # each tensor's gradient: relative, by Euclidean norm
-WEIGHT = 0.1  # weights after an update, in learning rates, which is how far Adam's first step goes
+VALUE = 1e-4  # for outputs and losses, relative to the largest value
+GRADIENT = 1e-3  # for the gradient of each tensor, relative, by Euclidean norm
+WEIGHT = 0.1  # for weights after an update, in multiples of the learning rate, the size of Adam's first step
 
 Spoil = Callable[[PytorchEngine], object]
-"""Changes an engine before it is compared, to see the comparison fail."""
+"""Changes an engine before the comparison, to check that the comparison fails."""
 
 
 @dataclass(frozen=True)
@@ -54,12 +55,12 @@ class Quantity:
 
 
 def compare(path: Path, spoil: Spoil | None = None, **settings: Any) -> list[Quantity]:
-    """Compares with one fixture.
+    """Compares the package with one fixture.
 
     Args:
         path: The .npz file.
-        spoil: Called on each engine before its use.
-        settings: Fields of `Config` other than the fixture's.
+        spoil: Called with each engine before it is used.
+        settings: Fields of `Config` that replace the fixture's.
     """
     with np.load(path) as file:
         fixture = {name: file[name] for name in file.files}
@@ -74,31 +75,31 @@ def official(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iterato
     """Yields every quantity of a fixture of the official code."""
     meta = json.loads(str(fixture["meta"]))
     arrays, sizes = from_official(under(fixture, "before/G"), under(fixture, "before/D"))
-    domains, dataset, (known, asked) = layout(fixture, meta)
+    domains, dataset, (known_labels, target_labels) = layout(fixture, meta)
     betas = {"beta1": meta["betas"][0], "beta2": meta["betas"][1]}
     weights = {name: meta[name] for name in ("lambda_cls", "lambda_rec", "lambda_gp")}
     engine = build(arrays, sizes, domains, {"lr": meta["lr"], **betas, **weights, **settings})
     spoil(engine)
     images, alpha = tensors(engine, fixture["in/images"], fixture["in/alpha"])
-    values, wanted = tensors(engine, known, asked)
+    labels, targets = tensors(engine, known_labels, target_labels)
 
-    yield Quantity("sizes", float(sizes != told(fixture, meta)), 0)
-    yield exact("labels of the source", known, fixture["in/c_org"])
-    yield exact("labels of the target", asked, fixture["in/c_trg"])
+    yield Quantity("sizes", float(sizes != fixture_sizes(fixture, meta)), 0)
+    yield exact("labels of the source", known_labels, fixture["in/c_org"])
+    yield exact("labels of the target", target_labels, fixture["in/c_trg"])
 
     with torch.no_grad():
-        fake = engine.updates.generator(images, wanted)
-        back = engine.updates.generator(fake, values)
+        fake = engine.updates.generator(images, targets)
+        back = engine.updates.generator(fake, labels)
         src, cls = engine.updates.discriminator(images)
     yield close("G fake", fake, fixture["G/fake"])
-    yield close("G fake, running mean", engine.generate(fixture["in/images"], asked), fixture["G/fake"])
+    yield close("G fake, EMA", engine.generate(fixture["in/images"], target_labels), fixture["G/fake"])
     yield close("G reconstruction", back, fixture["G/reconstruction"])
     yield close("D src", src, fixture["D_real/src"])
     yield close("D cls", cls, fixture["D_real/cls"])
 
-    engine.updates.update_d(images, values, wanted, dataset, meta["lr"], {"alpha": alpha})
+    engine.updates.update_d(images, labels, targets, dataset, meta["lr"], {"alpha": alpha})
     yield from updated(engine, fixture, sizes, "discriminator", meta["lr"])
-    engine.updates.update_g(images, values, wanted, dataset, meta["lr"])
+    engine.updates.update_g(images, labels, targets, dataset, meta["lr"])
     yield from updated(engine, fixture, sizes, "generator", meta["lr"])
 
     ours = engine.losses()
@@ -109,10 +110,10 @@ def official(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iterato
 
 
 def layout(fixture: Arrays, meta: dict[str, Any]) -> tuple[Domains, int, tuple[np.ndarray, np.ndarray]]:
-    """The domains of a fixture, the data set that its batch is from, and its labels and targets, (N, L).
+    """Returns the domains of a fixture, the data set of its batch, and its labels and targets, (N, L).
 
-    Labels are a column of numbers for one-of-n sets, else a row of 0 and 1 a picture; how the other sets of a joint
-    training are classified does not matter here.
+    A fixture stores one class index per image for one-of-n sets, else a row of 0 and 1 per image. The kind of the other
+    sets in joint training does not matter here.
     """
     dims = meta["label_dims"]
     categorical = fixture["in/label_org"].ndim == 1
@@ -123,15 +124,15 @@ def layout(fixture: Arrays, meta: dict[str, Any]) -> tuple[Domains, int, tuple[n
         groups = (Group(names, True),) if categorical else tuple(Group((name,)) for name in names)
         sets.append(LabelSet(f"set {index}", groups))
     domains = Domains(tuple(sets))
-    known, asked = (
+    source, target = (
         np.eye(dims[dataset])[fixture[key]] if categorical else fixture[key] for key in ("in/label_org", "in/label_trg")
     )
-    rows = (domains.labels(domains.place(part, dataset), dataset) for part in (known, asked))
+    rows = (domains.labels(domains.pad(part, dataset), dataset) for part in (source, target))
     return domains, dataset, (next(rows), next(rows))
 
 
-def told(fixture: Arrays, meta: dict[str, Any]) -> Sizes:
-    """The sizes as the fixture tells them, which the importer finds out from the tensors alone."""
+def fixture_sizes(fixture: Arrays, meta: dict[str, Any]) -> Sizes:
+    """Returns the sizes that the fixture records; the importer must infer the same from the tensors."""
     height, width = fixture["in/images"].shape[2:]
     classes = sum(meta["label_dims"])
     labels = fixture["in/c_org"].shape[1]
@@ -152,14 +153,14 @@ def updated(engine: PytorchEngine, fixture: Arrays, sizes: Sizes, network: str, 
     for ours, parameter in engine.updates.networks[network].named_parameters():
         gradient = fixture[f"grad/{theirs[ours]}"]
         own = parameter.grad
-        apart = np.linalg.norm(array(own) - gradient) if own is not None else np.inf
-        yield Quantity(f"gradient {symbol} {ours}", float(apart / max(np.linalg.norm(gradient), floor)), GRADIENT)
+        difference = np.linalg.norm(array(own) - gradient) if own is not None else np.inf
+        yield Quantity(f"gradient {symbol} {ours}", float(difference / max(np.linalg.norm(gradient), floor)), GRADIENT)
     for ours, parameter in engine.updates.networks[network].named_parameters():
         gradient = np.abs(fixture[f"grad/{theirs[ours]}"])
-        # Adam's first step is the sign of the gradient: where that is noise, so is the step.
-        sure = gradient > 1e-4 * gradient.max()
-        apart = np.abs(array(parameter) - fixture[f"after_{symbol}/{theirs[ours]}"])[sure]
-        yield Quantity(f"updated {symbol} {ours}", float(apart.max(initial=0)), WEIGHT * lr)
+        # Adam's first step depends only on the sign of the gradient, which is noise where the gradient is tiny.
+        certain = gradient > 1e-4 * gradient.max()
+        differences = np.abs(array(parameter) - fixture[f"after_{symbol}/{theirs[ours]}"])[certain]
+        yield Quantity(f"updated {symbol} {ours}", float(differences.max(initial=0)), WEIGHT * lr)
 
 
 # ---------------------------------------------------------------- the TensorFlow code
@@ -176,35 +177,35 @@ def tensorflow1(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iter
     for objective in get_args(Objective):
         engine = build(arrays, sizes, domains, {"objective": objective, **settings})
         spoil(engine)
-        real, values, wanted = tensors(engine, fixture["in/images"], fixture["in/label_org"], fixture["in/label_trg"])
+        real, labels, targets = tensors(engine, fixture["in/images"], fixture["in/label_org"], fixture["in/label_trg"])
         with torch.no_grad():
-            fake = engine.updates.generator(real, wanted)
+            fake = engine.updates.generator(real, targets)
         if objective == get_args(Objective)[0]:
-            yield from outputs(engine, fixture, real, fake, values)
+            yield from outputs(engine, fixture, real, fake, labels)
 
-        places = (f"draw/{objective}/{name}" for name in ("alpha", "noise"))
-        draws = {name.rpartition("/")[2]: tensors(engine, fixture[name])[0] for name in places if name in fixture}
+        keys = (f"draw/{objective}/{name}" for name in ("alpha", "noise"))
+        draws = {key.rpartition("/")[2]: tensors(engine, fixture[key])[0] for key in keys if key in fixture}
         if objective == "dragan":
-            draws["alpha"] = (draws["alpha"] + 1) / 2  # drawn in [-1, 1] there
-        d_terms = engine.updates.d_terms(real, fake, values, 0, draws)
-        g_terms = engine.updates.g_terms(real, values, wanted, 0, {})
+            draws["alpha"] = (draws["alpha"] + 1) / 2  # the TensorFlow code draws it from [-1, 1]
+        d_terms = engine.updates.d_terms(real, fake, labels, 0, draws)
+        g_terms = engine.updates.g_terms(real, labels, targets, 0, {})
         yield close(f"loss {objective} D", d_terms["d_real"] + d_terms["d_fake"], fixture[f"loss/{objective}/D"])
         yield close(f"loss {objective} G", g_terms["g_fake"], fixture[f"loss/{objective}/G"])
         if f"penalty/{objective}" in fixture:
             penalty = meta["gp_weight_included"] * d_terms["d_gp"]
             yield close(f"penalty {objective}", penalty, fixture[f"penalty/{objective}"])
 
-    # Averaged over the classes there, summed here: a factor that belongs into lambda_cls.
+    # The TensorFlow code averages over the classes and we sum, so the factor goes into lambda_cls.
     yield close("loss cls real", d_terms["d_cls"] / domains.num_classes, fixture["loss/cls_real_mean"])
     yield close("loss cls fake", g_terms["g_cls"] / domains.num_classes, fixture["loss/cls_fake_mean"])
     yield close("loss reconstruction", g_terms["g_rec"], fixture["loss/rec_l1"])
 
 
-def outputs(engine: PytorchEngine, fixture: Arrays, real: Tensor, fake: Tensor, values: Tensor) -> Iterator[Quantity]:
-    """Yields what the networks of a TensorFlow fixture give."""
+def outputs(engine: PytorchEngine, fixture: Arrays, real: Tensor, fake: Tensor, labels: Tensor) -> Iterator[Quantity]:
+    """Yields the outputs of the networks of a TensorFlow fixture."""
     with torch.no_grad():
         yield close("G fake", fake, fixture["G/fake"])
-        yield close("G reconstruction", engine.updates.generator(fake, values), fixture["G/reconstruction"])
+        yield close("G reconstruction", engine.updates.generator(fake, labels), fixture["G/reconstruction"])
         for name, images in (("real", real), ("fake", fake)):
             src, cls = engine.updates.discriminator(images)
             yield close(f"D {name} src", src, fixture[f"D_{name}/src"])
@@ -212,7 +213,7 @@ def outputs(engine: PytorchEngine, fixture: Arrays, real: Tensor, fake: Tensor, 
 
 
 def nchw(array: np.ndarray) -> np.ndarray:
-    """Pictures, (N, H, W, channels), in PyTorch's order; (N, 1, 1, 1) stays what it is."""
+    """Converts images, (N, H, W, channels), to PyTorch's order; (N, 1, 1, 1) keeps its shape."""
     return array.transpose(0, 3, 1, 2) if array.ndim == 4 else array
 
 
@@ -220,7 +221,7 @@ def nchw(array: np.ndarray) -> np.ndarray:
 
 
 def build(arrays: Arrays, sizes: Sizes, domains: Domains, settings: dict[str, Any]) -> PytorchEngine:
-    """An engine of the given sizes that starts from the given weights."""
+    """Creates an engine with the given sizes and weights."""
     engine = PytorchEngine(Config(**{**vars(sizes.architecture), **settings}), domains)
     engine.load_weights(arrays)
     return engine
@@ -235,7 +236,7 @@ def array(tensor: Tensor) -> np.ndarray:
 
 
 def close(name: str, ours: Tensor | np.ndarray, theirs: np.ndarray) -> Quantity:
-    """The largest difference, relative to the largest value; values below 0.01 count as 0.01."""
+    """Measures the largest difference relative to the largest value; values below 0.01 count as 0.01."""
     own = array(ours) if isinstance(ours, Tensor) else ours
     if own.shape != theirs.shape:
         return Quantity(f"{name}: shape {own.shape}, not {theirs.shape}", np.inf, VALUE)
@@ -247,11 +248,11 @@ def exact(name: str, ours: np.ndarray, theirs: np.ndarray) -> Quantity:
 
 
 def main(arguments: list[str]) -> int:
-    parser = argparse.ArgumentParser(description="Compares stargan with numbers that other code printed.")
+    parser = argparse.ArgumentParser(description="Compares stargan with numbers from other codes.")
     parser.add_argument("fixtures", nargs="+", type=Path, metavar="FIXTURE.npz")
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     options = parser.parse_args(arguments)
-    torch.backends.cudnn.allow_tf32 = False  # the fixtures' numbers are float32 throughout
+    torch.backends.cudnn.allow_tf32 = False  # the fixtures were computed in float32
     failed = 0
     for path in options.fixtures:
         quantities = compare(path, device=options.device)

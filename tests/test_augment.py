@@ -1,4 +1,4 @@
-"""What D is shown with `augment`."""
+"""Augmentation of the images that D sees."""
 
 from dataclasses import replace
 
@@ -20,56 +20,56 @@ def draws(count: int, seed: int = 0) -> torch.Tensor:
     return torch.rand((count, 5), generator=torch.Generator().manual_seed(seed))
 
 
-def test_each_picture_is_shifted_lit_and_covered_by_chance() -> None:
+def test_images_are_shifted_brightened_and_covered_at_random() -> None:
     row = torch.arange(32.0)
-    pictures = (row[:, None] * 32 + row)[None, None].repeat(64, 3, 1, 1)  # each value says its place
-    shown = augment(pictures, draws(64))
-    assert shown.shape == pictures.shape
+    images = (row[:, None] * 32 + row)[None, None].repeat(64, 3, 1, 1)  # each value encodes its position
+    augmented = augment(images, draws(64))
+    assert augmented.shape == images.shape
     places = set()
-    for picture in shown:
-        covered = (picture == 0).all(0)
+    for image in augmented:
+        covered = (image == 0).all(0)
         assert covered.sum() >= int(COVER * 32) ** 2
-        middle = picture[0][~covered & (torch.arange(32) > 4) & (torch.arange(32) < 28)]
+        middle = image[0][~covered & (torch.arange(32) > 4) & (torch.arange(32) < 28)]
         light = float(middle.frac().median())
         light -= light > 0.5
         assert abs(light) <= BRIGHTNESS
         at = (~covered).nonzero()
         y, x = next((y, x) for y, x in at.tolist() if 6 < y < 26 and 6 < x < 26)
-        came = round(float(picture[0, y, x]) - light)
-        dy, dx = came // 32 - y, came % 32 - x
+        origin = round(float(image[0, y, x]) - light)
+        dy, dx = origin // 32 - y, origin % 32 - x
         assert max(abs(dy), abs(dx)) <= SHIFT * 32
         places.add((dy, dx))
     assert len(places) > 30
 
 
-def test_a_picture_is_only_ever_changed_by_its_own_draws() -> None:
-    pictures, drawn = torch.rand(3, 3, 8, 8), draws(3)
-    shown = augment(pictures, drawn)
+def test_an_image_is_changed_only_by_its_own_draws() -> None:
+    images, drawn = torch.rand(3, 3, 8, 8), draws(3)
+    augmented = augment(images, drawn)
     for index in range(3):
-        assert torch.equal(augment(pictures[index, None], drawn[index, None])[0], shown[index])
-    assert not torch.equal(augment(pictures, draws(3, 1)), shown)
+        assert torch.equal(augment(images[index, None], drawn[index, None])[0], augmented[index])
+    assert not torch.equal(augment(images, draws(3, 1)), augmented)
 
 
-def test_the_outermost_draws() -> None:
-    """Nothing is picked outside the picture, also where a draw in few bits has become 1."""
+def test_extreme_draws() -> None:
+    """Positions stay inside the image, even if rounding has turned a draw into 1."""
     row = torch.arange(16.0)
-    pictures = (1 + row[:, None] * 16 + row)[None, None].repeat(2, 3, 1, 1)
-    shown = augment(pictures, torch.tensor([[0.0, 0, 0.5, 0, 0], [1, 1, 0.5, 1, 1]]))
-    first, last = shown[:, 0]
+    images = (1 + row[:, None] * 16 + row)[None, None].repeat(2, 3, 1, 1)
+    augmented = augment(images, torch.tensor([[0.0, 0, 0.5, 0, 0], [1, 1, 0.5, 1, 1]]))
+    first, last = augmented[:, 0]
     assert (first[:4, :4] == 0).all()
-    assert (first[4:, 4:] == pictures[0, 0, 2:-2, 2:-2]).all()  # two down and right, of 16 an eighth
+    assert (first[4:, 4:] == images[0, 0, 2:-2, 2:-2]).all()  # shifted by 2 px, an eighth of 16
     assert (last[-4:, -4:] == 0).all()
-    assert (last[:-4, :-4] == pictures[0, 0, 2:-2, 2:-2]).all()
+    assert (last[:-4, :-4] == images[0, 0, 2:-2, 2:-2]).all()
 
 
-def test_gradients_pass_where_nothing_is_covered() -> None:
-    pictures = torch.rand(2, 3, 8, 8, requires_grad=True)
-    augment(pictures, draws(2)).sum().backward()
-    assert pictures.grad is not None
-    assert set(pictures.grad.unique().tolist()) == {0.0, 1.0}
+def test_gradients_pass_except_where_covered() -> None:
+    images = torch.rand(2, 3, 8, 8, requires_grad=True)
+    augment(images, draws(2)).sum().backward()
+    assert images.grad is not None
+    assert set(images.grad.unique().tolist()) == {0.0, 1.0}
 
 
-def test_training_with_it_can_be_repeated_and_resumed() -> None:
+def test_training_is_reproducible_and_can_be_resumed() -> None:
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
     labels = DOMAINS.labels(DOMAINS.random_values(rng, 4), 0)

@@ -13,15 +13,15 @@ EXTRAS = ("torch", "safetensors", "onnx", "onnxscript", "tensorboard", "pyarrow"
 
 
 @pytest.fixture(scope="module")
-def picture(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("pictures") / "a.jpg"
+def photo(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    path = tmp_path_factory.mktemp("photos") / "a.jpg"
     Image.effect_noise((40, 30), 80).convert("RGB").save(path)
     return path
 
 
-def translate(python: Path | str, run: Path, picture: Path, out: Path) -> bytes:
+def translate(python: Path | str, run: Path, photo: Path, out: Path) -> bytes:
     done = subprocess.run(
-        [python, "-m", "stargan", "translate", run / "model.onnx", picture, "--all", "--out", out],
+        [python, "-m", "stargan", "translate", run / "model.onnx", photo, "--all", "--out", out],
         capture_output=True,
         text=True,
         cwd=out.parent,
@@ -32,7 +32,7 @@ def translate(python: Path | str, run: Path, picture: Path, out: Path) -> bytes:
         return grid.tobytes()
 
 
-def test_extras_are_not_imported(run: Path, picture: Path, tmp_path: Path) -> None:
+def test_extras_are_not_imported(run: Path, photo: Path, tmp_path: Path) -> None:
     program = f"""
 import sys
 class Absent:
@@ -44,7 +44,7 @@ from stargan.cli import main
 sys.exit(main(sys.argv[1:]))
 """
     out = tmp_path / "out"
-    command = ["translate", str(run), str(picture), "--to", "red", "--out", str(out)]
+    command = ["translate", str(run), str(photo), "--to", "red", "--out", str(out)]
     done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert (out / "a.red.png").is_file()
@@ -57,7 +57,7 @@ sys.exit(main(sys.argv[1:]))
 
 
 @pytest.mark.slow
-def test_a_real_environment_with_only_the_base_install(run: Path, picture: Path, tmp_path: Path) -> None:
+def test_a_real_environment_with_only_the_base_install(run: Path, photo: Path, tmp_path: Path) -> None:
     base = tmp_path / "base"
     subprocess.run([sys.executable, "-m", "venv", base], check=True)
     python = base / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
@@ -68,6 +68,4 @@ def test_a_real_environment_with_only_the_base_install(run: Path, picture: Path,
     assert done.returncode == 0, done.stderr
     listed = subprocess.run([python, "-m", "pip", "list"], capture_output=True, text=True, check=True).stdout
     assert not [name for name in EXTRAS if f"\n{name} " in listed]
-    assert translate(python, run, picture, tmp_path / "there") == translate(
-        sys.executable, run, picture, tmp_path / "here"
-    )
+    assert translate(python, run, photo, tmp_path / "there") == translate(sys.executable, run, photo, tmp_path / "here")

@@ -1,4 +1,4 @@
-"""Batches: a pure function of seed and step, every picture once an epoch, data sets in turn."""
+"""Batches: a pure function of seed and step, every image once an epoch, data sets in turn."""
 
 import itertools
 import threading
@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from stargan.data.batches import Batch, Batches, Part
+from stargan.data.batches import Batch, Batches, TrainingSet
 from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import DataError
 
@@ -15,8 +15,8 @@ FACES = LabelSet("faces", (Group(("Black", "Blond")), Group(("Male",))))
 MOODS = LabelSet("moods", (Group(("happy", "sad", "angry"), categorical=True, name="domain"),))
 
 
-def part(domains: Domains, dataset: int, count: int, rows: np.ndarray | None = None) -> Part:
-    """Pictures of 4x3 pixels whose first row names them: pixel (0, 0) is the number, (0, 1) is 255."""
+def part(domains: Domains, dataset: int, count: int, rows: np.ndarray | None = None) -> TrainingSet:
+    """Images of 4x3 pixels whose first row names them: pixel (0, 0) is the number, (0, 1) is 255."""
     rng = np.random.default_rng(dataset)
     pixels = np.zeros((count, 3, 4, 3), np.uint8)
     pixels[:, 0, 0] = np.arange(count)[:, None]
@@ -26,7 +26,7 @@ def part(domains: Domains, dataset: int, count: int, rows: np.ndarray | None = N
         known = rng.integers(0, 2, (count, len(names))) * [1, 0, 1]
     else:
         known = np.eye(len(names))[rng.integers(0, len(names), count)]
-    return Part(pixels, domains.place(known, dataset), np.arange(count) if rows is None else rows)
+    return TrainingSet(pixels, domains.pad(known, dataset), np.arange(count) if rows is None else rows)
 
 
 def single(count: int = 10, rows: np.ndarray | None = None, **options: Any) -> Batches:
@@ -42,7 +42,7 @@ def joint(**options: Any) -> Batches:
 
 
 def numbers(batch: Batch) -> list[int]:
-    """Which pictures are in a batch, flipped or not."""
+    """Which images are in a batch, flipped or not."""
     return [int(image[0, 0, 0] if image[0, 1, 0] == 255 else image[0, -1, 0]) for image in batch.images]
 
 
@@ -71,7 +71,7 @@ def test_a_batch_depends_on_seed_and_step_alone() -> None:
 
 
 @pytest.mark.parametrize("batch_size", [1, 3, 4, 10, 23])
-def test_every_picture_once_an_epoch(batch_size: int) -> None:
+def test_every_image_once_an_epoch(batch_size: int) -> None:
     batches = single(batch_size=batch_size)
     steps = -(-40 // batch_size)
     drawn = list(itertools.chain.from_iterable(numbers(batches.batch(step)) for step in range(steps)))
@@ -85,7 +85,7 @@ def test_only_the_given_rows() -> None:
     assert {number for step in range(9) for number in numbers(batches.batch(step))} == {2, 5, 7}
 
 
-def test_labels_are_those_of_the_pictures() -> None:
+def test_labels_are_those_of_the_images() -> None:
     domains = Domains((FACES,))
     data = part(domains, 0, 10)
     batches = Batches([data], domains, batch_size=4, seed=0)
@@ -104,7 +104,7 @@ def test_flips() -> None:
         assert numbers(batch) == numbers(batches.batch(step))  # the order does not depend on it
 
 
-def test_pictures_stay_as_they_are() -> None:
+def test_images_stay_as_they_are() -> None:
     domains = Domains((FACES,))
     data = part(domains, 0, 10)
     data.pixels.setflags(write=False)
@@ -163,11 +163,11 @@ def test_closing_ends_the_threads() -> None:
 
 
 def test_the_look_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    batches, asked = joint(), []
+    batches, steps = joint(), []
     plain = batches.batch
 
     def counted(step: int) -> Batch:
-        asked.append(step)
+        steps.append(step)
         return plain(step)
 
     monkeypatch.setattr(batches, "batch", counted)
@@ -175,7 +175,7 @@ def test_the_look_ahead_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(5):
         next(stream)
     stream.close()
-    assert max(asked) < 5 + 4
+    assert max(steps) < 5 + 4
 
 
 def test_an_error_in_a_thread_surfaces(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,7 +197,7 @@ def test_an_error_in_a_thread_surfaces(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_nothing_to_draw_from() -> None:
-    with pytest.raises(DataError, match="faces: none of its 10 pictures"):
+    with pytest.raises(DataError, match="faces: none of its 10 images"):
         single(rows=np.array([], int))
     with pytest.raises(DataError, match="no data sets"):
         Batches([], Domains((FACES,)), batch_size=4, seed=0)

@@ -1,4 +1,4 @@
-"""The benchmarks run; against the official code only where STARGAN_REFERENCE names a checkout of it."""
+"""Benchmarks and experiments run; against the official code only if STARGAN_REFERENCE names a checkout of it."""
 
 import json
 import os
@@ -13,8 +13,9 @@ ROOT = Path(__file__).parent.parent
 TINY = ("--width", "4", "--blocks", "1", "--repeats", "1", "--threads", "1")
 
 
-def benchmark(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(next(ROOT.glob(f"*s/{name}.py"))), *map(str, options)]
+def script(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs a script of benchmarks/ or experiments/."""
+    command = [sys.executable, str(next(ROOT.glob(f"[be]*s/{name}.py"))), *map(str, options)]
     return subprocess.run(command, capture_output=True, text=True, timeout=120)
 
 
@@ -32,7 +33,7 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
 ) -> None:
     (tmp_path / "model.py").touch()
     path = tmp_path / folder
-    done = benchmark(name, "--reference", path)
+    done = script(name, "--reference", path)
     assert done.returncode == 2
     assert done.stderr == (
         f"{name}.py: --reference {path}: no {missing} there; must be a checkout of github.com/yunjey/stargan\n"
@@ -40,7 +41,7 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
 
 
 @pytest.mark.parametrize(
-    ("name", "options", "said"),
+    ("name", "options", "message"),
     [
         ("training", ("--sizes", "30"), "--image-size 30x30: must be a multiple of 4"),
         ("inference", ("--sizes", "30"), "--sizes 30: must be multiples of 8"),
@@ -49,19 +50,21 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
         ("quality", ("out", "--data", "/no/data", "--minutes", "nan"), "argument --minutes: nan: must be above 0"),
         ("quality", ("out", "--data", "/no/data"), "/no/data: no such file or folder"),
         ("trials", ("out", "--data", "/no/data", "--trials", "base"), "/no/data: no such file or folder"),
+        ("objectives", ("out", "--steps", "0"), "argument --steps: 0: must be a count of at least 1"),
+        ("joint", ("out", "--pairs", "x"), "argument --pairs: x: must be a count of at least 1"),
         ("shipped", ("celeba", "/no/run", "--out", "out"), "celeba needs --data"),
     ],
 )
-def test_bad_options_are_refused_in_one_line(name: str, options: tuple[str, ...], said: str) -> None:
-    done = benchmark(name, *options)
+def test_bad_options_are_refused_in_one_line(name: str, options: tuple[str, ...], message: str) -> None:
+    done = script(name, *options)
     assert not Path("out").exists()
     assert done.returncode == 2
-    assert done.stderr.startswith(f"{name}.py: {said}")
+    assert done.stderr.startswith(f"{name}.py: {message}")
     assert done.stderr.count("\n") == 1
 
 
 def test_training_without_reference_measures_ours(tmp_path: Path) -> None:
-    done = benchmark("training", *TINY, "--sizes", "16", "--batch", "2", "--json", tmp_path / "figures.json")
+    done = script("training", *TINY, "--sizes", "16", "--batch", "2", "--json", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "figures.json").read_text())
     (result,) = figures["results"]
@@ -72,19 +75,19 @@ def test_training_without_reference_measures_ours(tmp_path: Path) -> None:
 
 
 def test_inference_without_reference_measures_ours(tmp_path: Path) -> None:
-    sizes = ("--sizes", "16", "--batch", "1", "--pictures", "4")
-    done = benchmark("inference", *TINY, *sizes, "--json", tmp_path / "figures.json")
+    sizes = ("--sizes", "16", "--batch", "1", "--images", "4")
+    done = script("inference", *TINY, *sizes, "--json", tmp_path / "figures.json")
     assert done.returncode == 0, done.stderr
     results = json.loads((tmp_path / "figures.json").read_text())["results"]
     assert {"ours, PyTorch", "ours, ONNX Runtime"} <= {row["side"] for row in results["latency"]}
     sides = ["ours, 1 target, labels estimated", "ours, 1 target", "ours, 5 targets"]
     assert [row["side"] for row in results["cold start"]] == sides
-    assert [row["side"] for row in results["folder"]] == ["bare ONNX Runtime", "stargan.inference.folders.translate"]
+    assert [row["side"] for row in results["folder"]] == ["ONNX Runtime alone", "stargan.inference.folders.translate"]
 
 
-def test_scaling_gives_an_exponent_for_each_axis_and_a_picture(tmp_path: Path) -> None:
+def test_scaling_gives_an_exponent_for_each_axis_and_a_plot(tmp_path: Path) -> None:
     names = tmp_path / "figures.json", tmp_path / "lines.png"
-    done = benchmark("scaling", "--quick", "--repeats", "1", "--threads", "1", "--json", names[0], "--plot", names[1])
+    done = script("scaling", "--quick", "--repeats", "1", "--threads", "1", "--json", names[0], "--plot", names[1])
     assert done.returncode == 0, done.stderr
     exponents = json.loads(names[0].read_text())["results"]["exponents"]
     assert [row["axis"] for row in exponents] == ["pixels", "batch", "labels", "images", "images"]
@@ -94,15 +97,15 @@ def test_scaling_gives_an_exponent_for_each_axis_and_a_picture(tmp_path: Path) -
 
 def test_training_and_the_official_code_agree(checkout: Path, tmp_path: Path) -> None:
     options = ("--sizes", "32", "--batch", "2", "--reference", checkout, "--json", tmp_path / "figures.json")
-    done = benchmark("training", *TINY, *options)
+    done = script("training", *TINY, *options)
     assert done.returncode == 0, done.stderr
     (result,) = json.loads((tmp_path / "figures.json").read_text())["results"]
     assert result["ratio"] == pytest.approx(result["reference_s"] / result["ours_s"])
-    assert result["differences"]["plain"]["pictures differ by"] < 1e-4
+    assert result["differences"]["plain"]["images differ by"] < 1e-4
 
 
 def test_inference_and_the_official_code_write_the_same(checkout: Path) -> None:
-    sizes = ("--sizes", "32", "--batch", "2", "--pictures", "4")
-    done = benchmark("inference", *TINY, *sizes, "--reference", checkout)
+    sizes = ("--sizes", "32", "--batch", "2", "--images", "4")
+    done = script("inference", *TINY, *sizes, "--reference", checkout)
     assert done.returncode == 0, done.stderr
     assert "| official, 5 targets |" in done.stdout

@@ -1,4 +1,4 @@
-"""Pictures are decoded once, whatever their kind, and a cache is whole or not there."""
+"""Images of any kind are decoded once, and a cache is complete or missing."""
 
 import io
 import json
@@ -51,17 +51,17 @@ def fail_decode(error: BaseException) -> Callable[[object], Image.Image]:
 
 def test_rows_are_the_files(tmp_path: Path) -> None:
     source = folders(tmp_path / "set")
-    told: list[tuple[int, int]] = []
-    pictures = cache.load(source, SIZE, folder=tmp_path / "c", report=lambda *numbers: told.append(numbers))
-    assert pictures.pixels.shape == (6, 4, 8, 3)
-    assert pictures.pixels.dtype == np.uint8
-    assert pictures.bad == {}
+    reported: list[tuple[int, int]] = []
+    cached = cache.load(source, SIZE, folder=tmp_path / "c", report=lambda *numbers: reported.append(numbers))
+    assert cached.pixels.shape == (6, 4, 8, 3)
+    assert cached.pixels.dtype == np.uint8
+    assert cached.bad == {}
     for row in range(6):
-        assert (pictures.pixels[row] == ((255, 0, 0) if row < 3 else (0, 0, 255))).all()
-    assert told[-1] == (6, 6)
+        assert (cached.pixels[row] == ((255, 0, 0) if row < 3 else (0, 0, 255))).all()
+    assert reported[-1] == (6, 6)
     assert left_over(tmp_path / "c") == []
     with pytest.raises(ValueError, match="read-only"):
-        pictures.pixels[0] = 0
+        cached.pixels[0] = 0
 
 
 def test_hit_is_not_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -73,7 +73,7 @@ def test_hit_is_not_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     assert state(array_file(folder)) == before
 
 
-def test_size_crop_and_changed_pictures_have_their_own(tmp_path: Path) -> None:
+def test_size_crop_and_changed_images_have_their_own(tmp_path: Path) -> None:
     source, folder = folders(tmp_path / "set"), tmp_path / "c"
     for size, crop in ((SIZE, None), ((4, 4), None), (SIZE, 3)):
         cache.load(source, size, crop, folder=folder)
@@ -110,38 +110,38 @@ def test_default_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     assert cache.default_folder() == Path.home() / ".cache" / "stargan"
 
 
-# ---------------------------------------------------------------- bad and odd pictures
+# ---------------------------------------------------------------- unreadable and odd images
 
 
 def damaged(root: Path) -> Source:
-    """Eight pictures, four of which cannot be read."""
+    """Eight images, four of which cannot be read."""
     source = folders(root, 4)
     stream = io.BytesIO()
     Image.effect_noise((64, 64), 90).convert("RGB").save(stream, "JPEG")
     (root / "a" / "0.png").write_bytes(stream.getvalue()[: len(stream.getvalue()) // 2])
-    (root / "a" / "1.png").write_text("not a picture")
+    (root / "a" / "1.png").write_text("not an image")
     (root / "a" / "2.png").write_bytes(b"")
     (root / "b" / "0.png").unlink()
     return source
 
 
-def test_bad_pictures_are_reported_and_zero(tmp_path: Path) -> None:
+def test_unreadable_images_are_reported_and_zero(tmp_path: Path) -> None:
     source, folder = damaged(tmp_path / "set"), tmp_path / "c"
     for _ in ("built", "found"):
-        pictures = cache.load(source, SIZE, folder=folder)
-        assert sorted(pictures.bad) == [0, 1, 2, 4]
-        assert "truncated" in pictures.bad[0]
-        assert "not a picture" in pictures.bad[1]
-        assert pictures.bad[4] == "no such file"
-        assert not pictures.pixels[[0, 1, 2, 4]].any()
-        assert pictures.pixels[[3, 5, 6, 7]].any(axis=(1, 2, 3)).all()
+        cached = cache.load(source, SIZE, folder=folder)
+        assert sorted(cached.bad) == [0, 1, 2, 4]
+        assert "truncated" in cached.bad[0]
+        assert "not an image" in cached.bad[1]
+        assert cached.bad[4] == "no such file"
+        assert not cached.pixels[[0, 1, 2, 4]].any()
+        assert cached.pixels[[3, 5, 6, 7]].any(axis=(1, 2, 3)).all()
 
 
-def test_a_folder_named_like_a_picture(tmp_path: Path) -> None:
+def test_a_folder_named_like_an_image(tmp_path: Path) -> None:
     source = folders(tmp_path / "set")
     source.path(0).unlink()
     source.path(0).mkdir()
-    assert cache.load(source, SIZE, folder=tmp_path / "c").bad == {0: "a folder, not a picture"}
+    assert cache.load(source, SIZE, folder=tmp_path / "c").bad == {0: "a folder, not an image"}
 
 
 def test_warning_filters_stay_as_they_are(tmp_path: Path) -> None:
@@ -150,9 +150,9 @@ def test_warning_filters_stay_as_they_are(tmp_path: Path) -> None:
     assert warnings.filters == before
 
 
-def test_too_many_bad_pictures(tmp_path: Path) -> None:
+def test_too_many_unreadable_images(tmp_path: Path) -> None:
     source = damaged(tmp_path / "set")
-    with pytest.raises(DataError, match=r"4 of 8 pictures .*--max-bad 3.*a/0.png: .*a/1.png: ") as caught:
+    with pytest.raises(DataError, match=r"4 of 8 images .*--max-bad 3.*a/0.png: .*a/1.png: ") as caught:
         cache.load(source, SIZE, folder=tmp_path / "c", max_bad=3)
     assert "\n" not in str(caught.value)
     assert len(cache.load(source, SIZE, folder=tmp_path / "c", max_bad=4).bad) == 4
@@ -161,12 +161,12 @@ def test_too_many_bad_pictures(tmp_path: Path) -> None:
 def test_all_bad_is_always_an_error(tmp_path: Path) -> None:
     source = folders(tmp_path / "set")
     shutil.rmtree(tmp_path / "set")
-    with pytest.raises(DataError, match=r"6 of 6 pictures cannot be read: a/0\.png: no such file"):
+    with pytest.raises(DataError, match=r"6 of 6 images cannot be read: a/0\.png: no such file"):
         cache.load(source, SIZE, folder=tmp_path / "c", max_bad=100)
 
 
 def odd(name: str) -> tuple[str, bytes]:
-    """A readable picture of an odd kind, red in its middle: file name and content."""
+    """A readable image of an odd kind, red in its middle: file name and content."""
     red = Image.new("RGB", (16, 8), (255, 0, 0))
     stream = io.BytesIO()
     if name == "cmyk":
@@ -199,14 +199,14 @@ def odd(name: str) -> tuple[str, bytes]:
 @pytest.mark.parametrize(
     "name", ["cmyk", "16 bit", "palette with transparency", "animated", "rotated", "one pixel", "png named .jpg"]
 )
-def test_odd_pictures_are_read(tmp_path: Path, name: str) -> None:
+def test_odd_images_are_read(tmp_path: Path, name: str) -> None:
     folders(tmp_path / "set")
     file, content = odd(name)
     (tmp_path / "set" / "a" / file).write_bytes(content)
     source = find(tmp_path / "set")
-    pictures = cache.load(source, SIZE, folder=tmp_path / "c")
-    assert pictures.bad == {}
-    centre = pictures.pixels[source.files.index(f"a/{file}"), 2, 4].astype(int)
+    cached = cache.load(source, SIZE, folder=tmp_path / "c")
+    assert cached.bad == {}
+    centre = cached.pixels[source.files.index(f"a/{file}"), 2, 4].astype(int)
     expected = (255, 255, 255) if name == "16 bit" else (255, 0, 0)
     assert np.abs(centre - expected).max() < 8
 
@@ -215,7 +215,7 @@ def test_odd_pictures_are_read(tmp_path: Path, name: str) -> None:
 
 
 def _load(root: str, folder: str, start: object) -> None:
-    """What one of two processes does: wait for the other, then ask for the same cache."""
+    """What one of two processes does: wait for the other, then load the same cache."""
     start.wait(30)  # type: ignore[attr-defined]
     cache.load(find(root), SIZE, folder=Path(folder))
 
@@ -232,9 +232,9 @@ def test_two_processes_at_once(tmp_path: Path) -> None:
     assert [process.exitcode for process in both] == [0, 0]
     assert left_over(folder) == []
     before = state(array_file(folder))
-    pictures = cache.load(source, SIZE, folder=folder)
+    cached = cache.load(source, SIZE, folder=folder)
     assert state(array_file(folder)) == before
-    assert (pictures.pixels == cache.load(source, SIZE, folder=tmp_path / "alone").pixels).all()
+    assert (cached.pixels == cache.load(source, SIZE, folder=tmp_path / "alone").pixels).all()
 
 
 @pytest.mark.parametrize("moment", ["decode", "flush"])
@@ -255,7 +255,7 @@ _dumps = json.dumps
 
 
 def fail_dumps(value: object) -> str:
-    """Interrupts where the bad pictures are written, which is after the pixels."""
+    """Interrupts where the list of unreadable images is written, which is after the pixels."""
     if isinstance(value, dict):
         raise KeyboardInterrupt
     return _dumps(value)
@@ -265,7 +265,7 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     source = folders(tmp_path / "set")
     usage = shutil.disk_usage(tmp_path)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
-    with pytest.raises(DataError, match=r"GB are needed for 6 decoded pictures, 0\.0 GB are free; set STARGAN_CACHE"):
+    with pytest.raises(DataError, match=r"GB are needed for 6 decoded images, 0\.0 GB are free; set STARGAN_CACHE"):
         cache.load(source, SIZE, folder=tmp_path / "c")
 
 

@@ -1,4 +1,4 @@
-"""Drawn faces: the same by the same numbers, and a changed label changes what it is about and nothing else."""
+"""Cartoon faces: the same numbers give the same face, and a changed label changes what it names and nothing else."""
 
 from collections import Counter
 from functools import cache
@@ -9,6 +9,7 @@ import pytest
 from PIL import Image
 
 from stargan.data import cartoons, celeba
+from stargan.data.cartoons import data_set
 from stargan.errors import DataError, DomainError
 
 SIZE = 64
@@ -22,7 +23,7 @@ def pixels(face: cartoons.Face, labels: np.ndarray, size: int = SIZE) -> np.ndar
 
 
 def changed(labels: np.ndarray, name: str) -> np.ndarray:
-    """The labels with one binary attribute flipped, or with the hair colour after the present one."""
+    """The labels with one binary attribute flipped, or with the next hair colour."""
     labels = labels.copy()
     if name in BINARY:
         labels[NAMES.index(name)] ^= 1
@@ -33,7 +34,7 @@ def changed(labels: np.ndarray, name: str) -> np.ndarray:
 
 @cache
 def difference(index: int, name: str) -> np.ndarray:
-    """How far each pixel moves when one label changes: (SIZE, SIZE), the largest of the three colours."""
+    """How much each pixel changes with one label: (SIZE, SIZE), the largest difference of the three colours."""
     face, labels = cartoons.sample(3, index)
     return np.abs(pixels(face, changed(labels, name)) - pixels(face, labels)).max(axis=-1)
 
@@ -53,7 +54,7 @@ def test_sample_is_a_pure_function_of_seed_and_index() -> None:
 
 
 @pytest.mark.parametrize("size", [16, 64, 128, 256, 50])
-def test_draw_gives_the_same_rgb_picture_of_the_size(size: int) -> None:
+def test_draw_gives_the_same_rgb_image_of_the_size(size: int) -> None:
     face, labels = cartoons.sample(0, 0)
     image = cartoons.draw(face, labels, size)
     assert (image.mode, image.size) == ("RGB", (size, size))
@@ -96,11 +97,11 @@ def test_faces_vary() -> None:
 @pytest.mark.parametrize("name", ["Black_Hair", *BINARY])
 def test_each_change_shows_and_leaves_the_corners(name: str) -> None:
     for index in FACES:
-        moved = difference(index, name)
-        assert (moved > 25).mean() > 0.006, f"face {index}"
+        differs = difference(index, name)
+        assert (differs > 25).mean() > 0.006, f"face {index}"
         corner = SIZE // 8
-        assert not moved[:corner, :corner].any()
-        assert not moved[:corner, -corner:].any()
+        assert not differs[:corner, :corner].any()
+        assert not differs[:corner, -corner:].any()
 
 
 @pytest.mark.parametrize(
@@ -123,30 +124,30 @@ def test_every_two_hair_colours_differ_even_under_a_hat() -> None:
     face, labels = cartoons.sample(0, 0)
     labels[:] = 0
     labels[NAMES.index("Wearing_Hat")] = 1
-    pictures = []
+    drawn = []
     for colour in range(4):
         labels[:4] = np.arange(4) == colour
-        pictures.append(pixels(face, labels))
+        drawn.append(pixels(face, labels))
     for first in range(4):
         for second in range(first):
-            assert (np.abs(pictures[first] - pictures[second]).max(axis=-1) > 40).mean() > 0.01
+            assert (np.abs(drawn[first] - drawn[second]).max(axis=-1) > 40).mean() > 0.01
 
 
 def test_pairs_hold_the_true_translation_of_one_change() -> None:
     made = list(cartoons.pairs(36, 7, SIZE))
-    asked: Counter[str] = Counter()
+    requested: Counter[str] = Counter()
     for pair in made:
         differing = [NAMES[i] for i in np.flatnonzero(pair.source != pair.target)]
         assert pair.source[:4].sum() == pair.target[:4].sum() == 1
         assert pair.image.tobytes() != pair.truth.tobytes()
         if len(differing) == 2:
             assert set(differing) <= set(cartoons.EXCLUSIVE)
-            asked[NAMES[int(pair.target[:4].argmax())]] += 1
+            requested[NAMES[int(pair.target[:4].argmax())]] += 1
         else:
             assert differing[0] in BINARY
-            asked[f"{differing[0]} {pair.target[NAMES.index(differing[0])]}"] += 1
+            requested[f"{differing[0]} {pair.target[NAMES.index(differing[0])]}"] += 1
     expected = dict.fromkeys(cartoons.EXCLUSIVE, 4) | {f"{name} {value}": 2 for name in BINARY for value in (0, 1)}
-    assert asked == expected
+    assert requested == expected
 
 
 def test_pairs_are_the_drawn_faces_and_the_same_each_time(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -159,7 +160,7 @@ def test_pairs_are_the_drawn_faces_and_the_same_each_time(monkeypatch: pytest.Mo
         drawn.append((face, image.tobytes()))
         return image
 
-    monkeypatch.setattr(cartoons, "draw", spy)
+    monkeypatch.setattr(data_set, "draw", spy)
     second = list(cartoons.pairs(9, 7, SIZE))
     for number, (one, two) in enumerate(zip(first, second, strict=True)):
         (face, _), (same, _) = drawn[2 * number : 2 * number + 2]
@@ -170,9 +171,9 @@ def test_pairs_are_the_drawn_faces_and_the_same_each_time(monkeypatch: pytest.Mo
 
 def test_write_is_read_back_as_celeba(tmp_path: Path) -> None:
     out = tmp_path / "made" / "faces"
-    told: list[int] = []
-    cartoons.write(out, 12, seed=4, size=SIZE, progress=told.append)
-    assert told == list(range(1, 13))
+    reported: list[int] = []
+    cartoons.write(out, 12, seed=4, size=SIZE, progress=reported.append)
+    assert reported == list(range(1, 13))
     assert [path.name for path in out.parent.iterdir()] == ["faces"]
     lines = (out / "list_attr_cartoons.txt").read_text().splitlines()
     assert lines[0] == "12"

@@ -1,6 +1,9 @@
-"""The command line as a person uses it: in processes of its own."""
+"""The command line as a person uses it."""
 
+import io
 import os
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -9,25 +12,31 @@ import pytest
 from conftest import TINY, stargan
 from PIL import Image
 
-from stargan import load
+from stargan import __version__, cli, load
+from stargan.cli.commands import SUMMARIES
+from stargan.config import recipes
 
 
-def test_overview_and_version() -> None:
-    for arguments in ([], ["--help"]):
-        done = stargan(*arguments)
-        assert done.returncode == 0
-        for name in ("train", "translate", "data", "evaluate", "export", "import", "cartoons", "demo"):
-            assert f"\n  {name} " in done.stdout
-    assert stargan("--version").stdout.startswith("stargan ")
+def test_overview_and_version(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in ([], ["-h"], ["--help"]):
+        assert cli.main(arguments) == 0
+        text = capsys.readouterr().out
+        for name, summary in SUMMARIES.items():
+            assert re.search(rf" {name} +{summary[:30]}", text)
+    assert stargan("--version").stdout == f"stargan {__version__}\n"
 
 
-def test_help_loads_nothing_large() -> None:
+LARGE = {"torch", "onnxruntime", "onnx", "tensorboard", "safetensors", "rich", "numpy", "PIL", "typeguard"}
+
+
+@pytest.mark.parametrize(("option", "large"), [("--help", LARGE), ("--version", {*LARGE, "tyro"})])
+def test_the_overview_loads_nothing_large(option: str, large: set[str]) -> None:
     done = subprocess.run(
-        [sys.executable, "-X", "importtime", "-m", "stargan", "--help"], capture_output=True, text=True, timeout=60
+        [sys.executable, "-X", "importtime", "-m", "stargan", option], capture_output=True, text=True, timeout=60
     )
     loaded = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines()}
     assert "stargan" in loaded
-    assert not loaded & {"torch", "onnxruntime", "onnx", "tensorboard", "safetensors", "tyro", "rich", "numpy", "PIL"}
+    assert not loaded & large
 
 
 BUFFERED = {**os.environ, "PYTHONUNBUFFERED": ""}  # as users have it: what cannot be written is seen late
@@ -52,19 +61,68 @@ def test_output_that_nobody_reads() -> None:
         assert done.returncode in (0, code)  # 0 where `true` has not ended yet
 
 
-@pytest.mark.parametrize("command", ["data", "train", "translate", "evaluate", "export", "import", "cartoons", "demo"])
-def test_every_command_explains_its_options(command: str) -> None:
-    done = stargan(command, "--help")
-    assert done.returncode == 0
-    assert f"usage: stargan {command}" in done.stdout
-    assert "None" not in done.stdout.split("default: None")[0] or command != "data"
+@pytest.mark.parametrize("command", SUMMARIES)
+def test_every_command_explains_its_options(command: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main([command, "-h"]) == 0
+    text = capsys.readouterr().out
+    assert f"usage: stargan {command} [-h]" in text
+    for raw in ("[PATH", "[STR", "{None}", "(default: )", "(default: None)", "(default: False)"):
+        assert raw not in text or command == "train"
+
+
+def test_options_of_training_are_grouped(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    assert cli.main(["train", "--help"]) == 0
+    text = capsys.readouterr().out
+    groups = re.findall(r"^\W*((?:\w+ )?options)\W*$", text, re.MULTILINE)
+    assert groups == [
+        "options",
+        "data options",
+        "network options",
+        "loss options",
+        "optimization options",
+        "run options",
+    ]
+    assert not {"--mask", "--resize", "--critic-updates", "--lambda-slope"} & set(text.split())
+    for name, summary in recipes.SUMMARIES.items():
+        assert re.search(rf"{name} +{summary}", text)
+    assert recipes.SUMMARIES.keys() == recipes.RECIPES.keys()
+
+
+def test_defaults_in_the_help_are_those_of_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["train", "--recipe=rafd", "--help"]) == 0
+    text = " ".join(capsys.readouterr().out.replace("│", " ").split())
+    for default in ("(default: 54200)", "(default: 256)", "(default: rafd)"):
+        assert default in text
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh"])
+def test_completion(shell: str) -> None:
+    script = stargan("completion", shell).stdout
+    for word in (*SUMMARIES, "--objective", "wgan-gp", "--from"):
+        assert word in script
+    assert "--critic-updates" not in script
+    if shell == "bash" and shutil.which("bash"):
+        ask = "COMP_WORDS=(stargan tra); COMP_CWORD=1; _tyro_stargan; echo ${COMPREPLY[@]}"
+        done = subprocess.run(["bash", "-c", f"{script}\n{ask}"], capture_output=True, text=True, timeout=60)
+        assert sorted(done.stdout.split()) == ["train", "translate"]
 
 
 BAD = {
     "unknown command": (["trian"], "did you mean train?"),
-    "near-miss option": (["train", "--stepps", "4"], "did you mean --steps"),
-    "wrong type": (["train", "--steps", "many"], "--steps"),
-    "wrong choice": (["train", "--objective", "wgan"], "'wgan-gp'"),
+    "unknown option": (["--verbose"], "unknown option --verbose (see stargan --help)"),
+    "near-miss option": (
+        ["train", "--stepps", "4"],
+        "unknown option --stepps; did you mean --steps? (see",
+    ),
+    "near-miss and missing": (["translate", "m", "p", "--ot", "x"], "missing: --out FOLDER (unknown option --ot)"),
+    "too much": (["card", "celeba", "cartoons"], "unexpected argument cartoons"),
+    "wrong type": (["train", "--steps", "many"], "--steps many: must be INT"),
+    "wrong type, optional": (["demo", "--steps", "many"], "--steps many: must be INT"),
+    "wrong crop": (["train", "--crop", "1.5"], "--crop 1.5: must be INT"),
+    "wrong choice": (["train", "--objective", "wgan"], "--objective wgan: must be one of wgan-gp, wgan-lp, dragan,"),
+    "another shell": (["completion", "fish"], "shell fish: must be one of bash, zsh"),
+    "no value": (["train", "--steps"], "--steps: its value is missing"),
     "out of range": (["train", "--batch-size", "0"], "--batch-size 0: must be at least 1"),
     "bad size": (["train", "--image-size", "12a"], "must be N or WIDTHxHEIGHT"),
     "odd size": (["train", "--image-size", "100"], "divisible by 64"),
@@ -73,9 +131,13 @@ BAD = {
     "missing data": (["train", "--data", "/no/where", "--run", "x"], "/no/where"),
     "missing run": (["train", "--resume", "/no/where"], "/no/where: not a run folder"),
     "missing model": (["translate", "/no/m.onnx", __file__, "--to", "A", "--out", "x"], "/no/m.onnx"),
-    "missing picture": (["translate", "/no/m.onnx", "/no/p.jpg", "--to", "A", "--out", "x"], "/no/p.jpg: no such"),
-    "no target": (["translate", "m.onnx", "p.jpg", "--out", "x"], "say either --to WORDS or --all or --protocol NAME"),
-    "no out": (["translate", "m.onnx", "p.jpg", "--to", "A"], "--out"),
+    "missing image": (["translate", "/no/m.onnx", "/no/p.jpg", "--to", "A", "--out", "x"], "/no/p.jpg: no such"),
+    "no target": (
+        ["translate", "m.onnx", "p.jpg", "--out", "x"],
+        "say either --to LABEL... or --all or",
+    ),
+    "no out": (["translate", "m.onnx", "p.jpg", "--to", "A"], "missing: --out FOLDER (see stargan translate --help)"),
+    "nothing at all": (["translate"], "missing: MODEL, --out FOLDER"),
     "export to what": (["export", "/no/run", "x.tar"], "cannot write this kind"),
     "no faces": (["cartoons", "x", "--count", "0"], "--count 0: must be at least 1"),
     "missing set": (["data", "/no/where"], "/no/where"),
@@ -84,48 +146,63 @@ BAD = {
     "faces below a file": (["cartoons", f"{__file__}/x"], "test_cli.py is a file; must be a folder in which"),
     "translations into a file": (["translate", "cartoons", "p.jpg", "--all", "--out", __file__], "must be a folder"),
     "a run below a file": (["train", "--data", ".", "--run", f"{__file__}/x"], "test_cli.py is a file"),
-    "a model into a folder": (["export", "cartoons", "/tmp"], "OUT /tmp: is a folder; must be a file"),
+    "a model into a folder": (["export", "cartoons", "/tmp"], "FILE /tmp: is a folder; must be a file"),
     "a crop of nothing": (["import", "G.ckpt", "m.onnx", "--crop", "0"], "--crop 0: must be at least 1"),
-    "a sheet of no kind": (["data", ".", "--sheet", "s.xyz"], "s.xyz: cannot write a picture of this kind"),
+    "a sheet of no kind": (["data", ".", "--sheet", "s.xyz"], "s.xyz: cannot write an image of this kind"),
     "official in half": (["export", "run", "--official", "x", "--half"], "--half: a checkpoint of the official code"),
     "no pairs": (["evaluate", "cartoons", "--data", ".", "--pairs", "no", "--out", "x"], "--pairs no: no such folder"),
 }
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_bad_input_gets_one_line_and_exit_code_2(case: str, tmp_path: Path) -> None:
+def test_bad_input_gets_one_line_and_exit_code_2(
+    case: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     arguments, expected = BAD[case]
-    done = subprocess.run(
-        [sys.executable, "-m", "stargan", *arguments], capture_output=True, text=True, timeout=60, cwd=tmp_path
-    )
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.count("\n") == 1, done.stderr
-    assert done.stderr.startswith("stargan: ")
-    assert expected in done.stderr
+    monkeypatch.chdir(tmp_path)
+    assert cli.main(arguments) == 2
+    printed = capsys.readouterr()
+    assert printed.err.count("\n") == 1, printed.err
+    assert printed.err.startswith("stargan: ")
+    assert expected in printed.err
+    assert not printed.out
     assert not list(tmp_path.iterdir())
 
 
+@pytest.mark.parametrize("encoding", ["ascii", "utf-8"])  # tyro draws other boxes in each
+@pytest.mark.parametrize("columns", ["60", "120"])
+def test_mistakes_read_the_same_on_every_terminal(
+    encoding: str, columns: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", columns)
+    monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(io.BytesIO(), encoding))
+    for case in ("near-miss option", "near-miss and missing", "wrong type", "wrong choice", "nothing at all"):
+        arguments, expected = BAD[case]
+        assert cli.main(arguments) == 2
+        assert expected in capsys.readouterr().err
+
+
 def test_translate_files_and_folders(run: Path, tmp_path: Path) -> None:
-    pictures = tmp_path / "in"
-    (pictures / "deep").mkdir(parents=True)
-    Image.new("RGB", (30, 20), "red").save(pictures / "a.jpg")
-    Image.new("L", (20, 30)).save(pictures / "deep" / "b.png")
-    (pictures / "notes.txt").write_text("not a picture")
+    photos = tmp_path / "in"
+    (photos / "deep").mkdir(parents=True)
+    Image.new("RGB", (30, 20), "red").save(photos / "a.jpg")
+    Image.new("L", (20, 30)).save(photos / "deep" / "b.png")
+    (photos / "notes.txt").write_text("not an image")
     out = tmp_path / "out"
-    done = stargan("translate", run, pictures, "--to", "green", "--to", "domain=blue", "--out", out)
+    done = stargan("translate", run, photos, "--to", "green", "--to", "domain=blue", "--out", out)
     assert done.returncode == 0, done.stderr
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
     assert found == ["a.domain=blue.png", "a.green.png", "deep/b.domain=blue.png", "deep/b.green.png"]
     for path in out.rglob("*.png"):
-        with Image.open(path) as picture:
-            assert picture.size == (16, 16)
+        with Image.open(path) as image:
+            assert image.size == (16, 16)
 
     before = (out / "a.green.png").read_bytes()
-    again = stargan("translate", run, pictures, "--to", "green", "--out", out)
+    again = stargan("translate", run, photos, "--to", "green", "--out", out)
     assert again.returncode == 2
     assert "exists; say --overwrite" in again.stderr
     assert (out / "a.green.png").read_bytes() == before
-    assert stargan("translate", run, pictures, "--to", "green", "--out", out, "--overwrite").returncode == 0
+    assert stargan("translate", run, photos, "--to", "green", "--out", out, "--overwrite").returncode == 0
 
 
 def test_translations_inside_the_folder_are_not_translated_again(run: Path, tmp_path: Path) -> None:
@@ -145,7 +222,7 @@ def test_translate_all_writes_every_domain_and_a_grid(run: Path, tmp_path: Path)
     assert names == [f"a.{kind}.{end}.png" for kind in ("jpg", "png") for end in ends]
 
 
-def test_unreadable_pictures_are_left_out_by_name(run: Path, tmp_path: Path) -> None:
+def test_unreadable_images_are_left_out_by_name(run: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("hello")
     Image.new("RGB", (30, 20), "red").save(tmp_path / "good.jpg")
     done = stargan("translate", run, tmp_path, "--to", "green", "--out", tmp_path / "out")
@@ -185,7 +262,7 @@ def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -
 def test_a_run_is_not_overwritten(run: Path, colours: Path) -> None:
     done = stargan("train", "--data", colours, "--run", run, *TINY)
     assert done.returncode == 2
-    assert f"holds a run already; go on with --resume {run}" in done.stderr
+    assert f"already contains a run; use --resume {run}" in done.stderr
 
 
 def test_a_finished_run_can_be_prolonged(colours: Path, tmp_path: Path) -> None:
@@ -220,6 +297,6 @@ def test_dry_run_says_what_it_would_be_and_writes_nothing(colours: Path, tmp_pat
         timeout=60,
     )
     assert done.returncode == 0, done.stderr
-    for word in ('"steps": 50', "labels: 3 (blue, green, red)", "generator:", "GMAC a picture", "50 steps:", "GiB"):
+    for word in ('"steps": 50', "labels: 3 (blue, green, red)", "generator:", "GMAC an image", "50 steps:", "GiB"):
         assert word in done.stdout
     assert not list(tmp_path.iterdir())

@@ -1,4 +1,4 @@
-"""Updates as recordings: what can be checked without a GPU, and, where there is one, the recordings themselves."""
+"""Updates as CUDA graphs: what can be checked without a GPU and, if there is one, the graphs themselves."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -24,8 +24,8 @@ CONFIG = Config(
 GPU = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
 
 
-class Repeated(Recorder):
-    """Does again what a graph would replay: the update, from the recording's own tensors into its own."""
+class FakeRecorder(Recorder):
+    """Runs the update again where a graph would be replayed, with the recording's own inputs and outputs."""
 
     def __init__(self) -> None:
         self.calls: dict[str, int] = {}
@@ -35,7 +35,7 @@ class Repeated(Recorder):
         self.calls.clear()
         self.recordings.clear()
 
-    def _aside(self, update: Update, tensors: Tensors) -> dict[str, torch.Tensor]:
+    def _run_eagerly(self, update: Update, tensors: Tensors) -> dict[str, torch.Tensor]:
         return update(tensors)
 
     def _record(self, update: Update, tensors: Tensors) -> Recording:
@@ -44,8 +44,11 @@ class Repeated(Recorder):
         return Recording(lambda: outputs.update(update(inputs)), inputs, outputs)
 
 
-class WaitsForNothing(TorchDispatchMode):
-    """Fails on what a graph cannot hold: reading a value, shapes that depend on values, draws, numbers from Python."""
+class ForbidWaiting(TorchDispatchMode):
+    """Fails on operations that a graph cannot contain.
+
+    These are reads of values, shapes that depend on values, random numbers, and tensors made from Python numbers.
+    """
 
     FORBIDDEN = ("_local_scalar_dense", "nonzero", "masked_select", "rand", "lift_fresh", "normal_", "uniform_")
 
@@ -71,10 +74,10 @@ def train(engine: PytorchEngine, steps: int) -> list[dict[str, float]]:
     return losses
 
 
-def test_recordings_are_made_after_warm_ups_and_see_each_batch() -> None:
-    """Two data sets, of which each has recordings of its own; rates, draws and targets change at every step."""
+def test_recordings_start_after_the_warm_ups_and_use_each_batch() -> None:
+    """Each of the two data sets has its own recordings; rates, random numbers and targets change at every step."""
     plain, recorded = PytorchEngine(CONFIG, JOINT), PytorchEngine(CONFIG, JOINT)
-    recorder = recorded.updates.recorder = Repeated()
+    recorder = recorded.updates.recorder = FakeRecorder()
     steps = 2 * WARM_UPS + 6
     assert train(recorded, steps) == train(plain, steps)
     assert sorted(recorder.recordings) == ["_d_update 0", "_d_update 1", "_g_update 0", "_g_update 1"]
@@ -86,20 +89,20 @@ def test_recordings_are_made_after_warm_ups_and_see_each_batch() -> None:
 
 
 @pytest.mark.parametrize("objective", get_args(Objective))
-def test_an_update_waits_for_nothing(objective: Objective) -> None:
+def test_an_update_never_waits(objective: Objective) -> None:
     engine = PytorchEngine(replace(CONFIG, objective=objective), JOINT)
 
-    class Watched(Repeated):
+    class Watching(FakeRecorder):
         def __call__(self, name: str, update: Update, tensors: Tensors) -> dict[str, torch.Tensor]:
-            with WaitsForNothing():
+            with ForbidWaiting():
                 return update(tensors)
 
-    engine.updates.recorder = Watched()
+    engine.updates.recorder = Watching()
     train(engine, 2)
 
 
-def test_what_waits_is_noticed() -> None:
-    with WaitsForNothing():
+def test_waiting_is_detected() -> None:
+    with ForbidWaiting():
         for wait in (lambda: torch.ones(1).item(), lambda: torch.rand(1), lambda: torch.ones(2).nonzero()):
             with pytest.raises(AssertionError):
                 wait()
@@ -107,7 +110,7 @@ def test_what_waits_is_noticed() -> None:
 
 @pytest.mark.gpu
 @GPU
-@pytest.mark.parametrize("steps", [10, 5000])  # of the configuration: from 2,000 on G is compiled
+@pytest.mark.parametrize("steps", [10, 5000])  # the configured steps: from 2,000 on, G is compiled
 def test_on_a_gpu(steps: int) -> None:
     config = replace(CONFIG, device="cuda", steps=steps)
     plain, recorded = PytorchEngine(replace(config, plain=True), JOINT), PytorchEngine(config, JOINT)
@@ -116,23 +119,23 @@ def test_on_a_gpu(steps: int) -> None:
     for engine in (plain, recorded):
         for network in (*engine.updates.networks.values(), engine.updates.ema_generator):
             network.double()
-    expected, found = (train_in_double(engine, 2 * WARM_UPS + 10) for engine in (plain, recorded))
+    expected, results = (train_in_double(engine, 2 * WARM_UPS + 10) for engine in (plain, recorded))
     assert len(recorded.updates.recorder.recordings) == 4
-    for ours, theirs in zip(found, expected, strict=True):
+    for ours, theirs in zip(results, expected, strict=True):
         assert ours == pytest.approx(theirs, rel=1e-6)
     for name, array in plain.state().items():
         assert np.allclose(array, recorded.state()[name], rtol=1e-6, atol=1e-9), name
 
 
 def train_in_double(engine: PytorchEngine, steps: int) -> list[dict[str, float]]:
-    """As `train`, in float64: in float32 Adam's first steps are signs of rounding noise, which no two paths share."""
+    """Like `train`, but in float64: in float32 Adam's first steps follow the signs of rounding noise."""
     losses = []
     for step, (images, *labels, dataset) in enumerate(batches(steps)):
         real = engine._images(images).double()
-        values, wanted = (engine._tensor(array).double() for array in labels)
+        values, target_values = (engine._tensor(array).double() for array in labels)
         draws = {"alpha": torch.full((4, 1, 1, 1), 0.1 * (step % 10), device=engine.updates.device)}
-        engine._at(step)
-        engine.updates.update_d(real, values, wanted, dataset, 1e-3 / (1 + step), draws)
-        engine.updates.update_g(real, values, wanted, dataset, 1e-3 / (1 + step))
+        engine._set_step(step)
+        engine.updates.update_d(real, values, target_values, dataset, 1e-3 / (1 + step), draws)
+        engine.updates.update_g(real, values, target_values, dataset, 1e-3 / (1 + step))
         losses.append(engine.losses())
     return losses

@@ -1,4 +1,4 @@
-"""Request to label vectors and masks, for any domains and for those of the paper."""
+"""Requests to label vectors and domain masks, for any domains and for those of the paper."""
 
 import itertools
 import json
@@ -24,12 +24,12 @@ def one(*groups: Group, name: str = "set") -> Domains:
     return Domains((LabelSet(name, groups),))
 
 
-def shown(domains: Domains, *on: str) -> np.ndarray:
+def values_of(domains: Domains, *on: str) -> np.ndarray:
     return np.array([float(name in on) for name in domains.names], np.float32)
 
 
-def said(domains: Domains, words: Any, values: np.ndarray | None = None) -> str:
-    """The one line that refuses a request."""
+def error_line(domains: Domains, words: Any, values: np.ndarray | None = None) -> str:
+    """The error line of a request."""
     with pytest.raises(DomainError) as caught:
         requests.target(domains, np.zeros(domains.num_classes) if values is None else values, words)
     assert "\n" not in str(caught.value)
@@ -43,35 +43,35 @@ celeba = Domains((CELEBA,))
 
 def test_celeba_layout() -> None:
     assert celeba.names == ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
-    assert (celeba.num_classes, celeba.num_labels) == (5, 5)  # one data set has no mask
+    assert (celeba.num_classes, celeba.num_labels) == (5, 5)  # one data set has no domain mask
     assert celeba.heads(0) == (Head(0, 5, False),)
     assert celeba.heads(0)[0].columns == slice(0, 5)
 
 
 @pytest.mark.parametrize("words", [["Brown_Hair", "Male=0", "Young"], dict.fromkeys(celeba.names, 0)])
-def test_words_that_leave_nothing_to_be_estimated(words: Any) -> None:
+def test_requests_that_specify_everything(words: Any) -> None:
     assert requests.fully_specified(celeba, words)
     least, most = np.zeros(5, np.float32), np.ones(5, np.float32)
     assert np.array_equal(requests.apply(celeba, least, words)[0], requests.apply(celeba, most, words)[0])
 
 
 @pytest.mark.parametrize("words", [["Black_Hair", "Male"], ["Black_Hair=0", "Blond_Hair=0", "Male", "Young"]])
-def test_words_that_leave_something(words: Any) -> None:
+def test_requests_that_leave_something_open(words: Any) -> None:
     assert not requests.fully_specified(celeba, words)
 
 
 def test_celeba_requests() -> None:
-    values = shown(celeba, "Black_Hair", "Male", "Young")
+    values = values_of(celeba, "Black_Hair", "Male", "Young")
     assert requests.target(celeba, values, ["Blond_Hair"]).tolist() == [0, 1, 0, 1, 1]
     assert requests.target(celeba, values, {"Blond_Hair": 1, "Male": 0}).tolist() == [0, 1, 0, 0, 1]
     assert requests.target(celeba, values, ["-Black_Hair"]).tolist() == [0, 0, 0, 1, 1]  # hair of no named colour
     assert requests.target(celeba, values, "Young=0").tolist() == [1, 0, 0, 1, 0]  # one word needs no list
     assert requests.target(celeba, values, ["Black_Hair"]).dtype == np.float32
-    assert values.tolist() == [1, 0, 0, 1, 1]  # what is asked for is not written into what is shown
+    assert values.tolist() == [1, 0, 0, 1, 1]  # the values of the image stay as they are
 
 
 def test_celeba_every_and_changes() -> None:
-    values = shown(celeba, "Black_Hair", "Male")
+    values = values_of(celeba, "Black_Hair", "Male")
     every = {word: labels.tolist() for word, labels in requests.every_target(celeba, values)}
     assert every == {
         "Black_Hair": [1, 0, 0, 1, 0],
@@ -111,31 +111,31 @@ def test_rafd_layout() -> None:
 
 @pytest.mark.parametrize("words", [["happy"], ["expression=happy"], ["Expression = HAPPY"], {"expression": "happy"}])
 def test_rafd_requests(words: Any) -> None:
-    assert requests.target(rafd, shown(rafd, "neutral"), words).tolist() == shown(rafd, "happy").tolist()
+    assert requests.target(rafd, values_of(rafd, "neutral"), words).tolist() == values_of(rafd, "happy").tolist()
 
 
 def test_rafd_keeps_one_expression() -> None:
-    neutral = shown(rafd, "neutral")
-    assert "sad=0 leaves it open" not in str(requests.target(rafd, neutral, ["sad=0"]))  # it was off: nothing changes
+    neutral = values_of(rafd, "neutral")
+    assert "sad=0 does not say" not in str(requests.target(rafd, neutral, ["sad=0"]))  # it was off: nothing changes
     assert (requests.target(rafd, neutral, ["sad=0"]) == neutral).all()
-    line = said(rafd, ["-neutral"], neutral)
-    assert line.startswith("neutral=0 leaves it open what comes instead; say one of angry, ")
-    assert "neutral" not in line.partition("say one of")[2]
-    assert said(rafd, [f"-{name}" for name in FACES], neutral) == f"one of {', '.join(FACES)} must stay on"
+    line = error_line(rafd, ["-neutral"], neutral)
+    assert line.startswith("neutral=0 does not say which value comes instead; name one of angry, ")
+    assert "neutral" not in line.partition("name one of")[2]
+    assert error_line(rafd, [f"-{name}" for name in FACES], neutral) == f"one of {', '.join(FACES)} must stay on"
 
 
-def test_the_other_of_two_is_meant() -> None:
+def test_turning_one_of_two_off_turns_the_other_on() -> None:
     domains = Domains((SEASONS,))
-    assert requests.target(domains, shown(domains, "winter"), ["-winter"]).tolist() == [0, 1]
+    assert requests.target(domains, values_of(domains, "winter"), ["-winter"]).tolist() == [0, 1]
     all_but_one = [f"{name}=0" for name in FACES if name != "sad"]
-    assert requests.target(rafd, shown(rafd, "happy"), all_but_one).tolist() == shown(rafd, "sad").tolist()
+    assert requests.target(rafd, values_of(rafd, "happy"), all_but_one).tolist() == values_of(rafd, "sad").tolist()
 
 
 def test_rafd_probabilities_and_decisions() -> None:
     logits = np.zeros((1, 8), np.float32)
     logits[0, 4] = np.log(9)
     assert rafd.probabilities(logits)[0] == pytest.approx([1 / 16] * 4 + [9 / 16] + [1 / 16] * 3)
-    assert rafd.decide(np.full((1, 8), 0.1)).sum() == 1  # none is likelier than half, one is shown all the same
+    assert rafd.decide(np.full((1, 8), 0.1)).sum() == 1  # none is likelier than one half, and still one is on
     huge = np.array([[1e4, -1e4, 0, 0, 0, 0, 0, 0]], np.float32)
     assert rafd.probabilities(huge)[0].tolist() == [1, 0, 0, 0, 0, 0, 0, 0]
 
@@ -147,18 +147,18 @@ joint = Domains((CELEBA, RAFD))
 
 def test_joint_layout() -> None:
     assert joint.num_classes == 13
-    assert joint.num_labels == 15  # and the mask
-    assert (joint.block(0), joint.block(1)) == (slice(0, 5), slice(5, 13))
+    assert joint.num_labels == 15  # with the domain mask
+    assert (joint.columns(0), joint.columns(1)) == (slice(0, 5), slice(5, 13))
     assert joint.heads(0) == (Head(0, 5, False),)
     assert joint.heads(1) == (Head(5, 13, True),)
 
 
 def test_joint_requests() -> None:
-    values = shown(joint, "Black_Hair", "Young", "neutral")
+    values = values_of(joint, "Black_Hair", "Young", "neutral")
     happy = requests.target(joint, values, ["happy"])
-    assert happy.tolist() == [0] * 5 + shown(rafd, "happy").tolist() + [0, 1]
+    assert happy.tolist() == [0] * 5 + values_of(rafd, "happy").tolist() + [0, 1]
     assert requests.target(joint, values, ["Male"]).tolist() == [1, 0, 0, 1, 1] + [0] * 8 + [1, 0]
-    assert "Male, happy: these come from different data sets" in said(joint, ["happy", "Male"], values)
+    assert "Male, happy: these come from different data sets" in error_line(joint, ["happy", "Male"], values)
 
 
 def test_joint_labels_of_mixed_rows() -> None:
@@ -169,7 +169,7 @@ def test_joint_labels_of_mixed_rows() -> None:
 
 
 def test_joint_changes_of_one_set() -> None:
-    values = shown(joint, "Male", "sad")
+    values = values_of(joint, "Male", "sad")
     assert [word for word, _, _ in requests.single_changes(joint, values, 0)] == [*HAIR.names, "Male=0", "Young"]
     found = requests.single_changes(joint, values, 1)
     assert [word for word, _, _ in found] == [name for name in FACES if name != "sad"]
@@ -179,9 +179,9 @@ def test_joint_changes_of_one_set() -> None:
 def test_a_shared_name_is_qualified() -> None:
     domains = Domains((LabelSet("a", (Group(("Smiling",)), Group(("Male",)))), LabelSet("b", (Group(("smiling",)),))))
     assert domains.names == ("a/Smiling", "Male", "b/smiling")
-    assert said(domains, ["Smiling"]) == "Smiling stands in several data sets; say one of a/Smiling, b/smiling"
+    assert error_line(domains, ["Smiling"]) == "Smiling is in several data sets; name one of a/Smiling, b/smiling"
     assert requests.parse(domains, ["B / Smiling"]) == {2: 1}
-    assert requests.parse(domains, ["a/Male=0"]) == {1: 0}  # allowed where it is not needed
+    assert requests.parse(domains, ["a/Male=0"]) == {1: 0}  # allowed even if it is not needed
 
 
 def test_two_sets_with_a_group_of_one_name() -> None:
@@ -190,13 +190,13 @@ def test_two_sets_with_a_group_of_one_name() -> None:
     assert requests.parse(domains, ["expression=happy"]) == {0: 1}
     assert requests.parse(domains, ["expression=angry"]) == {3: 1}
     assert requests.parse(domains, ["b/expression=sad"]) == {2: 1}
-    assert "several data sets; say one of a/sad, b/sad" in said(domains, ["expression=sad"])
+    assert "several data sets; name one of a/sad, b/sad" in error_line(domains, ["expression=sad"])
 
 
 def test_a_class_goes_before_a_group_of_its_name() -> None:
     domains = one(Group(("male", "female"), True, "male"))
-    said: list[Any] = [["male"], ["male=1"], ["+male"], ["male=male"], {"male": 1}, {"male": "1"}]
-    assert all(requests.parse(domains, words) == {0: 1} for words in said)
+    spellings: list[Any] = [["male"], ["male=1"], ["+male"], ["male=male"], {"male": 1}, {"male": "1"}]
+    assert all(requests.parse(domains, words) == {0: 1} for words in spellings)
     assert requests.parse(domains, ["male=0"]) == requests.parse(domains, ["-male"]) == {0: 0}
 
 
@@ -206,7 +206,7 @@ def test_values_that_are_digits() -> None:
     assert requests.parse(domains, ["1=0", "2"]) == {1: 0, 2: 1}
 
 
-# ---------------------------------------------------------------- lines that refuse
+# ---------------------------------------------------------------- error lines
 
 
 @pytest.mark.parametrize(
@@ -218,10 +218,10 @@ def test_values_that_are_digits() -> None:
         (["zzz"], f"unknown domain 'zzz'; known: {', '.join(joint.names)}, expression"),
         ([""], "unknown domain ''"),
         (["=1"], "unknown domain ''"),
-        ([], "nothing was asked for; say one or more of Black_Hair, "),
-        ({}, "nothing was asked for"),
-        (["Male", "-Male"], "Male is asked to be both on and off"),
-        (["male=0", "+MALE"], "Male is asked to be both on and off"),
+        ([], "the request is empty; name one or more of Black_Hair, "),
+        ({}, "the request is empty"),
+        (["Male", "-Male"], "Male is requested both on and off"),
+        (["male=0", "+MALE"], "Male is requested both on and off"),
         (["Black_Hair", "Blond_Hair"], "Black_Hair and Blond_Hair exclude each other"),
         (["happy", "expression=sad"], "happy and sad exclude each other"),
         (["Male=2"], "Male=2: a label is 1 (on) or 0 (off)"),
@@ -229,15 +229,15 @@ def test_values_that_are_digits() -> None:
         (["Male=yes"], "Male=yes: a label is 1 (on) or 0 (off)"),
         ({"Male": 0.5}, "Male=0.5: a label is 1 (on) or 0 (off)"),
         ({"Male": None}, "Male=None: a label is 1 (on) or 0 (off)"),
-        (["expression"], "expression is a group; say which value, for example expression=angry"),
+        (["expression"], "expression is a group; name one of its values, for example expression=angry"),
         (["-expression"], "expression is a group"),
         (["expression=hapy"], "expression=hapy: expression is one of angry, "),
         (["rafd/expression=1"], "rafd/expression=1: expression is one of angry, "),
         (["expression=Male"], "expression is one of angry, "),
     ],
 )
-def test_refusals(words: Any, line: str) -> None:
-    assert line in said(joint, words)
+def test_error_lines(words: Any, line: str) -> None:
+    assert line in error_line(joint, words)
 
 
 def test_suggestions() -> None:
@@ -246,13 +246,13 @@ def test_suggestions() -> None:
 
 
 @pytest.mark.parametrize("name", ["", " ", "a=b", "a/b", "a,b", "+a", "-a", " -a", "a\nb", "a\ud800"])
-def test_names_that_no_request_could_say(name: str) -> None:
+def test_names_that_cannot_be_part_of_a_request(name: str) -> None:
     with pytest.raises(DomainError, match="cannot name a domain"):
         Group((name,))
 
 
 @pytest.mark.parametrize("name", ["", "a=b", "a,b", "-a", "+a"])
-def test_names_of_sets_must_be_sayable_where_they_are_said(name: str) -> None:
+def test_names_of_sets_are_checked_if_requests_need_them(name: str) -> None:
     assert requests.parse(one(HAIR, name=name), ["black hair"]) == {0: 1}
     with pytest.raises(DomainError, match="cannot name a domain"):
         Domains((LabelSet(name, (HAIR,)), LabelSet("other", (HAIR,))))
@@ -271,11 +271,11 @@ def test_domains_that_cannot_be() -> None:
         one(Group(("Big Nose",)), Group(("big-nose",)))
     with pytest.raises(DomainError, match="the same name"):
         Domains((LabelSet("A", (HAIR,)), LabelSet("a", (HAIR,))))
-    for unshown in ("a\udcff", "a\x00"):
-        with pytest.raises(DomainError, match="cannot be shown"):
-            one(HAIR, name=unshown)
-        with pytest.raises(DomainError, match="cannot be shown"):
-            one(Group(("a", "b"), True, unshown))
+    for unprintable in ("a\udcff", "a\x00"):
+        with pytest.raises(DomainError, match="cannot be printed"):
+            one(HAIR, name=unprintable)
+        with pytest.raises(DomainError, match="cannot be printed"):
+            one(Group(("a", "b"), True, unprintable))
 
 
 # ---------------------------------------------------------------- any domains
@@ -306,7 +306,7 @@ def any_domains(draw: st.DrawFn) -> Domains:
 
 @st.composite
 def situations(draw: st.DrawFn) -> tuple[Domains, np.ndarray]:
-    """Domains and what a picture shows: 0 and 1 that break no group."""
+    """Domains and the values of an image: 0 and 1, at most one class on in a group."""
     domains = draw(any_domains())
     values = np.zeros(domains.num_classes, np.float32)
     for _, columns, group in domains.groups():
@@ -334,11 +334,11 @@ def test_layout_is_a_partition(domains: Domains) -> None:
     count, sets = domains.num_classes, len(domains.sets)
     assert len(domains.names) == len(set(domains.names)) == count
     assert domains.num_labels == count + (sets if sets > 1 else 0)
-    owners = np.concatenate([np.arange(count)[domains.block(index)] for index in range(sets)])
+    owners = np.concatenate([np.arange(count)[domains.columns(index)] for index in range(sets)])
     assert owners.tolist() == list(range(count))
     for index in range(sets):
         covered = [column for head in domains.heads(index) for column in range(head.start, head.stop)]
-        assert covered == list(range(count))[domains.block(index)]
+        assert covered == list(range(count))[domains.columns(index)]
         kinds = [head.categorical for head in domains.heads(index)]
         assert all(first or second for first, second in itertools.pairwise(kinds))  # binary ones are joined
 
@@ -352,7 +352,7 @@ def test_json_round_trip(domains: Domains) -> None:
 
 @calm
 @given(situations())
-def test_every_word_is_understood_and_means_its_labels(situation: tuple[Domains, np.ndarray]) -> None:
+def test_every_word_gives_its_labels(situation: tuple[Domains, np.ndarray]) -> None:
     domains, values = situation
     found = requests.every_target(domains, values)
     assert len({word for word, _ in found}) == domains.num_classes == len(found)
@@ -364,18 +364,18 @@ def test_every_word_is_understood_and_means_its_labels(situation: tuple[Domains,
 
 @calm
 @given(situations(), st.data())
-def test_a_target_asks_for_what_was_said_and_keeps_the_rest(
+def test_a_target_follows_the_request_and_keeps_the_rest(
     situation: tuple[Domains, np.ndarray], data: st.DataObject
 ) -> None:
     domains, values = situation
     dataset = data.draw(st.integers(0, len(domains.sets) - 1))
-    block = range(domains.num_classes)[domains.block(dataset)]
-    request = data.draw(st.dictionaries(st.sampled_from(block), st.integers(0, 1), min_size=1))
+    columns = range(domains.num_classes)[domains.columns(dataset)]
+    request = data.draw(st.dictionaries(st.sampled_from(columns), st.integers(0, 1), min_size=1))
     words = {domains.names[index]: state for index, state in request.items()}
     try:
         labels = requests.target(domains, values, words)
     except DomainError as error:
-        assume("exclude" not in str(error) and "leaves it open" not in str(error) and "must stay" not in str(error))
+        assume("exclude" not in str(error) and "does not say" not in str(error) and "must stay" not in str(error))
         raise
     classes, mask = labels[: domains.num_classes], labels[domains.num_classes :]
     assert labels.shape == (domains.num_labels,)
@@ -394,13 +394,13 @@ def test_a_target_asks_for_what_was_said_and_keeps_the_rest(
 def test_changes_change_and_stay_within_their_set(situation: tuple[Domains, np.ndarray]) -> None:
     domains, values = situation
     found = requests.single_changes(domains, values)
-    for word, wanted, owner in found:
-        assert (wanted != values).any()
-        assert whole(domains, wanted)
-        block = domains.block(owner)
-        assert block.start <= np.flatnonzero(wanted != values).min()
-        assert np.flatnonzero(wanted != values).max() < block.stop
-        assert (requests.target(domains, values, [word]) == domains.labels(wanted[None], owner)[0]).all()
+    for word, target_values, owner in found:
+        assert (target_values != values).any()
+        assert whole(domains, target_values)
+        block = domains.columns(owner)
+        assert block.start <= np.flatnonzero(target_values != values).min()
+        assert np.flatnonzero(target_values != values).max() < block.stop
+        assert (requests.target(domains, values, [word]) == domains.labels(target_values[None], owner)[0]).all()
     of_sets = [requests.single_changes(domains, values, index) for index in range(len(domains.sets))]
     assert [word for part in of_sets for word, _, _ in part] == [word for word, _, _ in found]
     unchanged = [
@@ -491,15 +491,15 @@ def test_probabilities_and_decisions(domains: Domains, seed: int) -> None:
 
 @calm
 @given(any_domains(), st.integers(0, 9), st.data())
-def test_labels_and_place(domains: Domains, seed: int, data: st.DataObject) -> None:
+def test_labels_and_padding(domains: Domains, seed: int, data: st.DataObject) -> None:
     values = draws(domains, seed, 4)
     datasets = np.array(data.draw(st.lists(st.integers(0, len(domains.sets) - 1), min_size=4, max_size=4)))
     labels = domains.labels(values, datasets)
     assert labels.shape == (4, domains.num_labels)
     assert labels.dtype == np.float32
     for row, dataset in enumerate(datasets):
-        block = domains.block(dataset)
-        placed = domains.place(values[row : row + 1, block], dataset)
+        block = domains.columns(dataset)
+        placed = domains.pad(values[row : row + 1, block], dataset)
         assert placed.shape == (1, domains.num_classes)
         assert (placed[0, block] == values[row, block]).all()
         assert (labels[row, : domains.num_classes] == placed[0]).all()
@@ -527,12 +527,68 @@ def test_random_values_are_even() -> None:
 
 
 def test_agree_counts_groups() -> None:
-    first = np.stack([shown(joint, "Black_Hair", "Male", "sad")] * 3)
-    second = np.stack([shown(joint, *on) for on in (["Black_Hair", "Male", "sad"], ["Male", "sad"], ["Black_Hair"])])
+    first = np.stack([values_of(joint, "Black_Hair", "Male", "sad")] * 3)
+    second = np.stack(
+        [values_of(joint, *on) for on in (["Black_Hair", "Male", "sad"], ["Male", "sad"], ["Black_Hair"])]
+    )
     assert joint.agree(first, second).tolist() == [[True] * 4, [False, True, True, True], [True, False, True, False]]
 
 
-# ---------------------------------------------------------------- JSON that is not ours
+# ---------------------------------------------------------------- groups as arrays
+
+
+def test_groups_as_arrays() -> None:
+    assert joint.group_names == (", ".join(HAIR.names), "Male", "Young", ", ".join(FACES))
+    assert joint.group_datasets.tolist() == [0, 0, 0, 1]
+    assert joint.labelled_groups(np.array([1, 0])).tolist() == [[False] * 3 + [True], [True] * 3 + [False]]
+    assert (
+        joint.group_columns(np.array([True, False, True, False])).tolist() == [True] * 3 + [False, True] + [False] * 8
+    )
+
+
+def test_valid_values_have_one_class_of_each_one_of_n_group() -> None:
+    rows = np.stack([values_of(joint, *on) for on in (["sad"], [], ["Black_Hair", "Blond_Hair"], ["sad", "happy"])])
+    assert joint.valid(rows, (0, 1)).tolist() == [True, False, False, False]
+    assert joint.valid(rows, [1]).tolist() == [True, False, False, False]
+    assert joint.valid(rows, [0]).tolist() == [True] * 4  # hair is not one-of-n
+
+
+def test_match_finds_the_classes_among_other_labels() -> None:
+    labels = np.array([[1, 0, 0, 1, 1], [0, 1, 1, 0, 0]])
+    datasets, values = celeba.match(["young", "Bald", "Black Hair", "Male", "Brown-Hair"], labels)
+    assert datasets == ()  # no Blond_Hair
+    assert not values.any()
+    other = Domains((SEASONS, LabelSet("faces", (Group(("Male",)), Group(("Young",))))))
+    datasets, values = other.match(["young", "Bald", "Black Hair", "Male", "Brown-Hair"], labels)
+    assert datasets == (1,)
+    assert values.dtype == np.float32
+    assert values.tolist() == [[0, 0, 1, 1], [0, 0, 0, 0]]
+
+
+def test_frequencies_are_those_of_each_data_set() -> None:
+    first = joint.pad(np.array([[1, 0, 0, 1, 0], [0, 0, 0, 1, 1]]), 0)
+    second = joint.pad(np.eye(8)[[2, 2, 2, 5]], 1)
+    assert joint.frequencies([first, second]) == (0.5, 0, 0, 1, 0.5, 0, 0, 0.75, 0, 0, 0.25, 0, 0)
+
+
+def test_same_layout_ignores_the_names_of_sets_and_groups() -> None:
+    assert rafd.same_layout(one(Group(FACES, categorical=True, name="mood"), name="other"))
+    assert not rafd.same_layout(one(Group(FACES), name="rafd"))
+    assert not rafd.same_layout(joint)
+
+
+@calm
+@given(situations())
+def test_every_word_covers_all_targets(situation: tuple[Domains, np.ndarray]) -> None:
+    domains, values = situation
+    words = requests.every_word(domains)
+    assert len(set(words)) == len(words)
+    for row in (values, 1 - values):
+        found = [words.index(word) for word, _ in requests.every_target(domains, row)]
+        assert found == sorted(found)
+
+
+# ---------------------------------------------------------------- JSON in another form
 
 
 @pytest.mark.parametrize(

@@ -6,19 +6,20 @@ import numpy as np
 import pytest
 
 from stargan.errors import ModelError
-from stargan.evaluation import distances, features, metrics
+from stargan.evaluation import distances, features, intervals, metrics
+from stargan.model.figure import Figure
 
-# ---------------------------------------------------------------- two pictures
+# ---------------------------------------------------------------- two images
 
 
-def test_two_pictures_by_hand() -> None:
+def test_two_images_by_hand() -> None:
     first, second = np.zeros((1, 3, 16, 16), np.float32), np.full((1, 3, 16, 16), 0.2, np.float32)
     assert metrics.l1(first, second) == pytest.approx(0.2)
     assert metrics.psnr(first, second) == pytest.approx(20.0)  # 10 log10(4 / 0.04)
     assert metrics.psnr(first, first) == pytest.approx(20 * np.log10(255))
     assert metrics.ssim(first, first) == pytest.approx(1.0)
     c1 = 0.02**2
-    assert metrics.ssim(first, second) == pytest.approx(c1 / (0.04 + c1))  # flat pictures: only the means differ
+    assert metrics.ssim(first, second) == pytest.approx(c1 / (0.04 + c1))  # flat images: only the means differ
     checks = (np.indices((16, 16)).sum(0)[None] % 2 * 2 - 1) * np.ones((1, 3, 16, 16), np.float32)
     assert metrics.ssim(checks, -checks) < 0
     assert metrics.sharpness(checks) == pytest.approx(np.array([64.0]), rel=1e-3)  # +-8 everywhere
@@ -26,7 +27,7 @@ def test_two_pictures_by_hand() -> None:
 
 
 def test_ssim_against_its_definition() -> None:
-    """One position of two noisy pictures, as large as the window: sums with weights, as in the paper."""
+    """One position of two noisy images, as large as the window: sums with weights, as in the paper."""
     rng = np.random.default_rng(0)
     first, second = rng.uniform(-1, 1, (2, 1, 1, 11, 11))
     line = np.exp(-0.5 * (np.arange(-5, 6) / 1.5) ** 2)
@@ -40,7 +41,7 @@ def test_ssim_against_its_definition() -> None:
     assert metrics.ssim(first, second) == pytest.approx(expected)
 
 
-def test_background_looks_only_there() -> None:
+def test_background_ignores_the_face() -> None:
     first = np.zeros((1, 3, 20, 20), np.float32)
     inner, outer = first.copy(), first.copy()
     inner[:, :, 5:15, 5:15] = 1
@@ -49,44 +50,47 @@ def test_background_looks_only_there() -> None:
     assert metrics.background(first, outer) > 0.2
 
 
-def test_intervals_hold_the_mean_as_often_as_they_say() -> None:
+def test_intervals_cover_the_mean_as_often_as_stated() -> None:
     rng = np.random.default_rng(0)
-    held = 0
+    covered = 0
     for seed in range(200):
-        figure = metrics.mean(rng.normal(size=60), np.arange(60), seed)
-        held += figure.low <= 0 <= figure.high
-    assert 180 <= held <= 198
-    alone = metrics.mean(np.arange(20.0), np.arange(20), 0)
-    together = metrics.mean(np.repeat(np.arange(20.0), 3), np.repeat(np.arange(20), 3), 0)
+        figure = intervals.mean(rng.normal(size=60), np.arange(60), seed)
+        covered += figure.low <= 0 <= figure.high
+    assert 180 <= covered <= 198
+    alone = intervals.mean(np.arange(20.0), np.arange(20), 0)
+    together = intervals.mean(np.repeat(np.arange(20.0), 3), np.repeat(np.arange(20), 3), 0)
     assert together.high - together.low == pytest.approx(alone.high - alone.low)  # copies add no certainty
-    assert np.isnan(metrics.mean(np.array([np.nan]), np.zeros(1, int), 0).value)
+    assert np.isnan(intervals.mean(np.array([np.nan]), np.zeros(1, int), 0).value)
 
 
-def test_intervals_hold_the_mean_of_all_judges_there_could_be() -> None:
+def test_intervals_cover_the_mean_over_all_possible_classifiers() -> None:
     rng = np.random.default_rng(0)
-    alone = held = 0
+    alone = covered = 0
     for seed in range(200):
-        verdicts = rng.normal(size=(60, 1)) + rng.normal(size=3) / 2 + rng.normal(size=(60, 3))
-        figure, pictures_only = (metrics.mean(said, np.arange(60), seed) for said in (verdicts, verdicts.mean(1)))
-        assert figure.value == pytest.approx(pictures_only.value)
-        held += figure.low <= 0 <= figure.high
-        alone += pictures_only.low <= 0 <= pictures_only.high
-    assert alone < 170 < 188 <= held <= 198
+        predictions = rng.normal(size=(60, 1)) + rng.normal(size=3) / 2 + rng.normal(size=(60, 3))
+        figure, over_images = (
+            intervals.mean(values, np.arange(60), seed) for values in (predictions, predictions.mean(1))
+        )
+        assert figure.value == pytest.approx(over_images.value)
+        covered += figure.low <= 0 <= figure.high
+        alone += over_images.low <= 0 <= over_images.high
+    assert alone < 170 < 188 <= covered <= 198
 
 
-def test_the_spread_of_judges_by_hand() -> None:
-    verdicts = np.tile([0.3, 0.4, 0.5], (5, 1))  # of all pictures alike: the judges alone make the interval
-    figure = metrics.mean(verdicts, np.arange(5), 0)
+def test_the_spread_of_classifiers_by_hand() -> None:
+    predictions = np.tile(
+        [0.3, 0.4, 0.5], (5, 1)
+    )  # equal for all images: the interval comes from the classifiers alone
+    figure = intervals.mean(predictions, np.arange(5), 0)
     assert (figure.value, figure.count) == (pytest.approx(0.4), 5)
-    assert figure.high - 0.4 == pytest.approx(4.30 * 0.1 / 3**0.5)
-    assert 0.4 - figure.low == pytest.approx(4.30 * 0.1 / 3**0.5)
-    bounded = metrics.mean(verdicts, np.arange(5), 0, (0.35, 0.6))
+    assert figure.high - 0.4 == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)
+    assert 0.4 - figure.low == pytest.approx(4.3027 * 0.1 / 3**0.5, rel=1e-4)
+    bounded = intervals.mean(predictions, np.arange(5), 0, (0.35, 0.6))
     assert (bounded.low, bounded.high) == (0.35, 0.6)
-    assert metrics.mean(np.ones((3, 2)), np.arange(3), 0) == metrics.Figure(1, 1, 1, 3)
+    assert intervals.mean(np.ones((3, 2)), np.arange(3), 0) == Figure(1, 1, 1, 3)
     gaps = np.array([[np.nan, np.nan], [0, 1], [1, 1]])
-    assert metrics.mean(gaps, np.arange(3), 0).count == 2
-    assert metrics.mean(np.empty((0, 2)), np.arange(0), 0).count == 0
-    assert len(metrics.STUDENT_T) + 1 == metrics.MOST_JUDGES
+    assert intervals.mean(gaps, np.arange(3), 0).count == 2
+    assert intervals.mean(np.empty((0, 2)), np.arange(0), 0).count == 0
 
 
 # ---------------------------------------------------------------- two sets
@@ -123,21 +127,21 @@ def test_fid_by_hand() -> None:
     assert distances.fid(flat, 3 * flat) == pytest.approx(traces * (1 + 9 - 2 * 3))
 
 
-def test_half_samples_spread_as_samples_do() -> None:
+def test_half_samples_vary_as_much_as_samples() -> None:
     """The interval of one sample is as wide as the figure's spread over many samples."""
     rng = np.random.default_rng(0)
     found, spreads = [], []
     for _ in range(40):
         first, second = rng.normal(size=(80, 6)) + 0.5, rng.normal(size=(100, 6))
-        halves = (distances.halves(len(side), distances.HALVES, rng) for side in (first, second))
-        value, drawn = distances._kid(distances.Sets(first, second, *halves))
+        halves = (distances.half_samples(len(side), distances.HALF_SAMPLES, rng) for side in (first, second))
+        value, drawn = distances._kid(distances.TwoSamples(first, second, *halves))
         found.append(value)
         spreads.append(np.std(drawn))
     assert np.mean(spreads) == pytest.approx(np.std(found), rel=0.35)
 
 
-def test_halves_are_halves() -> None:
-    drawn = distances.halves(9, 5, np.random.default_rng(0))
+def test_half_samples_are_halves() -> None:
+    drawn = distances.half_samples(9, 5, np.random.default_rng(0))
     assert drawn.sum(1).tolist() == [4] * 5
     assert len({row.tobytes() for row in drawn}) > 1
 
@@ -146,11 +150,11 @@ def test_halves_are_halves() -> None:
 
 
 @pytest.mark.skipif(not features.installed(), reason="stargan[evaluate] is not installed")
-def test_features_tell_pictures_apart() -> None:
-    pictures = np.random.default_rng(0).uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
-    pictures[1] = pictures[0] * 0.9
-    assert features.pooled(pictures).shape == (3, 1280)
-    same, near, far = features.perceptual(pictures[[0, 0, 0]], pictures)
+def test_features_distinguish_images() -> None:
+    images = np.random.default_rng(0).uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
+    images[1] = images[0] * 0.9
+    assert features.pooled(images).shape == (3, 1280)
+    same, near, far = features.perceptual(images[[0, 0, 0]], images)
     assert same == pytest.approx(0, abs=1e-6)
     assert same < near < far
 
@@ -159,10 +163,10 @@ def means(path: Path, side: int = 299, dimensions: int = 2) -> Path:
     """An .onnx file that gives the mean of each channel."""
     from onnx import TensorProto, helper, save
 
-    names = ("pictures", "pooled", "features")
+    names = ("images", "pooled", "features")
     nodes = [helper.make_node("GlobalAveragePool", names[:1], names[1:2])]
     nodes += [helper.make_node("Flatten" if dimensions == 2 else "Identity", names[1:2], names[2:])]
-    given = helper.make_tensor_value_info("pictures", TensorProto.FLOAT, ("n", 3, side, side))
+    given = helper.make_tensor_value_info("images", TensorProto.FLOAT, ("n", 3, side, side))
     graph = helper.make_graph(
         nodes, "means", [given], [helper.make_tensor_value_info("features", TensorProto.FLOAT, None)]
     )
@@ -170,11 +174,11 @@ def means(path: Path, side: int = 299, dimensions: int = 2) -> Path:
     return path
 
 
-def test_a_network_of_the_users_own(tmp_path: Path) -> None:
+def test_a_feature_network_of_the_user(tmp_path: Path) -> None:
     network = features.Inception(means(tmp_path / "means.onnx"))
-    pictures = np.zeros((40, 3, 16, 16), np.float32)
-    pictures[7, 1] = 0.5
-    found = network.pooled(pictures)
+    images = np.zeros((40, 3, 16, 16), np.float32)
+    images[7, 1] = 0.5
+    found = network.pooled(images)
     assert found.shape == (40, 3)
     assert found[7] == pytest.approx([0, 0.5, 0], abs=1e-6)
 
@@ -186,5 +190,5 @@ def test_a_wrong_network_gets_one_line(tmp_path: Path) -> None:
         with pytest.raises(ModelError, match=r"--inception .*\.onnx: does not take \(N, 3, 299, 299\)") as caught:
             features.Inception(path)
         assert "\n" not in str(caught.value)
-    with pytest.raises(ModelError, match=r"gives \(2, 3, 1, 1\) for two pictures; must be \(2, D\)"):
+    with pytest.raises(ModelError, match=r"returns \(2, 3, 1, 1\) for two images; must be \(2, D\)"):
         features.Inception(means(tmp_path / "flat.onnx", dimensions=4))

@@ -1,6 +1,6 @@
-"""The rules of the house: who may import whom, where a framework may stand, how long a module may be.
+"""The house rules: which parts may import each other, where frameworks may be imported, and the length of modules.
 
-Imports are read with `ast`, wherever in a module they stand, so that a rule also holds for what is imported late.
+Imports are found with `ast`, anywhere in a module, so that the rules also apply to late imports.
 """
 
 import ast
@@ -21,8 +21,8 @@ PACKAGE = Path(stargan.__file__).parent
 
 # ---------------------------------------------------------------- the rules
 
-_HALL = ("errors", "old_names", "storage", "progress", "images")
-_LOWER = (*_HALL, "domains", "config", "data", "model", "faces", "engine")
+_BASE = ("errors", "old_names", "storage", "progress", "images")
+_LOWER = (*_BASE, "domains", "config", "data", "model", "faces", "engine")
 _UPPER = (*_LOWER, "training", "inference", "evaluation", "interop")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
@@ -33,50 +33,54 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "domains": ("errors",),
     "config": ("errors", "old_names", "domains"),
     "model": ("errors", "old_names", "storage", "domains", "config"),
-    "data": (*_HALL, "domains", "config", "faces"),
-    "faces": ("errors", "storage", "progress", "images"),  # it knows images and nothing of models
+    "faces": ("errors", "storage", "progress", "images", "model"),  # of `model`, the ONNX Runtime sessions only
+    "data": (*_BASE, "domains", "config", "faces"),
     "engine": ("errors", "images", "domains", "config", "model"),
     "training": _LOWER,
     "inference": _LOWER,
     "interop": _LOWER,
-    "evaluation": (*_LOWER, "inference"),  # it measures what a Translator gives
+    "evaluation": (*_LOWER, "inference"),  # it measures the results of a Translator
     "web": (*_LOWER, "inference", "evaluation", "interop"),
     "demo": _UPPER,
     "cli": (*_UPPER, "web", "demo", ""),
     "__main__": ("cli",),
     "": ("errors", "domains", "inference"),  # stargan/__init__.py
 }
-"""Which parts of the package a part may import; a part is a module or a folder right below `stargan`."""
+"""The parts of the package that each part may import. A part is a module or folder directly below `stargan`."""
 
-# A framework and where it may be imported; `engine/pytorch` stands for all below it.
+# Where each framework may be imported; `engine/pytorch` includes everything below it.
 FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "torch": ("engine/pytorch", "evaluation", "interop"),
-    "torchvision": (),  # does not import beside the CPU build of PyTorch
+    "torchvision": (),  # cannot be imported together with the CPU build of PyTorch
     "tensorflow": ("engine/tensorflow", "interop"),
     "keras": ("engine/tensorflow", "interop"),
     "jax": (),
     "onnx": ("engine/pytorch", "model/onnx_file"),
     "onnxscript": ("engine/pytorch",),
-    "onnxruntime": ("engine/pytorch", "inference", "evaluation", "faces"),
+    "onnxruntime": ("model/onnx_session",),
     "openvino": ("inference",),
     "fastapi": ("web",),
     "uvicorn": ("web",),
 }
-# At the top of a module, hence loaded with it, only where nothing else is done: all else must start without them.
+# Only these may import a framework at the top of a module; everything else must start without loading one.
 AT_THE_TOP = ("engine/pytorch", "engine/tensorflow", "evaluation", "interop", "web")
 
-LINES = 400
-# Longer all the same, each with its reason; one that has become short must leave the list.
-LONG = {
-    "data/cartoons.py": "one drawing, of many small parts",
-}
+MODULE_LINES = 400
+FUNCTION_LINES = 60
 
 # ---------------------------------------------------------------- reading imports
 
 
 @dataclass(frozen=True)
 class Import:
-    """One import: of which module, in which line, whether it runs with the module, and whether `require` does it."""
+    """One import of a module.
+
+    Attributes:
+        module: The imported module.
+        line: The line of the import.
+        at_the_top: Whether it runs when the importing module is loaded.
+        required: Whether `require` imports it.
+    """
 
     module: str
     line: int
@@ -85,19 +89,19 @@ class Import:
 
 
 def modules() -> list[str]:
-    """The modules that exist, as paths below the package."""
+    """Returns all modules as paths relative to the package."""
     return sorted(path.relative_to(PACKAGE).as_posix() for path in PACKAGE.rglob("*.py"))
 
 
 def part(module: str) -> str:
-    """`data/cache.py` -> `data`; `stargan.data.cache` -> `data`; the package itself -> an empty name."""
+    """Returns the part of a module: `data` for `data/cache.py` and `stargan.data.cache`, "" for the package itself."""
     if module.endswith(".py"):
         return "" if module == "__init__.py" else module.split("/")[0].removesuffix(".py")
     return module.split(".")[1] if "." in module else ""
 
 
 def imports(path: str, source: str | None = None) -> list[Import]:
-    """All imports of a module, those within functions too; `source` in the place of what the file holds."""
+    """Returns all imports of a module, also those inside functions; `source` replaces the file's content."""
     tree = ast.parse((PACKAGE / path).read_text("utf-8") if source is None else source)
     package = ["stargan", *Path(path).parent.parts]
     return list(_imports(tree, package, at_the_top=True))
@@ -110,7 +114,7 @@ def _imports(node: ast.AST, package: list[str], *, at_the_top: bool) -> Iterator
     elif isinstance(node, ast.ImportFrom):
         start = package[: len(package) - node.level + 1] if node.level else []
         module = ".".join([*start, *([node.module] if node.module else [])])
-        if module == "stargan":  # `from stargan import images` is of a part, `from stargan import load` of the package
+        if module == "stargan":  # `from stargan import images` imports a part, `from stargan import load` the package
             for name in node.names:
                 known = (PACKAGE / f"{name.name}.py").exists() or (PACKAGE / name.name).is_dir()
                 yield Import(f"stargan.{name.name}" if known else "stargan", node.lineno, at_the_top)
@@ -120,7 +124,7 @@ def _imports(node: ast.AST, package: list[str], *, at_the_top: bool) -> Iterator
         called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
         if called in ("require", "import_module", "__import__"):
             yield Import(str(node.args[0].value), node.lineno, at_the_top, required=called == "require")
-    # What only a type checker reads does not run.
+    # Code for type checkers does not run.
     typing_only = isinstance(node, ast.If) and ast.unparse(node.test) in ("TYPE_CHECKING", "typing.TYPE_CHECKING")
     late = typing_only or isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
     for child in ast.iter_child_nodes(node):
@@ -132,46 +136,46 @@ def within(path: str, places: tuple[str, ...]) -> bool:
 
 
 def broken(path: str, source: str | None = None) -> list[str]:
-    """Which rules a module breaks, one line each."""
-    found = []
+    """Returns one line for each rule that a module breaks."""
+    violations = []
     own = part(path)
     for item in imports(path, source):
         top, where = item.module.split(".")[0], f"{path}:{item.line} imports {item.module}"
         if top == "stargan" and part(item.module) not in (own, *MAY_IMPORT.get(own, ())):
-            found.append(f"{where}; {own or 'the package'} may not")
+            violations.append(f"{where}; {own or 'the package'} may not")
         elif top in FRAMEWORKS:
-            # `require` in engine/__init__.py only asks whether PyTorch is there; data and training may not even ask.
-            asks = item.required and own in ("engine", "model", "evaluation", "interop", "inference")
-            if not asks and not within(path, FRAMEWORKS[top]):
-                found.append(f"{where}; it belongs into {' or '.join(FRAMEWORKS[top]) or 'no module'}")
+            # Some parts may use `require` to check whether a framework is installed; data and training may not.
+            checks = item.required and own in ("engine", "model", "evaluation", "interop", "inference")
+            if not checks and not within(path, FRAMEWORKS[top]):
+                violations.append(f"{where}; only {' or '.join(FRAMEWORKS[top]) or 'no module'} may")
             elif item.at_the_top and not within(path, AT_THE_TOP):
-                found.append(f"{where} at its top; import it in the function that needs it")
-    return found
+                violations.append(f"{where} at its top; import it in the function that needs it")
+    return violations
 
 
-def reached(start: str) -> set[str]:
-    """The parts that a part leads to, through all that it imports at any time."""
+def reachable(start: str) -> set[str]:
+    """Returns all parts that a part imports, directly or through other parts."""
     seen: set[str] = set()
-    ahead = {start}
-    while ahead:
-        own = ahead.pop()
+    pending = {start}
+    while pending:
+        own = pending.pop()
         seen.add(own)
-        found = [item.module for path in modules() if part(path) == own for item in imports(path)]
-        ahead |= {part(module) for module in found if module.split(".")[0] == "stargan"} - seen
+        imported = [item.module for path in modules() if part(path) == own for item in imports(path)]
+        pending |= {part(module) for module in imported if module.split(".")[0] == "stargan"} - seen
     return seen - {start}
 
 
-# ---------------------------------------------------------------- who may import whom
+# ---------------------------------------------------------------- imports
 
 
 @pytest.mark.parametrize("path", modules())
 def test_imports(path: str) -> None:
-    assert part(path) in MAY_IMPORT, f"{path}: say in MAY_IMPORT what it may import"
+    assert part(path) in MAY_IMPORT, f"{path}: add its part to MAY_IMPORT"
     assert broken(path) == []
 
 
-def test_the_rules_have_no_way_round() -> None:
-    """Sorted from the base up, each part imports only what comes before it."""
+def test_the_rules_allow_no_cycles() -> None:
+    """The parts can be ordered so that each one imports only earlier ones."""
     order: list[str] = []
     while len(order) < len(MAY_IMPORT):
         ready = [name for name, allowed in MAY_IMPORT.items() if name not in order and set(allowed) <= set(order)]
@@ -179,11 +183,17 @@ def test_the_rules_have_no_way_round() -> None:
         order += ready
 
 
-def test_no_way_leads_to_training() -> None:
+def test_faces_know_nothing_of_models() -> None:
+    """Of `model`, they import what makes ONNX Runtime sessions and nothing else."""
+    found = {item.module for path in modules() if part(path) == "faces" for item in imports(path)}
+    assert {module for module in found if module.startswith("stargan.model")} == {"stargan.model.onnx_session"}
+
+
+def test_inference_never_imports_training() -> None:
     for start in ("inference", ""):
-        assert "training" not in reached(start)
-    assert {"errors", "images"} <= reached("inference")  # ways are found
-    assert "training" in reached("cli")
+        assert "training" not in reachable(start)
+    assert {"errors", "images"} <= reachable("inference")  # so that the search is known to work
+    assert "training" in reachable("cli")
 
 
 BREAKS = {
@@ -203,41 +213,42 @@ BREAKS = {
     "torch in inference": ("inference/load.py", "def f():\n    import torch"),
     "torch in cli": ("cli/train.py", "def f():\n    import torch"),
     "torchvision anywhere": ("engine/pytorch/updates.py", "import torchvision"),
-    "onnxruntime at the top of inference": ("inference/onnx.py", "import onnxruntime as ort"),
+    "onnxruntime at the top": ("model/onnx_session.py", "import onnxruntime as ort"),
     "onnxruntime at the top, in a try": (
-        "inference/onnx.py",
+        "model/onnx_session.py",
         "try:\n    import onnxruntime\nexcept ImportError:\n    pass",
     ),
-    "onnxruntime in a class of inference": ("inference/onnx.py", "class A:\n    import onnxruntime"),
+    "onnxruntime in a class": ("model/onnx_session.py", "class A:\n    import onnxruntime"),
+    "onnxruntime in inference": ("inference/onnx.py", "def f():\n    import onnxruntime"),
     "fastapi in cli": ("cli/train.py", "def f():\n    import fastapi"),
 }
 HOLDS = {
     "downwards": ("config/training.py", "from stargan.domains import Domains\nfrom stargan import errors"),
     "its own": ("data/cache.py", "from . import sources\nfrom .sources import find\nimport stargan.data.batches"),
     "torch in its engine": ("engine/pytorch/updates.py", "import torch\nfrom torch import nn"),
-    "onnxruntime late in inference": ("inference/onnx.py", "class A:\n    def f(self):\n        import onnxruntime"),
+    "onnxruntime late": ("model/onnx_session.py", "class A:\n    def f(self):\n        import onnxruntime"),
     "asking for torch": ("engine/__init__.py", "def f():\n    require('torch', 'train', 'train')"),
-    "a type only": ("inference/onnx.py", "if TYPE_CHECKING:\n    import onnxruntime"),
+    "a type only": ("model/onnx_session.py", "if TYPE_CHECKING:\n    import onnxruntime"),
     "another torch": ("cli/train.py", "import torchlike"),
 }
 
 
 @pytest.mark.parametrize("case", BREAKS)
-def test_a_broken_rule_is_seen(case: str) -> None:
+def test_violations_are_detected(case: str) -> None:
     path, source = BREAKS[case]
     assert broken(path, source) if part(path) in MAY_IMPORT else part(path) not in MAY_IMPORT
 
 
 @pytest.mark.parametrize("case", HOLDS)
-def test_a_rule_that_holds_is_not_seen(case: str) -> None:
+def test_valid_imports_are_accepted(case: str) -> None:
     assert broken(*HOLDS[case]) == []
 
 
-# ---------------------------------------------------------------- what is loaded
+# ---------------------------------------------------------------- loaded modules
 
 
 def loaded(names: list[str]) -> set[str]:
-    """What a fresh interpreter has loaded after importing modules, warnings being errors."""
+    """Returns the top-level modules that a new interpreter loads when it imports the names; warnings are errors."""
     code = "import importlib, json, sys\nfor name in sys.argv[1:]: importlib.import_module(name)\n"
     code += "print(json.dumps([name.partition('.')[0] for name in sys.modules]))"
     done = subprocess.run(
@@ -260,8 +271,8 @@ def test_public_names() -> None:
         _ = stargan.lode
 
 
-def test_importing_all_but_the_engines_loads_no_framework() -> None:
-    """Every module that the command line imports for one command or another."""
+def test_only_the_engines_load_a_framework() -> None:
+    """Imports every other module, which includes all that the commands import."""
     names = [
         ".".join(["stargan", *Path(path).with_suffix("").parts]).removesuffix(".__init__")
         for path in modules()
@@ -274,18 +285,28 @@ def test_importing_all_but_the_engines_loads_no_framework() -> None:
 # ---------------------------------------------------------------- modules
 
 
-def test_no_module_is_long() -> None:
+def test_length_of_modules() -> None:
     lines = {path: len((PACKAGE / path).read_text("utf-8").splitlines()) for path in modules()}
-    assert {path for path, count in lines.items() if count > LINES} == {path for path in LONG if path in lines}
+    assert [path for path, count in lines.items() if count > MODULE_LINES] == []
 
 
-def test_no_module_is_a_drawer_for_anything() -> None:
+def test_no_function_is_long() -> None:
+    lines = {
+        f"{path}: {node.name}": (node.end_lineno or 0) - node.lineno + 1
+        for path in modules()
+        for node in ast.walk(ast.parse((PACKAGE / path).read_text("utf-8")))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert [name for name, count in lines.items() if count > FUNCTION_LINES] == []
+
+
+def test_no_module_has_a_vague_name() -> None:
     names = {Path(path).stem for path in modules()}
     assert not names & {"utils", "util", "helpers", "misc", "common"}
 
 
-def test_the_tree_of_errors_is_whole() -> None:
-    """The docstring draws every error, each beneath its base."""
+def test_the_tree_of_errors_is_complete() -> None:
+    """The docstring of `errors` draws every error class below its base class."""
     drawn: dict[str, int] = {}
     for row in (errors.__doc__ or "").splitlines():
         words = [word for word in row.replace("│", " ").replace("├──", " ").replace("└──", " ").split() if word]
@@ -299,7 +320,7 @@ def test_the_tree_of_errors_is_whole() -> None:
         assert base is Exception or drawn[kind.__name__] == drawn[base.__name__] + 4
 
 
-def test_a_missing_extra_says_how_to_get_it() -> None:
+def test_the_error_for_a_missing_extra_says_how_to_install_it() -> None:
     with pytest.raises(errors.MissingExtraError) as caught:
         errors.require("no_such_library.part", "train", "do this")
     assert str(caught.value) == "no_such_library is needed to do this: pip install 'stargan[train]'"

@@ -1,4 +1,4 @@
-"""Pictures of every kind, bad ones too; the cut, the scale, grids and files."""
+"""Images of every kind, damaged ones too; the cut, the scale, grids and files."""
 
 import gc
 import io
@@ -28,19 +28,19 @@ def encoded(image: Image.Image, kind: str, **options: Any) -> bytes:
 
 
 def pixels(source: str | Path | bytes | Image.Image) -> list[list[tuple[int, ...]]]:
-    """The decoded picture, row by row."""
+    """The decoded image, row by row."""
     image = images.decode(source)
     assert image.mode == "RGB"
     return [[tuple(map(int, pixel)) for pixel in row] for row in np.asarray(image)]
 
 
 def refused(source: str | Path | bytes) -> str:
-    """The one line that says why a picture cannot be read; whatever was opened is closed."""
+    """The one line that says why an image cannot be read; every opened file is closed."""
     with pytest.raises(ImageError) as caught:
         images.decode(source)
     line = str(caught.value)
     assert "\n" not in line
-    assert line.startswith("picture: " if isinstance(source, bytes) else f"{source}: ")
+    assert line.startswith("image: " if isinstance(source, bytes) else f"{source}: ")
     del caught
     gc.collect()  # a file left open warns here, and warnings are errors
     return line
@@ -66,9 +66,9 @@ DAMAGED = {
 def test_damaged(tmp_path: Path, name: str) -> None:
     path = tmp_path / name
     path.write_bytes(DAMAGED[name])
-    assert "damaged or truncated picture (" in refused(path)
-    assert "damaged or truncated picture (" in refused(str(path))
-    assert "damaged or truncated picture (" in refused(DAMAGED[name])
+    assert "damaged or truncated image (" in refused(path)
+    assert "damaged or truncated image (" in refused(str(path))
+    assert "damaged or truncated image (" in refused(DAMAGED[name])
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM"])
@@ -78,7 +78,7 @@ def test_any_cut_is_read_or_refused(kind: str) -> None:
         try:
             images.decode(content[:length])
         except ImageError as error:
-            assert str(error).startswith("picture: ")  # noqa: PT017  (some cuts only lose what is not needed)
+            assert str(error).startswith("image: ")  # noqa: PT017  (some cuts only lose what is not needed)
 
 
 @pytest.mark.parametrize(
@@ -87,12 +87,12 @@ def test_any_cut_is_read_or_refused(kind: str) -> None:
 def test_content_of_no_kind(tmp_path: Path, content: bytes) -> None:
     path = tmp_path / "text.jpg"
     path.write_bytes(content)
-    assert "not a picture that can be read" in refused(path)
-    assert "not a picture that can be read" in refused(content)
+    assert "not an image that can be read" in refused(path)
+    assert "not an image that can be read" in refused(content)
 
 
-def test_places_without_a_picture(tmp_path: Path) -> None:
-    assert refused(tmp_path) == f"{tmp_path}: a folder, not a picture"
+def test_paths_without_an_image(tmp_path: Path) -> None:
+    assert refused(tmp_path) == f"{tmp_path}: a folder, not an image"
     assert refused(tmp_path / "none.png") == f"{tmp_path / 'none.png'}: no such file"
     (tmp_path / "file").write_bytes(b"")
     assert "cannot be read (Not a directory)" in refused(tmp_path / "file" / "below.png")
@@ -108,7 +108,7 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def png(width: int, height: int, body: bytes = b"") -> bytes:
-    """A PNG that claims a size, whatever its body holds."""
+    """A PNG that claims a size, whatever its body contains."""
 
     def chunk(name: bytes, content: bytes) -> bytes:
         return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
@@ -136,7 +136,7 @@ def test_a_bomb_that_the_caller_opened() -> None:
 # ---------------------------------------------------------------- odd but good
 
 
-def test_paths_bytes_and_pictures_are_the_same(tmp_path: Path) -> None:
+def test_paths_bytes_and_images_are_the_same(tmp_path: Path) -> None:
     image = noise(7, 5)
     image.save(tmp_path / "a.png")
     sources: list[Any] = [tmp_path / "a.png", str(tmp_path / "a.png"), (tmp_path / "a.png").read_bytes(), image]
@@ -151,7 +151,7 @@ def test_the_name_does_not_matter(tmp_path: Path) -> None:
     assert pixels(tmp_path / "a.jpg") == pixels(noise(3, 2))
 
 
-def test_what_the_caller_gave_stays_as_it_was() -> None:
+def test_the_callers_image_stays_as_it_was() -> None:
     image = Image.new("RGBA", (2, 2), (1, 2, 3, 4))
     images.decode(image).putpixel((0, 0), (9, 9, 9))
     assert image.getpixel((0, 0)) == (1, 2, 3, 4)
@@ -246,7 +246,7 @@ def test_animation_is_its_first_frame(tmp_path: Path, kind: str) -> None:
 
 
 # 1 2 3      What each of the eight orientations must show, by hand from the EXIF standard: which of the stored rows
-# 4 5 6      and columns the upright picture begins with.
+# 4 5 6      and columns the upright image begins with.
 UPRIGHT = {
     1: [[1, 2, 3], [4, 5, 6]],
     2: [[3, 2, 1], [6, 5, 4]],
@@ -283,7 +283,7 @@ def test_exif_orientation_of_a_photograph(orientation: int) -> None:
 
 
 @pytest.mark.parametrize("exif", [b"Exif\0\0garbage", b"Exif\0\0II*\0\x08\0\0\0\x05\0\x12\x01", b""])
-def test_damaged_exif_does_not_spoil_a_picture(exif: bytes) -> None:
+def test_damaged_exif_does_not_spoil_an_image(exif: bytes) -> None:
     assert images.decode(encoded(noise(8, 8), "JPEG", exif=exif)).size == (8, 8)
 
 
@@ -294,7 +294,7 @@ def test_orientation_of_no_meaning() -> None:
 
 
 @pytest.mark.parametrize("size", [(1, 1), (1, 50), (50, 1), (3, 1000)])
-def test_tiny_and_thin_pictures(size: tuple[int, int]) -> None:
+def test_tiny_and_thin_images(size: tuple[int, int]) -> None:
     image = images.decode(encoded(noise(*size), "PNG"))
     assert image.size == size
     for crop in (None, 1, 178):
@@ -309,7 +309,7 @@ def test_warnings_stay_as_the_caller_had_them() -> None:
 
 
 def test_warnings_stay_when_threads_decode(monkeypatch: pytest.MonkeyPatch) -> None:
-    """The first thread in is the first one out while the second is inside: the order that `warnings` cannot mend."""
+    """The first thread leaves while the second is inside, which makes `warnings` alone restore the wrong filters."""
     turns = {name: threading.Event() for name in ("first is in", "second is in", "first is out")}
     plain = images._upright_rgb
 
@@ -354,7 +354,7 @@ def corners(image: Image.Image) -> list[int]:
         ((20, 40), (20, 20), None, [0, 19, 10, 29]),  # tall
         ((20, 20), (20, 20), None, [0, 19, 0, 19]),  # as it is
         ((40, 40), (20, 20), 20, [10, 29, 10, 29]),
-        ((40, 20), (20, 20), 99, [10, 29, 0, 19]),  # a crop larger than the picture takes what there is
+        ((40, 20), (20, 20), 99, [10, 29, 0, 19]),  # a crop larger than the image takes all of it
         ((40, 40), (32, 16), 16, [4, 35, 12, 27]),  # of a shape that is not square, `crop` is the shorter side
         ((40, 40), (16, 32), 16, [12, 27, 4, 35]),
         ((48, 40), (32, 16), None, [0, 47, 8, 31]),
@@ -376,7 +376,7 @@ def test_fit_cuts_the_centre(
     assert (np.asarray(fitted) == np.asarray(cut)).all()
 
 
-def test_fit_enlarges_a_smaller_picture() -> None:
+def test_fit_enlarges_a_smaller_image() -> None:
     fitted = images.fit(Image.new("RGB", (6, 4), "red"), (128, 64))
     assert (np.asarray(fitted) == (255, 0, 0)).all()
     assert fitted.size == (128, 64)
@@ -390,23 +390,31 @@ def test_fit_of_celeba_is_that_of_the_official_code() -> None:
         assert (np.asarray(images.fit(photo, (128, 128), crop)) == np.asarray(official)).all()
 
 
+def test_read_decodes_and_fits() -> None:
+    content = encoded(noise(30, 20), "PNG")
+    for crop in (None, 10):
+        expected = images.fit(images.decode(content), (8, 6), crop)
+        assert (np.asarray(images.read(content, (8, 6), crop)) == np.asarray(expected)).all()
+
+
 # ---------------------------------------------------------------- arrays
 
 
 def test_scale_and_back_is_exact_for_all_values() -> None:
     every = np.arange(256, dtype=np.uint8)
-    picture = Image.fromarray(np.stack([every, every[::-1], np.roll(every, 7)], axis=1).reshape(16, 16, 3))
-    array = images.to_array([picture])
+    image = Image.fromarray(np.stack([every, every[::-1], np.roll(every, 7)], axis=1).reshape(16, 16, 3))
+    array = images.to_array([image])
+    assert (images.to_array(np.asarray(image)[None]) == array).all()
     assert array.shape == (1, 3, 16, 16)
     assert array.dtype == np.float32
     assert array.flags.c_contiguous
     assert (array.min(), array.max()) == (-1, 1)
-    assert (array == images.scale(np.asarray(picture, np.float32)).transpose(2, 0, 1)).all()
+    assert (array == images.scale(np.asarray(image, np.float32)).transpose(2, 0, 1)).all()
     back = images.to_pixels(array)
     assert back.shape == (1, 16, 16, 3)
     assert back.dtype == np.uint8
-    assert (back[0] == np.asarray(picture)).all()
-    assert (np.asarray(images.to_pictures(array)[0]) == np.asarray(picture)).all()
+    assert (back[0] == np.asarray(image)).all()
+    assert (np.asarray(images.to_images(array)[0]) == np.asarray(image)).all()
 
 
 def test_to_array_keeps_height_and_width_apart() -> None:
@@ -478,7 +486,7 @@ def test_save(tmp_path: Path, name: str) -> None:
 
 @pytest.mark.parametrize("name", ["a", "a.txt", "a.pngg", ".png", "a.psd"])
 def test_save_as_no_kind(tmp_path: Path, name: str) -> None:
-    with pytest.raises(ImageError, match=r"cannot write a picture of this kind; use \.png or \.jpg"):
+    with pytest.raises(ImageError, match=r"cannot write an image of this kind; use \.png or \.jpg"):
         images.save(noise(2, 2), tmp_path / name)
     assert list(tmp_path.iterdir()) == []
 
@@ -491,7 +499,7 @@ def test_save_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     def fail_halfway(self: Image.Image, file: Path, *_: Any, **__: Any) -> None:
         assert file != path
-        file.write_bytes(b"half a picture")
+        file.write_bytes(b"half an image")
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Image.Image, "save", fail_halfway)

@@ -1,4 +1,4 @@
-"""Checkpoints of other codes: what their networks give, ours must give, whatever kind of file is written."""
+"""Checkpoints of other codes: imported models must give the same results in every kind of model file."""
 
 import os
 import pickle
@@ -25,28 +25,28 @@ EXPRESSIONS = ["angry", "contemptuous", "disgusted", "fearful", "happy", "neutra
 
 
 def official(name: str, folder: Path, *, buffers: bool = True) -> Path:
-    """The checkpoint pair that the official code would have written of a fixture's networks."""
+    """Writes the pair of checkpoints that the official code would write for a fixture's networks."""
     with np.load(FIXTURES / f"{name}.npz") as file:
         for letter in "GD":
             state = safetensors_file.under({key: file[key] for key in file.files}, f"before/{letter}")
-            kept = {key: torch.from_numpy(array) for key, array in state.items() if buffers or "running" not in key}
-            torch.save(kept, folder / f"10-{letter}.ckpt")
+            tensors = {key: torch.from_numpy(array) for key, array in state.items() if buffers or "running" not in key}
+            torch.save(tensors, folder / f"10-{letter}.ckpt")
     return folder / "10-G.ckpt"
 
 
 def differences(model: Path, name: str) -> float:
-    """The largest difference between what a model gives and what a fixture says, relative to the fixture's largest."""
+    """Returns the largest difference between a model's result and a fixture's, relative to its largest value."""
     with np.load(FIXTURES / f"{name}.npz") as file:
         if name == "taki0112":
             images, expected = (file[key].transpose(0, 3, 1, 2) for key in ("in/images_nhwc", "G/fake_nhwc"))
             labels = file["in/label_trg"]
         else:
             images, labels, expected = file["in/images"], file["in/c_trg"], file["G/fake"]
-    found = load(model).generate(images, labels)
-    return float(np.abs(found - expected).max() / np.abs(expected).max())
+    actual = load(model).generate(images, labels)
+    return float(np.abs(actual - expected).max() / np.abs(expected).max())
 
 
-# ---------------------------------------------------------------- what is imported gives the same
+# ---------------------------------------------------------------- results of imported models
 
 
 @pytest.mark.parametrize("kind", ["safetensors", "onnx"])
@@ -58,9 +58,7 @@ def differences(model: Path, name: str) -> float:
         ("joint_first", ["--attributes", *CELEBA, "--one-of-n", *EXPRESSIONS]),
     ],
 )
-def test_an_official_checkpoint_gives_the_same_pictures(
-    name: str, labels: list[str], kind: str, tmp_path: Path
-) -> None:
+def test_an_official_checkpoint_gives_the_same_images(name: str, labels: list[str], kind: str, tmp_path: Path) -> None:
     out = tmp_path / f"model.{kind}"
     done = stargan("import", official(name, tmp_path), out, *labels)
     assert done.returncode == 0, done.stderr
@@ -68,12 +66,12 @@ def test_an_official_checkpoint_gives_the_same_pictures(
     assert differences(out, name) < 1e-4
 
 
-def test_the_official_codes_own_file(tmp_path: Path) -> None:
+def test_a_file_written_by_the_official_code(tmp_path: Path) -> None:
     info = foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
     assert info.domains.names == tuple(CELEBA)
     assert info.architecture == Architecture((16, 16), 4, 2, 3)
     _, arrays, _ = safetensors_file.read(tmp_path / "m.safetensors")
-    with np.load(FIXTURES / "celeba_binary.npz") as file:  # written after the update of the fixture
+    with np.load(FIXTURES / "celeba_binary.npz") as file:  # the checkpoint was written after the fixture's update
         np.testing.assert_array_equal(arrays["generator/layers.0.weight"], file["after_G/G/main.0.weight"])
         np.testing.assert_array_equal(arrays["discriminator/src.weight"], file["after_D/D/conv1.weight"])
 
@@ -83,7 +81,7 @@ def test_old_and_new_files_with_and_without_the_discriminator(buffers: bool, tmp
     source = official("celeba_binary", tmp_path, buffers=buffers)
     (tmp_path / "10-D.ckpt").rename(tmp_path / "elsewhere.ckpt")
     alone = foreign.import_model(source, tmp_path / "alone.safetensors")
-    assert alone.image_size == (128, 128)  # nothing tells; the official code's default
+    assert alone.image_size == (128, 128)  # unknown without D, hence the official code's default
     both = foreign.import_model(source, tmp_path / "both.safetensors", discriminator=tmp_path / "elsewhere.ckpt")
     assert both.image_size == (16, 16)
     assert differences(tmp_path / "both.safetensors", "celeba_binary") < 1e-4
@@ -100,8 +98,8 @@ def test_tensorflow(tmp_path: Path) -> None:
         assert differences(out, "taki0112") < 1e-4
 
 
-def test_tensorflow_is_asked_for(tmp_path: Path) -> None:
-    """A checkpoint of TensorFlow is known by its name, so that the line can say what to install."""
+def test_the_error_without_tensorflow_names_the_extra(tmp_path: Path) -> None:
+    """TensorFlow checkpoints are recognised by their names, so the message can say what to install."""
     try:
         import tensorflow  # noqa: F401
     except ModuleNotFoundError:
@@ -110,10 +108,10 @@ def test_tensorflow_is_asked_for(tmp_path: Path) -> None:
         assert "pip install 'stargan[tensorflow]'" in done.stderr
 
 
-# ---------------------------------------------------------------- what is imported is of use
+# ---------------------------------------------------------------- use of imported models
 
 
-def test_an_imported_model_can_be_trained_on(colours: Path, tmp_path: Path) -> None:
+def test_training_can_start_from_an_imported_model(colours: Path, tmp_path: Path) -> None:
     names = ["blue", "green", "red"]
     generator, discriminator = (torch.load(FIXTURES / f"200000-{letter}.ckpt", weights_only=True) for letter in "GD")
     generator["main.0.weight"] = generator["main.0.weight"][:, :6].clone()
@@ -158,7 +156,7 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
 
     source = official("rafd_categorical", tmp_path)
     assert stargan("import", source, tmp_path / "rafd.onnx", "--one-of-n", *EXPRESSIONS).returncode == 0
-    asked: list[str | Path] = [
+    command: list[str | Path] = [
         "translate",
         tmp_path / "rafd.onnx",
         tmp_path / "a.png",
@@ -167,16 +165,16 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
         "--out",
         tmp_path / "e",
     ]
-    unknown = stargan(*asked)  # it has no attribute classifier, so the picture is not taken for a neutral one
+    unknown = stargan(*command)  # without an attribute classifier, the image's expression is unknown
     assert unknown.returncode == 2
-    assert "a.png: does not show what this starts from; say what it shows with --from" in unknown.stderr
-    assert stargan(*asked, "--from", "neutral").returncode == 0
+    assert "a.png: no translation starts from its labels; if they are wrong, name them with --from" in unknown.stderr
+    assert stargan(*command, "--from", "neutral").returncode == 0
     names = {path.name for path in (tmp_path / "e").iterdir()}
     assert names == {f"a.{name}.png" for name in {*EXPRESSIONS, "all"} - {"neutral"}}
 
 
-def test_back_again(tmp_path: Path) -> None:
-    """Imported and exported, every tensor is the one that the official code wrote, and none is missing."""
+def test_import_and_export_give_the_same_tensors(tmp_path: Path) -> None:
+    """Importing and exporting restores all tensors that the official code wrote."""
     foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
     done = stargan("export", tmp_path / "m.safetensors", "--official", tmp_path / "back")
     assert done.returncode == 0, done.stderr
@@ -188,18 +186,18 @@ def test_back_again(tmp_path: Path) -> None:
         for name, tensor in theirs.items():
             assert ours[name].shape == tensor.shape
             assert ours[name].dtype == tensor.dtype
-            if "running" not in name and "num_batches" not in name:  # which nobody uses
+            if "running" not in name and "num_batches" not in name:  # unused statistics
                 assert torch.equal(ours[name], tensor), name
     again = stargan("export", tmp_path / "m.safetensors", "--official", tmp_path / "back")
     assert again.returncode == 2
     assert "exists; say --overwrite" in again.stderr
 
 
-# ---------------------------------------------------------------- what is refused
+# ---------------------------------------------------------------- errors
 
 
 class Hostile:
-    """Unpickled, it makes a folder."""
+    """An object that creates a folder when it is unpickled."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -208,7 +206,7 @@ class Hostile:
         return (os.mkdir, (str(self.path),))
 
 
-def test_a_hostile_pickle_is_refused(tmp_path: Path) -> None:
+def test_a_malicious_pickle_is_refused(tmp_path: Path) -> None:
     trap, victim = tmp_path / "1-G.ckpt", tmp_path / "victim"
     for write in (torch.save, lambda state, path: path.write_bytes(pickle.dumps(state))):
         state = dict(torch.load(CHECKPOINT, weights_only=True))
@@ -216,17 +214,18 @@ def test_a_hostile_pickle_is_refused(tmp_path: Path) -> None:
         write(state, trap)
         done = stargan("import", trap, tmp_path / "m.safetensors")
         assert done.returncode == 2
-        assert done.stderr == f"stargan: {trap}: refused: it holds more than tensors, or is no PyTorch checkpoint\n"
+        assert done.stderr == f"stargan: {trap}: refused: contains more than tensors, or is not a PyTorch checkpoint\n"
         assert not victim.exists()
-    with trap.open("rb") as file:  # the trap works: read without care, it makes the folder
+    with trap.open("rb") as file:  # unpickling it without protection does create the folder
         pickle.load(file)
     assert victim.exists()
     assert not (tmp_path / "m.safetensors").exists()
 
 
-def spoiled(tmp_path: Path, change: str) -> Path:
+def damaged_checkpoint(tmp_path: Path, change: str) -> Path:
+    """Writes the official G with one change that makes it invalid."""
     state = torch.load(CHECKPOINT, weights_only=True)
-    if change == "left over":
+    if change == "unexpected":
         state["main.99.weight"] = torch.zeros(1)
     elif change == "missing":
         del state["main.4.bias"]
@@ -240,21 +239,21 @@ def spoiled(tmp_path: Path, change: str) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("change", "said"),
+    ("change", "message"),
     [
-        ("left over", "G/main.99.weight does not belong"),
+        ("unexpected", "unexpected tensor G/main.99.weight"),
         ("missing", "G/main.4.bias is missing"),
         ("shape", "G/main.3.weight has shape (8, 4, 3, 3), not (8, 4, 4, 4)"),
-        ("not real", "G/main.3.weight holds complex64"),
+        ("not real", "G/main.3.weight contains complex64"),
     ],
 )
-def test_a_wrong_tensor_is_named(change: str, said: str, tmp_path: Path) -> None:
+def test_errors_name_the_wrong_tensor(change: str, message: str, tmp_path: Path) -> None:
     with pytest.raises(ModelError) as caught:
-        foreign.import_model(spoiled(tmp_path, change), tmp_path / "m.safetensors")
-    assert str(caught.value).startswith(f"{tmp_path / '5-G.ckpt'}: {said}")
+        foreign.import_model(damaged_checkpoint(tmp_path, change), tmp_path / "m.safetensors")
+    assert str(caught.value).startswith(f"{tmp_path / '5-G.ckpt'}: {message}")
 
 
-def test_wrong_input_gets_one_line(tmp_path: Path) -> None:
+def test_errors_for_bad_input_are_one_line(tmp_path: Path) -> None:
     text = tmp_path / "text.ckpt"
     text.write_text("not a checkpoint")
     short = tmp_path / "short.ckpt"
@@ -264,30 +263,33 @@ def test_wrong_input_gets_one_line(tmp_path: Path) -> None:
     out = tmp_path / "m.safetensors"
     cases: dict[str, list[str | Path]] = {
         "no such checkpoint": ["/no/where.ckpt", out],
-        "more than tensors, or is no PyTorch": [text, out],
+        "more than tensors, or is not a PyTorch": [text, out],
         "damaged or not a PyTorch": [short, out],
         "not a state dict": [listed, out],
-        "takes 5 labels, 2 are named": [CHECKPOINT, out, "--attributes", *"AB"],
-        "takes 5 labels, 8 with the mask are named": [CHECKPOINT, out, "--attributes", *"AB", "--one-of-n", *"cdef"],
-        "its discriminator is for 16x16 pictures": [CHECKPOINT, out, "--image-size", "64"],
+        "takes 5 labels, not 2; name": [CHECKPOINT, out, "--attributes", *"AB"],
+        "takes 5 labels, not 8 (with the domain mask)": [CHECKPOINT, out, "--attributes", *"AB", "--one-of-n", *"cdef"],
+        "its discriminator is for 16x16 images": [CHECKPOINT, out, "--image-size", "64"],
         "cannot write this kind": [CHECKPOINT, tmp_path / "m.pt"],
         "0 TensorFlow checkpoints in this folder": [tmp_path, out],
     }  # fmt: skip
-    for said, arguments in cases.items():
+    for message, arguments in cases.items():
         done = stargan("import", *arguments)
         assert done.returncode == 2, done.stderr
         assert done.stderr.count("\n") == 1, done.stderr
-        assert said in done.stderr
+        assert message in done.stderr
     assert not out.exists()
     assert "say either which file to write or --official" in stargan("export", tmp_path).stderr
 
 
-@pytest.mark.parametrize(("setting", "said"), [("mask", "an output mask"), ("resize", "no transposed convolutions")])
-def test_what_the_official_code_lacks_is_not_written_for_it(setting: str, said: str, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("setting", "message"), [("attention_mask", "an attention mask"), ("resize_conv", "resize convolutions")]
+)
+def test_models_that_the_official_code_does_not_support_are_refused(setting: str, message: str, tmp_path: Path) -> None:
     foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
     info, arrays, _ = safetensors_file.read(tmp_path / "m.safetensors")
     changes: dict[str, Any] = {setting: True}
-    safetensors_file.write(tmp_path / "other.safetensors", replace(info, **changes), arrays, {})
-    with pytest.raises(ModelError, match=f"its generator has {said}, which the official code does not know"):
+    info = replace(info, architecture=replace(info.architecture, **changes))
+    safetensors_file.write(tmp_path / "other.safetensors", info, arrays, {})
+    with pytest.raises(ModelError, match=f"its generator has {message}, which the official code does not support"):
         foreign.export_official(tmp_path / "other.safetensors", tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -1,4 +1,4 @@
-"""The training loop: what a run leaves behind, exact resume, stopping, NaN, several data sets."""
+"""The training loop: the files of a run, exact resume, stopping, NaN, several data sets."""
 
 import json
 import os
@@ -50,7 +50,7 @@ def assert_same(first: safetensors_file.Arrays, second: safetensors_file.Arrays)
     assert not different
 
 
-def test_run_folder_holds_everything(run: Path) -> None:
+def test_run_folder_is_complete(run: Path) -> None:
     lines = [json.loads(line) for line in (run / "stats.jsonl").read_text().splitlines()]
     assert [line["step"] for line in lines if "d_total" in line] == [3, 5, 6, 9, 10, 12]
     assert {"d_real", "d_fake", "d_cls", "d_gp", "g_fake", "g_cls", "g_rec", "lr"} <= lines[-2].keys()
@@ -88,7 +88,7 @@ def test_resume_is_exact(colours: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"))
 
 
-def test_killed_at_random_moments_and_resumed_gives_the_same_weights(colours: Path, tmp_path: Path) -> None:
+def test_a_run_killed_at_random_moments_and_resumed_gives_the_same_weights(colours: Path, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     schedule = ["--steps", "300", "--checkpoint-every", "7", "--log-every", "5", "--sample-every", "200"]
     begin = ["train", "--data", str(colours), *TINY, *schedule, "--run"]
@@ -109,7 +109,7 @@ def test_killed_at_random_moments_and_resumed_gives_the_same_weights(colours: Pa
 
 
 def kill_after_a_checkpoint(command: list[str], run: Path) -> None:
-    """SIGKILL at a random moment after the first new checkpoint, so that every round gets further."""
+    """Sends SIGKILL at a random moment after the first new checkpoint, so that every round makes progress."""
     before = run_folder.checkpoints(run)[-1:]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     deadline = time.monotonic() + 60
@@ -122,7 +122,7 @@ def kill_after_a_checkpoint(command: list[str], run: Path) -> None:
     process.wait()
 
 
-def test_ctrl_c_leaves_a_checkpoint_and_says_how_to_go_on(colours: Path, tmp_path: Path) -> None:
+def test_ctrl_c_writes_a_checkpoint_and_prints_how_to_resume(colours: Path, tmp_path: Path) -> None:
     run = tmp_path / "run"
     command = [sys.executable, "-m", "stargan", "train", "--data", str(colours), "--run", str(run), *TINY]
     command += ["--steps", "100000", "--checkpoint-every", "10"]
@@ -156,7 +156,7 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(
     assert all(np.isfinite(array).all() for array in arrays.values())
 
 
-def test_checkpoint_with_a_nan_is_not_written(run: Path, tmp_path: Path) -> None:
+def test_a_checkpoint_with_nan_is_not_written(run: Path, tmp_path: Path) -> None:
     info, arrays, _ = safetensors_file.read(run_folder.checkpoints(run)[-1], training=True)
     name = next(iter(arrays))
     arrays[name] = np.full_like(arrays[name], np.nan, dtype=np.float32)
@@ -165,14 +165,14 @@ def test_checkpoint_with_a_nan_is_not_written(run: Path, tmp_path: Path) -> None
     assert not run_folder.checkpoints(tmp_path)
 
 
-def test_only_the_last_checkpoints_stay(colours: Path, tmp_path: Path) -> None:
+def test_old_checkpoints_are_deleted(colours: Path, tmp_path: Path) -> None:
     training.train(
         tiny(colours, steps=12, checkpoint_every=2, keep_checkpoints=2), tmp_path / "r", say=lambda line: None
     )
     assert [path.stem[-2:] for path in run_folder.checkpoints(tmp_path / "r")] == ["10", "12"]
 
 
-def test_longer_training_changes_only_what_it_may(colours: Path) -> None:
+def test_resume_refuses_changed_settings(colours: Path) -> None:
     saved = tiny(colours)
     prepare.check_changes(saved, replace(saved, steps=40, workers=1))
     with pytest.raises(ConfigError, match="--width: a resumed run keeps 4"):
@@ -187,24 +187,24 @@ def test_resume_refuses_other_data(tmp_path: Path) -> None:
         training.train(tiny(data, steps=10), tmp_path / "run", resume=True, say=lambda line: None)
 
 
-def test_truncated_checkpoint_is_named_with_a_way_out(colours: Path, tmp_path: Path) -> None:
+def test_the_error_for_a_truncated_checkpoint_says_what_to_do(colours: Path, tmp_path: Path) -> None:
     training.train(tiny(colours, steps=10), tmp_path / "run", say=lambda line: None)
     newest = run_folder.checkpoints(tmp_path / "run")[-1]
     os.truncate(newest, newest.stat().st_size // 2)
-    with pytest.raises(CheckpointError, match=r"step-00000010.*delete it to go on from step-00000005"):
+    with pytest.raises(CheckpointError, match=r"step-00000010.*delete it to continue from step-00000005"):
         training.train(tiny(colours), tmp_path / "run", resume=True, say=lambda line: None)
 
 
 def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:
     config = tiny(colours, steps=1, lr=1e-9)
     training.train(config, tmp_path / "run", start_from=run, say=lambda line: None)
-    given = safetensors_file.read(run / "model.safetensors")[1]
+    initial = safetensors_file.read(run / "model.safetensors")[1]
     arrays = final(tmp_path / "run")
-    for name in given:
-        np.testing.assert_allclose(arrays[name], given[name], atol=1e-5)
+    for name in initial:
+        np.testing.assert_allclose(arrays[name], initial[name], atol=1e-5)
     with pytest.raises(ConfigError, match=r"its width is 4, not 8"):
         training.train(replace(config, width=8), tmp_path / "other", start_from=run, say=lambda line: None)
-    with pytest.raises(ConfigError, match=r"model.onnx: an .onnx file cannot be trained on"):
+    with pytest.raises(ConfigError, match=r"model.onnx: cannot train an .onnx file"):
         training.train(config, tmp_path / "other", start_from=run / "model.onnx", say=lambda line: None)
 
 
@@ -219,7 +219,7 @@ def test_several_data_sets_take_turns(colours: Path, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(("first", "steps"), [(False, [4, 9]), (True, [0, 5, 10])])
-def test_turns_of_g(
+def test_steps_at_which_g_is_updated(
     first: bool, steps: list[int], colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: dict[str, list[bytes]] = {"d_step": [], "g_step": []}
@@ -243,7 +243,7 @@ def test_turns_of_g(
     assert all((g in seen["d_step"]) != first for g in seen["g_step"])
 
 
-def test_a_set_without_training_pictures_is_refused(tmp_path: Path) -> None:
+def test_a_data_set_without_training_images_is_refused(tmp_path: Path) -> None:
     data = draw_folders(tmp_path / "data" / "test", 2)
     with pytest.raises(DataError):
         training.train(tiny(data.parent), tmp_path / "run", say=lambda line: None)

@@ -1,4 +1,4 @@
-"""The losses against values computed by hand, in numpy."""
+"""The losses against values computed by hand or in numpy."""
 
 from collections.abc import Callable
 
@@ -42,7 +42,7 @@ BY_HAND: dict[Objective, tuple[float, float, float]] = {
 
 
 @pytest.mark.parametrize("objective", BY_HAND)
-def test_objectives(objective: Objective) -> None:
+def test_adversarial_terms(objective: Objective) -> None:
     real, fake = tensor(REAL, (2, 1, 1, 2)), tensor(FAKE, (2, 1, 1, 2))
     d_real, d_fake, g_fake = BY_HAND[objective]
     ours = losses.d_adversarial(objective, real, fake)
@@ -52,13 +52,13 @@ def test_objectives(objective: Objective) -> None:
 
 
 @pytest.mark.parametrize("objective", ["gan", "dragan"])
-def test_likelihoods_stay_finite(objective: Objective) -> None:
+def test_likelihoods_are_finite_for_large_outputs(objective: Objective) -> None:
     far = tensor([-1e4, 1e4])
     terms = (*losses.d_adversarial(objective, far, far), losses.g_adversarial(objective, far))
     assert [term.item() for term in terms] == [5000, 5000, 5000]
 
 
-def test_which_are_penalised() -> None:
+def test_penalised_objectives() -> None:
     assert {"wgan-gp", "wgan-lp", "dragan"} == losses.PENALISED
 
 
@@ -71,7 +71,7 @@ POINTS[1, 1, 2, 2] = 0.5
 
 
 def bowl(scale: Tensor) -> Callable[[Tensor], Tensor]:
-    """D(x) = scale |x|^2 / 2, spread over two patches: its gradient at x is scale x."""
+    """Returns D(x) = scale |x|^2 / 2, spread over two patches; its gradient at x is scale x."""
     return lambda x: torch.stack([scale * x.square().flatten(1).sum(1) / 4] * 2, 1)[:, None, None, :]
 
 
@@ -92,7 +92,7 @@ def test_penalty_and_its_gradient(one_sided: bool, penalty: float, slope: float)
 
 
 @pytest.mark.parametrize(("one_sided", "penalty"), [(False, 1.0), (True, 0.0)])
-def test_penalty_is_finite_without_a_gradient(one_sided: bool, penalty: float) -> None:
+def test_penalty_is_finite_where_the_gradient_is_zero(one_sided: bool, penalty: float) -> None:
     discriminator = networks.Discriminator(Architecture((16, 16), width=4, d_layers=2), 2)
     with torch.no_grad():
         for parameter in discriminator.parameters():
@@ -106,7 +106,7 @@ def test_penalty_is_finite_without_a_gradient(one_sided: bool, penalty: float) -
     assert all(torch.isfinite(gradient).all() for gradient in gradients)
 
 
-def test_penalty_leaves_its_points_alone() -> None:
+def test_penalty_passes_no_gradient_to_its_points() -> None:
     points = tensor(POINTS).requires_grad_(True)
     scale = tensor(1.0).requires_grad_(True)
     losses.gradient_penalty(bowl(scale), points * 1).backward()
@@ -114,14 +114,14 @@ def test_penalty_leaves_its_points_alone() -> None:
     assert points.grad is None
 
 
-def test_slope_penalty_and_its_gradient() -> None:
-    """Of s |x|^2 / 2, averaged over pictures: slopes of s times 5, 0.5 and 0."""
+def test_classification_gradient_penalty_and_its_gradient() -> None:
+    """For a loss of s |x|^2 / 2, averaged over images, the gradient norms are s times 5, 0.5 and 0."""
     scale = torch.tensor(2.0, dtype=torch.float64, requires_grad=True)
-    found = losses.classification_gradient_penalty(
+    result = losses.classification_gradient_penalty(
         lambda x: (scale * x.square().flatten(1).sum(1) / 2).mean(), tensor(POINTS)
     )
-    found.backward()
-    assert found.item() == pytest.approx(4 * (25 + 0.25) / 3)
+    result.backward()
+    assert result.item() == pytest.approx(4 * (25 + 0.25) / 3)
     assert scale.grad is not None
     assert scale.grad.item() == pytest.approx(2 * 2 * (25 + 0.25) / 3)
 
@@ -145,7 +145,7 @@ def test_around() -> None:
     expected = np.clip(real + alpha * 0.5 * spread * noise, -1, 1)
     ours = losses.around(tensor(real), tensor(alpha), tensor(noise)).numpy()
     assert np.allclose(ours, expected, atol=1e-12)
-    assert (np.abs(expected) == 1).any()  # some were kept in the range
+    assert (np.abs(expected) == 1).any()  # some values were clamped
 
 
 # ---------------------------------------------------------------- classification
@@ -181,8 +181,8 @@ def test_classification(heads: list[Head], expected: float) -> None:
     assert ours.item() == pytest.approx(expected, rel=1e-12)
 
 
-def test_classification_by_literal_numbers() -> None:
-    # Two attributes of one picture at logit 0 and one at log 3: log 2 + log 2 - log(3/4), summed over the attributes.
+def test_classification_by_hand() -> None:
+    # Two attributes of one image at logit 0 and one at log 3: log 2 + log 2 - log(3/4), summed over the attributes.
     logits, values = tensor([[0.0, 0.0, np.log(3)]]), tensor([[1.0, 0.0, 1.0]])
     ours = losses.classification(logits, values, [Head(0, 3, False)])
     assert ours.item() == pytest.approx(2 * np.log(2) + np.log(4 / 3), rel=1e-12)
@@ -191,16 +191,16 @@ def test_classification_by_literal_numbers() -> None:
     assert ours.item() == pytest.approx(np.log(3), rel=1e-12)
 
 
-def test_the_unknown_part_of_joint_labels_does_not_count() -> None:
+def test_unknown_joint_labels_do_not_count() -> None:
     logits = tensor(LOGITS).requires_grad_(True)
-    values = np.concatenate([VALUES, [[0, 1], [0, 1]]], axis=1)  # a mask behind them
+    values = np.concatenate([VALUES, [[0, 1], [0, 1]]], axis=1)  # with a domain mask at the end
     losses.classification(logits, tensor(values), [Head(2, 5, False)]).backward()
     assert logits.grad is not None
     assert (logits.grad[:, :2] == 0).all()
     assert (logits.grad[:, 2:] != 0).all()
 
 
-def test_classification_with_nothing_known_is_zero() -> None:
+def test_classification_without_known_labels_is_zero() -> None:
     assert losses.classification(tensor(LOGITS), tensor(VALUES), []).item() == 0
 
 

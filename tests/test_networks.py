@@ -1,4 +1,4 @@
-"""The networks: sizes, shapes, what labels do, and weights by name."""
+"""The networks: sizes, shapes, the effect of labels, and weights by name."""
 
 import dataclasses
 import itertools
@@ -31,7 +31,7 @@ def fresh(name: str, seed: int = 0) -> nn.Module:
         return networks.build(name, INFO.architecture, DOMAINS)
 
 
-def pictures(count: int, height: int, width: int) -> torch.Tensor:
+def random_images(count: int, height: int, width: int) -> torch.Tensor:
     rng = np.random.default_rng(0)
     return torch.from_numpy(rng.uniform(-1, 1, (count, 3, height, width)).astype(np.float32))
 
@@ -55,7 +55,7 @@ def test_parameters_at_128_pixels() -> None:
 @pytest.mark.parametrize("size", [(16, 16), (20, 12), (4, 44), (28, 8)])
 def test_generator_keeps_the_size(size: tuple[int, int]) -> None:
     generator = networks.Generator(Architecture(width=2, blocks=1), 3)
-    out = generator(pictures(2, *size), torch.zeros(2, 3))
+    out = generator(random_images(2, *size), torch.zeros(2, 3))
     assert out.shape == (2, 3, *size)
     assert out.abs().max() <= 1
 
@@ -66,7 +66,7 @@ def test_generator_keeps_the_size(size: tuple[int, int]) -> None:
 )
 def test_discriminator_shapes(size: tuple[int, int], layers: int, left: tuple[int, int]) -> None:
     discriminator = networks.Discriminator(Architecture(size, width=2, d_layers=layers), 7)
-    src, cls = discriminator(pictures(2, size[1], size[0]))
+    src, cls = discriminator(random_images(2, size[1], size[0]))
     assert src.shape == (2, 1, *left)
     assert cls.shape == (2, 7)
     assert discriminator.cls.kernel_size == left
@@ -74,13 +74,13 @@ def test_discriminator_shapes(size: tuple[int, int], layers: int, left: tuple[in
 
 def test_classifier_takes_any_size() -> None:
     classifier = networks.AttributeClassifier(4, layers=3)
-    assert classifier(pictures(2, 16, 16)).shape == (2, 4)
-    assert classifier(pictures(1, 40, 24)).shape == (1, 4)
+    assert classifier(random_images(2, 16, 16)).shape == (2, 4)
+    assert classifier(random_images(1, 40, 24)).shape == (1, 4)
 
 
-def test_build_takes_the_layout_of_the_labels() -> None:
+def test_build_follows_the_label_layout() -> None:
     shapes = {name: {k: tuple(v.shape) for k, v in fresh(name).state_dict().items()} for name in networks.NAMES}
-    assert shapes["generator"]["layers.0.weight"] == (4, 3 + 7, 7, 7)  # two data sets: a mask of two
+    assert shapes["generator"]["layers.0.weight"] == (4, 3 + 7, 7, 7)  # two data sets: a domain mask of two columns
     assert shapes["discriminator"]["cls.weight"] == (5, 16, 2, 3)
     assert shapes["classifier"]["cls.weight"] == (5, 128)
     config = Config(image_size=(24, 16), width=4, blocks=2, d_layers=3)
@@ -89,7 +89,7 @@ def test_build_takes_the_layout_of_the_labels() -> None:
         assert {k: tuple(v.shape) for k, v in network.state_dict().items()} == shapes[name]
 
 
-# ---------------------------------------------------------------- what they are made of
+# ---------------------------------------------------------------- layers
 
 
 def test_convolutions_of_the_generator_have_no_bias_and_pad_with_zeros() -> None:
@@ -112,8 +112,8 @@ def test_biases_of_the_discriminator() -> None:
     assert names == {"layers.0.bias", "layers.2.bias"}
 
 
-def test_resizing_in_place_of_transposed_convolutions() -> None:
-    """A constant picture comes out constant away from the border: every output pixel has the same sums behind it."""
+def test_resize_convolutions_replace_transposed_ones() -> None:
+    """Away from the border, a constant image stays constant, because all output pixels are computed alike."""
     images, labels, spread = torch.full((1, 3, 64, 64), 0.4), torch.ones(1, 2), {}
     for resize in (False, True):
         generator = networks.Generator(Architecture(width=4, blocks=1, resize_conv=resize), 2)
@@ -125,29 +125,29 @@ def test_resizing_in_place_of_transposed_convolutions() -> None:
     assert spread[True] < 0.5 * spread[False]
 
 
-def test_norms_use_the_picture_alone() -> None:
+def test_an_images_result_does_not_depend_on_the_batch() -> None:
     generator = networks.Generator(Architecture(width=4, blocks=1), 2)
     assert list(generator.buffers()) == []
-    images, labels = pictures(3, 16, 16), torch.eye(3, 2)
+    images, labels = random_images(3, 16, 16), torch.eye(3, 2)
     together = generator(images, labels)
     alone = torch.cat([generator(images[i : i + 1], labels[i : i + 1]) for i in range(3)])
     assert torch.allclose(together, alone, atol=1e-5)
     assert torch.equal(generator.eval()(images, labels), together)
 
 
-def test_labels_reach_the_output() -> None:
+def test_labels_change_the_output() -> None:
     generator = fresh("generator")
-    images = pictures(1, 16, 24).expand(8, -1, -1, -1)
+    images = random_images(1, 16, 24).expand(8, -1, -1, -1)
     labels = torch.cat([torch.zeros(1, 7), torch.eye(7)])
     out = generator(images, labels)
-    apart = [(out[i] - out[j]).abs().max().item() for i in range(8) for j in range(i)]
-    assert min(apart) > 1e-3
+    differences = [(out[i] - out[j]).abs().max().item() for i in range(8) for j in range(i)]
+    assert min(differences) > 1e-3
 
 
-def test_labels_would_not_reach_the_output_without_zero_padding() -> None:
+def test_reflection_padding_would_erase_the_labels() -> None:
     generator = networks.Generator(Architecture(width=4, blocks=1), 2)
     generator.layers[0] = nn.Conv2d(5, 4, 7, 1, 3, bias=False, padding_mode="reflect")
-    images = pictures(1, 16, 16).expand(2, -1, -1, -1)
+    images = random_images(1, 16, 16).expand(2, -1, -1, -1)
     out = generator(images, torch.eye(2))
     assert torch.allclose(out[0], out[1], atol=1e-4)
 
@@ -165,7 +165,7 @@ def test_restore(name: str) -> None:
     restored = networks.restore(name, INFO.architecture, DOMAINS, {**arrays, "elsewhere/x": np.zeros(1)})
     assert not restored.training
     assert not any(parameter.requires_grad for parameter in restored.parameters())
-    inputs = (pictures(2, 16, 24), torch.ones(2, 7)) if name == "generator" else (pictures(2, 16, 24),)
+    inputs = (random_images(2, 16, 24), torch.ones(2, 7)) if name == "generator" else (random_images(2, 16, 24),)
     with torch.no_grad():
         ours, theirs = restored(*inputs), fresh(name, seed=5)(*inputs)
     if name != "discriminator":
@@ -191,7 +191,7 @@ def test_arrays_are_copies() -> None:
         (lambda arrays: arrays.pop("generator/layers.9.layers.1.bias"), "generator/layers.9.layers.1.bias is missing"),
         (
             lambda arrays: arrays.update({"generator/layers.0.bias": np.zeros(4, np.float32)}),
-            "generator/layers.0.bias does not belong there",
+            "unexpected array generator/layers.0.bias",
         ),
         (
             lambda arrays: arrays.update({"generator/layers.1.bias": np.zeros(5, np.float32)}),
@@ -200,14 +200,14 @@ def test_arrays_are_copies() -> None:
         (lambda arrays: arrays.clear(), "generator/layers.0.weight is missing"),
     ],
 )
-def test_restore_names_what_is_wrong(change: Callable[[Arrays], object], message: str) -> None:
+def test_restore_names_the_bad_array(change: Callable[[Arrays], object], message: str) -> None:
     arrays = arrays_of("generator")
     change(arrays)
     with pytest.raises(ModelError, match=message):
         networks.restore("generator", INFO.architecture, DOMAINS, arrays)
 
 
-def test_restore_of_another_size() -> None:
+def test_restore_for_another_image_size() -> None:
     arrays = arrays_of("discriminator")
     with pytest.raises(ModelError, match=r"discriminator/cls.weight has shape \(5, 16, 2, 3\), not \(5, 16, 2, 2\)"):
         networks.restore("discriminator", dataclasses.replace(INFO.architecture, image_size=(16, 16)), DOMAINS, arrays)

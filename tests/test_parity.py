@@ -1,4 +1,4 @@
-"""The engine and the importers against numbers printed by the official code and by taki0112's; see parity.py."""
+"""The engine and the importers against numbers from the official code and from taki0112's; see parity.py."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -24,7 +24,7 @@ OFFICIAL = ("celeba_binary", "rafd_categorical", "joint_first", "joint_second")
 
 
 def failures(name: str, spoil: parity.Spoil | None = None, **settings: Any) -> list[str]:
-    """The names of the quantities that differ."""
+    """Returns the names of the quantities that differ."""
     quantities = parity.compare(FOLDER / f"{name}.npz", spoil, **settings)
     return [quantity.name for quantity in quantities if not quantity.passes]
 
@@ -38,7 +38,7 @@ def arrays_of(name: str, prefix: str) -> Arrays:
 
 
 @pytest.mark.parametrize("name", [*OFFICIAL, "taki0112"])
-def test_agrees(name: str) -> None:
+def test_all_quantities_agree(name: str) -> None:
     quantities = parity.compare(FOLDER / f"{name}.npz")
     assert len(quantities) == (24 if name == "taki0112" else 89)
     assert [str(quantity) for quantity in quantities if not quantity.passes] == []
@@ -54,13 +54,13 @@ def test_agrees(name: str) -> None:
         ({"objective": "hinge"}, "loss D_real", "gradient D src.weight"),
     ],
 )
-def test_sees_wrong_settings(settings: dict[str, Any], loss: str, network: str) -> None:
+def test_wrong_settings_are_detected(settings: dict[str, Any], loss: str, network: str) -> None:
     failed = failures("celeba_binary", **settings)
     assert loss in failed
     assert network in failed
 
 
-def test_sees_one_wrong_weight() -> None:
+def test_one_wrong_weight_is_detected() -> None:
     def spoil(engine: PytorchEngine) -> None:
         with torch.no_grad():
             next(engine.updates.discriminator.parameters())[0, 0, 0, 0] += 0.05
@@ -71,7 +71,7 @@ def test_sees_one_wrong_weight() -> None:
     assert "loss wgan-gp D" in failures("taki0112", spoil)
 
 
-def test_sees_nan() -> None:
+def test_nan_is_detected() -> None:
     def spoil(engine: PytorchEngine) -> None:
         with torch.no_grad():
             next(engine.updates.generator.parameters()).fill_(torch.nan)
@@ -79,26 +79,26 @@ def test_sees_nan() -> None:
     assert "G fake" in failures("celeba_binary", spoil)
 
 
-def test_sees_the_wrong_half_of_joint_labels() -> None:
+def test_the_wrong_half_of_joint_labels_is_detected() -> None:
     def spoil(engine: PytorchEngine) -> None:
         engine.updates.heads.reverse()
 
     assert {"loss D_cls", "loss G_cls", "gradient D cls.weight"} <= set(failures("joint_first", spoil))
 
 
-def test_sees_a_wrong_penalty(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_penalty_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(losses, "between", lambda real, fake, alpha: alpha * fake + (1 - alpha) * real)
     assert "loss D_gp" in failures("celeba_binary")
     assert failures("taki0112") == ["penalty wgan-gp", "penalty wgan-lp"]
 
 
-def test_sees_another_size_of_step(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_wrong_learning_rate_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     update = Updates.update_g
 
-    def twice_as_far(updates: Updates, real: Tensor, values: Tensor, wanted: Tensor, dataset: int, lr: float) -> None:
-        update(updates, real, values, wanted, dataset, 2 * lr)
+    def double_rate(updates: Updates, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, lr: float) -> None:
+        update(updates, real, labels, targets, dataset, 2 * lr)
 
-    monkeypatch.setattr(Updates, "update_g", twice_as_far)
+    monkeypatch.setattr(Updates, "update_g", double_rate)
     failed = failures("celeba_binary")
     assert failed
     assert all(name.startswith("updated G") for name in failed)
@@ -166,21 +166,21 @@ def changed(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
     [
         ("G", without("main.9.main.1.bias"), "G/main.9.main.1.bias is missing"),
         ("G", without("main.0.weight"), "G/main.0.weight is missing"),
-        ("G", changed("main.30.weight", np.zeros(3)), "G/main.30.weight does not belong"),
-        ("G", changed("main.0.bias", np.zeros(4)), "G/main.0.bias does not belong"),
-        ("G", changed("layers.0.weight", np.zeros(3)), "G/layers.0.weight does not belong"),
+        ("G", changed("main.30.weight", np.zeros(3)), "unexpected tensor G/main.30.weight"),
+        ("G", changed("main.0.bias", np.zeros(4)), "unexpected tensor G/main.0.bias"),
+        ("G", changed("layers.0.weight", np.zeros(3)), "unexpected tensor G/layers.0.weight"),
         ("G", changed("main.3.weight", np.zeros((8, 4, 3, 3))), r"G/main.3.weight has shape \(8, 4, 3, 3\), not"),
         ("G", changed("main.0.weight", np.zeros(3)), "G/main.0.weight has shape"),
         ("G", changed("main.0.weight", np.zeros((4, 3, 7, 7))), "none for labels"),
-        ("G", changed("main.0.weight", np.zeros((4, 9, 7, 7))), "takes 6 labels, but the discriminator tells 5"),
-        ("D", changed("main.2.bias", np.zeros(8, complex)), "D/main.2.bias holds complex128"),
+        ("G", changed("main.0.weight", np.zeros((4, 9, 7, 7))), "takes 6 labels, but the discriminator predicts 5"),
+        ("D", changed("main.2.bias", np.zeros(8, complex)), "D/main.2.bias contains complex128"),
         ("D", without("main.2.bias"), "D/main.2.bias is missing"),
         ("D", without("conv1.weight"), "D/conv1.weight is missing"),
         ("D", without("conv2.weight"), "D/conv2.weight is missing"),
-        ("D", changed("conv3.weight", np.zeros(1)), "D/conv3.weight does not belong"),
+        ("D", changed("conv3.weight", np.zeros(1)), "unexpected tensor D/conv3.weight"),
         ("D", changed("main.0.weight", np.zeros((8, 3, 4, 4))), r"D/main.0.weight has shape"),
         ("D", changed("conv2.weight", np.zeros((5, 16, 2000, 2))), "more than 8192 pixels"),
-        ("D", lambda arrays: [arrays.pop(f"main.{i}.weight") for i in (0, 2, 4)], "no layer of the discriminator"),
+        ("D", lambda arrays: [arrays.pop(f"main.{i}.weight") for i in (0, 2, 4)], "but no layers before it"),
     ],
 )
 def test_official_refuses(network: str, change: Callable[[Arrays], object], message: str) -> None:
@@ -190,14 +190,14 @@ def test_official_refuses(network: str, change: Callable[[Arrays], object], mess
         from_official(states["G"], states["D"])
 
 
-def test_many_layers_are_refused_before_anything_is_built() -> None:
+def test_too_many_layers_are_refused_before_networks_are_built() -> None:
     states = {symbol: arrays_of("celeba_binary", f"before/{symbol}") for symbol in ("G", "D")}
     states["D"] |= {f"main.{index}.weight": np.zeros(1) for index in range(1000)}
     with pytest.raises(ModelError, match="more than 8192 pixels"):
         from_official(states["G"], states["D"])
 
 
-def test_tensorflow1_sizes_and_what_it_ignores() -> None:
+def test_tensorflow1_sizes_and_ignored_variables() -> None:
     variables = arrays_of("taki0112", "var")
     arrays, sizes = from_tensorflow1(variables)
     assert sizes == Sizes(Architecture((16, 16), 4, 2, 3), 5, 5)
@@ -214,8 +214,8 @@ def test_tensorflow1_sizes_and_what_it_ignores() -> None:
     [
         (without("generator/up_ins_norm1/gamma"), "generator/up_ins_norm1/gamma is missing"),
         (without("discriminator/conv_1/conv2d/bias"), "discriminator/conv_1/conv2d/bias is missing"),
-        (changed("generator/conv/conv2d/bias", np.zeros(4)), "generator/conv/conv2d/bias does not belong"),
-        (changed("other/kernel", np.zeros(4)), "other/kernel does not belong"),
+        (changed("generator/conv/conv2d/bias", np.zeros(4)), "unexpected tensor generator/conv/conv2d/bias"),
+        (changed("other/kernel", np.zeros(4)), "unexpected tensor other/kernel"),
         (changed("generator/G_logit/conv2d/kernel", np.zeros((3, 3, 4, 3))), "generator/G_logit/conv2d/kernel has"),
     ],
 )

@@ -1,4 +1,4 @@
-"""Protocols: what is asked of a picture."""
+"""Protocols: the targets of an image."""
 
 import numpy as np
 import pytest
@@ -12,12 +12,12 @@ CELEBA = Domains((LabelSet("celeba", (HAIR, Group(("Male",)), Group(("Young",)))
 FACES = Domains((LabelSet("faces", (Group(("angry", "happy", "Neutral"), categorical=True, name="expression"),)),))
 
 
-def asked(name: str, domains: Domains, values: list[int]) -> dict[str, list[int]]:
-    return {task: wanted.astype(int).tolist() for task, wanted, _ in protocol(name, domains).targets(np.array(values))}
+def targets(name: str, domains: Domains, values: list[int]) -> dict[str, list[int]]:
+    return {task: target.astype(int).tolist() for task, target, _ in protocol(name, domains).targets(np.array(values))}
 
 
 def test_celeba() -> None:
-    assert asked("celeba", CELEBA, [0, 0, 1, 1, 0]) == {
+    assert targets("celeba", CELEBA, [0, 0, 1, 1, 0]) == {
         "H": [1, 0, 0, 1, 0],
         "G": [0, 0, 1, 0, 0],
         "A": [0, 0, 1, 1, 1],
@@ -26,16 +26,16 @@ def test_celeba() -> None:
         "G+A": [0, 0, 1, 0, 1],
         "H+G+A": [1, 0, 0, 0, 1],
     }
-    assert asked("celeba", CELEBA, [0, 0, 0, 0, 1])["H"] == [1, 0, 0, 0, 1]  # a bald picture gets the first colour
+    assert targets("celeba", CELEBA, [0, 0, 0, 0, 1])["H"] == [1, 0, 0, 0, 1]  # a bald person gets the first colour
 
 
 def test_expressions_start_from_neutral() -> None:
-    assert asked("expressions", FACES, [0, 0, 1]) == {"angry": [1, 0, 0], "happy": [0, 1, 0]}
-    assert asked("expressions", FACES, [1, 0, 0]) == {}
+    assert targets("expressions", FACES, [0, 0, 1]) == {"angry": [1, 0, 0], "happy": [0, 1, 0]}
+    assert targets("expressions", FACES, [1, 0, 0]) == {}
 
 
 def test_single_is_every_change() -> None:
-    assert asked("single", CELEBA, [1, 0, 0, 1, 0]) == {
+    assert targets("single", CELEBA, [1, 0, 0, 1, 0]) == {
         "Blond_Hair": [0, 1, 0, 1, 0],
         "Brown_Hair": [0, 0, 1, 1, 0],
         "Male=0": [1, 0, 0, 0, 0],
@@ -51,7 +51,7 @@ def test_tasks_are_named_in_order(name: str, domains: Domains) -> None:
         assert order == sorted(order)
 
 
-def test_what_a_model_cannot_do() -> None:
+def test_a_model_without_the_labels() -> None:
     with pytest.raises(ConfigError, match="--protocol celebb: unknown; did you mean celeba"):
         protocol("celebb", CELEBA)
     with pytest.raises(DomainError, match="does not know Blond_Hair, only angry, happy, Neutral"):

@@ -1,4 +1,4 @@
-"""Using a model: both kinds of file agree, pictures of any kind go in, bad files are refused in one line."""
+"""Using a model: both kinds of file agree, images of any kind go in, bad files are refused in one line."""
 
 import base64
 import sys
@@ -13,7 +13,7 @@ import stargan
 from stargan import cli, images
 from stargan.domains import requests
 from stargan.errors import ConfigError, DomainError, ImageError, MissingExtraError, ModelError
-from stargan.inference import onnx, translator
+from stargan.inference import translator
 from stargan.interop import export as exporting
 from stargan.interop.export import export
 from stargan.model import run_folder, safetensors_file
@@ -27,28 +27,28 @@ def model(run: Path) -> stargan.Translator:
 def some(model: stargan.Translator, count: int = 5) -> tuple[np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     width, height = model.image_size
-    pictures = rng.uniform(-1, 1, (count, 3, height, width)).astype(np.float32)
-    return pictures, model.domains.labels(model.domains.random_values(rng, count), 0)
+    photos = rng.uniform(-1, 1, (count, 3, height, width)).astype(np.float32)
+    return photos, model.domains.labels(model.domains.random_values(rng, count), 0)
 
 
 def test_onnx_and_torch_agree(run: Path, model: stargan.Translator) -> None:
     other = stargan.load(run / "model.safetensors")
-    pictures, labels = some(model)
-    assert np.abs(model.generate(pictures, labels) - other.generate(pictures, labels)).max() < 1e-4
-    assert np.array_equal(model.values(pictures), other.values(pictures))
+    photos, labels = some(model)
+    assert np.abs(model.generate(photos, labels) - other.generate(photos, labels)).max() < 1e-4
+    assert np.array_equal(model.values(photos), other.values(photos))
     assert model.info == other.info
 
 
 def test_batch_equals_one_by_one(model: stargan.Translator) -> None:
-    pictures, labels = some(model)
-    single = np.concatenate([model.generate(pictures[i : i + 1], labels[i : i + 1]) for i in range(len(pictures))])
-    np.testing.assert_allclose(model.generate(pictures, labels), single, atol=1e-5)
-    assert model.generate(pictures[:0], labels[:0]).shape == (0, 3, 16, 16)
+    photos, labels = some(model)
+    single = np.concatenate([model.generate(photos[i : i + 1], labels[i : i + 1]) for i in range(len(photos))])
+    np.testing.assert_allclose(model.generate(photos, labels), single, atol=1e-5)
+    assert model.generate(photos[:0], labels[:0]).shape == (0, 3, 16, 16)
 
 
-def test_large_batches_go_through_in_parts(model: stargan.Translator, monkeypatch: pytest.MonkeyPatch) -> None:
-    pictures, labels = some(model)
-    expected = model.generate(pictures, labels)
+def test_large_batches_are_split(model: stargan.Translator, monkeypatch: pytest.MonkeyPatch) -> None:
+    photos, labels = some(model)
+    expected = model.generate(photos, labels)
     counts = []
 
     def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -58,41 +58,41 @@ def test_large_batches_go_through_in_parts(model: stargan.Translator, monkeypatc
     backend = model._backend
     watched = stargan.Translator(model.info, type("Watched", (), {"generate": staticmethod(generate)})())
     for pixels, parts in ((2 * 16 * 16, [2, 2, 1]), (4 * 16 * 16, [3, 2]), (5 * 16 * 16, [5]), (1, [1] * 5)):
-        monkeypatch.setattr(translator, "PART_PIXELS", pixels)
+        monkeypatch.setattr(translator, "BATCH_PIXELS", pixels)
         counts.clear()
-        np.testing.assert_allclose(watched.generate(pictures, labels), expected, atol=1e-5)
+        np.testing.assert_allclose(watched.generate(photos, labels), expected, atol=1e-5)
         assert counts == parts
 
 
-def test_translate_takes_any_picture(model: stargan.Translator, tmp_path: Path) -> None:
-    picture = Image.effect_noise((37, 53), 60)
+def test_translate_takes_any_image(model: stargan.Translator, tmp_path: Path) -> None:
+    photo = Image.effect_noise((37, 53), 60)
     path = tmp_path / "p.png"
-    picture.save(path)
-    for given in (picture, path, str(path), path.read_bytes()):
+    photo.save(path)
+    for given in (photo, path, str(path), path.read_bytes()):
         result = model.translate(given, {"red": 1})
         assert result.size == (16, 16)
         assert result.mode == "RGB"
-    assert model.translate(path, ["red"]).tobytes() == model.translate(picture, ["red"]).tobytes()
+    assert model.translate(path, ["red"]).tobytes() == model.translate(photo, ["red"]).tobytes()
 
 
 def test_known_labels_override_the_estimate(model: stargan.Translator) -> None:
-    pictures, _ = some(model, 2)
-    assert model.values(pictures, ["green"])[:, model.domains.names.index("green")].tolist() == [1, 1]
+    photos, _ = some(model, 2)
+    assert model.values(photos, ["green"])[:, model.domains.names.index("green")].tolist() == [1, 1]
 
 
-def test_every_names_all_domains(model: stargan.Translator) -> None:
-    found = model.every(Image.new("RGB", (20, 20), "red"))
+def test_translate_all_names_all_domains(model: stargan.Translator) -> None:
+    found = model.translate_all(Image.new("RGB", (20, 20), "red"))
     assert [word for word, _ in found] == ["blue", "green", "red"]
 
 
 def test_labels_unknown_words_and_shapes(model: stargan.Translator) -> None:
     with pytest.raises(DomainError, match="did you mean red"):
         model.translate(Image.new("RGB", (9, 9)), ["reed"])
-    pictures, labels = some(model)
+    photos, labels = some(model)
     with pytest.raises(DomainError, match=r"must be \(5, 3\)"):
-        model.generate(pictures, labels[:, :2])
+        model.generate(photos, labels[:, :2])
     with pytest.raises(ImageError, match=r"must be \(N, 3, 16, 16\)"):
-        model.generate(pictures[:, :, :8], labels)
+        model.generate(photos[:, :, :8], labels)
 
 
 def test_run_folder_and_checkpoint_are_models_too(run: Path) -> None:
@@ -103,9 +103,9 @@ def test_run_folder_and_checkpoint_are_models_too(run: Path) -> None:
 def test_export_writes_what_was_read(run: Path, tmp_path: Path) -> None:
     export(run, tmp_path / "a.safetensors")
     export(tmp_path / "a.safetensors", tmp_path / "b.onnx")
-    pictures, labels = some(stargan.load(run))
+    photos, labels = some(stargan.load(run))
     assert np.array_equal(
-        stargan.load(tmp_path / "b.onnx").generate(pictures, labels), stargan.load(run).generate(pictures, labels)
+        stargan.load(tmp_path / "b.onnx").generate(photos, labels), stargan.load(run).generate(photos, labels)
     )
     with pytest.raises(ModelError, match="exists; say --overwrite"):
         export(run, tmp_path / "b.onnx")
@@ -148,35 +148,13 @@ def test_a_damaged_classifier(content: str, run: Path, model: stargan.Translator
     classifier.value = content
     library.save(graph, tmp_path / "bad.onnx")
     damaged = stargan.load(tmp_path / "bad.onnx")
-    pictures, _ = some(model, 2)
+    photos, _ = some(model, 2)
     with pytest.raises(ModelError, match=r"bad.onnx: its attribute classifier is damaged"):
-        damaged.values(pictures)
-    said = ["red"]
-    assert requests.fully_specified(model.domains, said)
-    assert np.array_equal(damaged.values(pictures, said), model.values(pictures, said))  # who says all needs none
-    assert damaged.values(pictures[:0], said).shape == (0, 3)
-
-
-def test_load_ahead(run: Path, model: stargan.Translator, tmp_path: Path) -> None:
-    onnx.load_ahead(run / "model.onnx")
-    ((name, _), begun), *others = onnx._ahead.items()
-    assert name == run / "model.onnx"
-    assert not others
-    assert onnx.opened(run / "model.onnx") is begun.result()
-    assert not onnx._ahead
-    onnx.load_ahead(run / "model.onnx")
-    loaded = stargan.load(run)  # the same file by another name
-    assert not onnx._ahead
-    pictures, labels = some(model)
-    assert np.array_equal(loaded.generate(pictures, labels), model.generate(pictures, labels))
-
-    bad = tmp_path / "bad.onnx"
-    bad.write_bytes(b"not a model")
-    for path in (bad, tmp_path / "none.onnx", tmp_path, run / "model.safetensors"):
-        onnx.load_ahead(path)  # whatever is wrong is told by `load`
-    assert [name for name, _ in onnx._ahead] == [bad]
-    with pytest.raises(ModelError, match=r"bad.onnx: damaged"):
-        stargan.load(bad)
+        damaged.values(photos)
+    known = ["red"]
+    assert requests.fully_specified(model.domains, known)
+    assert np.array_equal(damaged.values(photos, known), model.values(photos, known))  # nothing to estimate
+    assert damaged.values(photos[:0], known).shape == (0, 3)
 
 
 def test_missing_and_foreign_files(run: Path, tmp_path: Path) -> None:
@@ -197,19 +175,19 @@ def test_missing_and_foreign_files(run: Path, tmp_path: Path) -> None:
 # ---------------------------------------------------------------- OpenVINO
 
 
-def test_openvino_gives_the_same_pictures(run: Path, model: stargan.Translator) -> None:
+def test_openvino_gives_the_same_images(run: Path, model: stargan.Translator) -> None:
     pytest.importorskip("openvino")
     other = stargan.load(run, runtime="openvino")
     assert other.info == model.info
-    pictures, labels = some(model, 12)
-    expected = model.generate(pictures, labels)
-    first = other.generate(pictures, labels)
+    photos, labels = some(model, 12)
+    expected = model.generate(photos, labels)
+    first = other.generate(photos, labels)
     assert np.abs(first - expected).max() < 1e-4
-    assert np.array_equal(other.values(pictures), model.values(pictures))
+    assert np.array_equal(other.values(photos), model.values(photos))
 
     parts = [slice(start, start + 3) for start in range(0, 12, 3)]
     with ThreadPoolExecutor(4) as pool:  # other calls' results are not written over
-        made = list(pool.map(lambda part: other.generate(pictures[part], labels[part]), parts))
+        made = list(pool.map(lambda part: other.generate(photos[part], labels[part]), parts))
     assert np.abs(np.concatenate(made) - expected).max() < 1e-4
     assert np.abs(first - expected).max() < 1e-4
 
@@ -220,7 +198,6 @@ def test_openvino_in_the_shell(run: Path, tmp_path: Path) -> None:
     command = ["translate", str(run), str(tmp_path / "a.png"), "--to", "red", "--out"]
     assert cli.main([*command, str(tmp_path / "one")]) == 0
     assert cli.main([*command, str(tmp_path / "other"), "--runtime", "openvino"]) == 0
-    assert not onnx._ahead
     one, other = (np.asarray(Image.open(tmp_path / name / "a.red.png"), int) for name in ("one", "other"))
     assert np.abs(one - other).max() <= 1
 
@@ -253,6 +230,6 @@ def test_missing_torch_says_what_to_install(run: Path, monkeypatch: pytest.Monke
 
 
 def test_prepare_is_the_crop_and_scale_of_training(model: stargan.Translator, tmp_path: Path) -> None:
-    picture = Image.effect_noise((24, 20), 90).convert("RGB")
-    expected = images.to_array([images.fit(picture, (16, 16))])
-    assert np.array_equal(model.prepare([picture]), expected)
+    photo = Image.effect_noise((24, 20), 90).convert("RGB")
+    expected = images.to_array([images.fit(photo, (16, 16))])
+    assert np.array_equal(model.prepare([photo]), expected)

@@ -1,4 +1,4 @@
-"""The engine: what an update changes, what it draws, and that its state is all there is."""
+"""The PyTorch engine: what an update changes, which random numbers it draws, and that its state is complete."""
 
 import dataclasses
 import re
@@ -25,7 +25,7 @@ SINGLE, JOINT = Domains((FACES,)), Domains((FACES, SEASONS))
 CONFIG = Config(
     image_size=(16, 16), width=4, blocks=1, d_layers=2, batch_size=4, device="cpu", precision="fp32", lr=1e-3
 )
-LR = 7e-4  # of the updates here; not that of the configuration
+LR = 7e-4  # of the updates in these tests; differs from the configuration's on purpose
 
 
 def make(domains: Domains = SINGLE, **settings: Any) -> PytorchEngine:
@@ -33,7 +33,7 @@ def make(domains: Domains = SINGLE, **settings: Any) -> PytorchEngine:
 
 
 def batch(domains: Domains = SINGLE, dataset: int = 0, seed: int = 0) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Images, labels and targets of one data set."""
+    """Returns random images, labels and targets of one data set."""
     rng = np.random.default_rng(seed)
     images = rng.integers(0, 256, (4, 16, 16, 3), dtype=np.uint8)
     values = domains.random_values(rng, 4)
@@ -41,7 +41,7 @@ def batch(domains: Domains = SINGLE, dataset: int = 0, seed: int = 0) -> tuple[n
 
 
 def train(engine: PytorchEngine, steps: range, lr: float = LR) -> None:
-    """One update of D and one of G a step; data sets take turns."""
+    """Updates D once and G once per step; data sets take turns."""
     for number in steps:
         dataset = number % len(engine.updates.domains.sets)
         arrays = batch(engine.updates.domains, dataset, number)
@@ -54,7 +54,7 @@ def same(first: Arrays, second: Arrays) -> bool:
 
 
 def changed(before: Arrays, after: Arrays) -> set[str]:
-    """The first words of the names of the arrays that changed."""
+    """Returns the names, up to `/layers`, of the arrays that changed."""
     return {name.split("/layers")[0] for name in after if not np.array_equal(before.get(name, np.nan), after[name])}
 
 
@@ -62,10 +62,10 @@ def changed(before: Arrays, after: Arrays) -> set[str]:
 
 
 @pytest.mark.parametrize("domains", [SINGLE, JOINT], ids=["one data set", "joint"])
-def test_a_loaded_state_goes_on_bit_for_bit(domains: Domains) -> None:
+def test_a_loaded_state_continues_bit_for_bit(domains: Domains) -> None:
     first, second = make(domains), make(domains)
     train(first, range(3))
-    train(second, range(7, 12))  # another history, to be overwritten
+    train(second, range(7, 12))  # a different history, which loading must overwrite
     second.load_state(first.state())
     assert same(first.state(), second.state())
     for engine in (first, second):
@@ -94,7 +94,7 @@ def test_state_is_a_copy_and_finite() -> None:
     assert all(np.isfinite(array).all() for array in before.values())
 
 
-def test_weights_of_a_model_file_start_afresh() -> None:
+def test_loading_a_model_file_resets_the_training_state() -> None:
     first, second = make(), make(seed=1)
     train(first, range(2))
     train(second, range(3))
@@ -104,14 +104,14 @@ def test_weights_of_a_model_file_start_afresh() -> None:
     loaded = second.state()
     assert {name: loaded[name] for name in weights}.keys() == weights.keys()
     assert all(np.array_equal(loaded[name], weights[name]) for name in weights)
-    assert all(  # G goes on from the running mean, which is what a file holds
+    assert all(  # G continues from the EMA weights, which are the ones in a file
         np.array_equal(loaded[f"training/{name}"], weights[name]) for name in weights if name.startswith("generator/")
     )
     assert not any("adam" in name for name in loaded)
     assert loaded["training/g_updates"] == 0
 
 
-def test_weights_without_a_classifier_keep_the_fresh_one() -> None:
+def test_loading_weights_without_a_classifier_keeps_the_current_one() -> None:
     first, second = make(), make(seed=1)
     weights = {name: array for name, array in first.state().items() if name.startswith(("generator", "discrim"))}
     before = second.state()
@@ -136,11 +136,11 @@ def put(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
         (without("discriminator/src.weight"), "discriminator/src.weight is missing"),
         (without("classifier/cls.bias"), "classifier/cls.bias is missing"),
         (without("training/g_updates"), "training/g_updates is missing"),
-        (put("training/g_updates", np.zeros(3)), "training/g_updates is missing or not one number"),
-        (put("classifier/other", np.zeros(3)), "classifier/other does not belong there"),
-        (put("other", np.zeros(3)), "other does not belong there"),
-        (put("training/other", np.zeros(3)), "training/other does not belong there"),
-        (put("training/adam/other/x/step", np.zeros(())), "training/adam/other/x/step does not belong there"),
+        (put("training/g_updates", np.zeros(3)), "training/g_updates is missing or not a single number"),
+        (put("classifier/other", np.zeros(3)), "unexpected array classifier/other"),
+        (put("other", np.zeros(3)), "unexpected array other"),
+        (put("training/other", np.zeros(3)), "unexpected array training/other"),
+        (put("training/adam/other/x/step", np.zeros(())), "unexpected array training/adam/other/x/step"),
         (put("classifier/cls.bias", np.zeros(3)), "classifier/cls.bias has shape (3,), not (2,)"),
         (
             put("training/adam/classifier/cls.bias/exp_avg", np.zeros(3)),
@@ -152,7 +152,7 @@ def put(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
         ),
         (
             put("training/adam/classifier/cls.bias/other", np.zeros(2)),
-            "training/adam/classifier/cls.bias/other does not belong there",
+            "unexpected array training/adam/classifier/cls.bias/other",
         ),
         (
             without("training/adam/generator/layers.0.weight/exp_avg_sq"),
@@ -160,7 +160,7 @@ def put(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
         ),
     ],
 )
-def test_bad_states_are_named(change: Callable[[Arrays], object], message: str) -> None:
+def test_errors_name_the_bad_array_of_a_state(change: Callable[[Arrays], object], message: str) -> None:
     engine = make()
     train(engine, range(1))
     state = engine.state()
@@ -169,7 +169,7 @@ def test_bad_states_are_named(change: Callable[[Arrays], object], message: str) 
         make().load_state(state)
 
 
-def test_bad_weights_are_named() -> None:
+def test_errors_name_the_bad_array_of_weights() -> None:
     weights = {name: array for name, array in make().state().items() if not name.startswith("training/")}
     with pytest.raises(
         CheckpointError, match=r"^generator/layers.0.weight has shape \(4, 5, 7, 7\), not \(4, 10, 7, 7\)"
@@ -183,7 +183,7 @@ def test_bad_weights_are_named() -> None:
 # ---------------------------------------------------------------- what an update changes
 
 
-def test_an_update_of_d_changes_d_alone() -> None:
+def test_an_update_of_d_changes_only_d() -> None:
     engine = make()
     before = engine.state()
     engine.d_step(*batch(), 0, step=0, lr=LR)
@@ -192,7 +192,7 @@ def test_an_update_of_d_changes_d_alone() -> None:
     assert all(parameter.grad is None for parameter in engine.updates.generator.parameters())
 
 
-def test_an_update_of_g_leaves_d_alone() -> None:
+def test_an_update_of_g_does_not_change_d() -> None:
     engine = make()
     train(engine, range(1))
     before = engine.state()
@@ -200,11 +200,11 @@ def test_an_update_of_g_leaves_d_alone() -> None:
     names = changed(before, engine.state())
     assert {"generator", "training/generator", "classifier", "training/g_updates"} <= names
     assert not any("discriminator" in name for name in names)
-    assert all(parameter.grad is None for parameter in engine.updates.discriminator.parameters())  # none are computed
+    assert all(parameter.grad is None for parameter in engine.updates.discriminator.parameters())
     assert all(parameter.requires_grad for parameter in engine.updates.discriminator.parameters())
 
 
-def test_adam_by_hand() -> None:
+def test_adam_agrees_with_a_computation_by_hand() -> None:
     engine = make(beta1=0.4, beta2=0.9)
     parameter = next(engine.updates.discriminator.parameters())
     weight = parameter.detach().numpy().astype(np.float64)
@@ -218,14 +218,14 @@ def test_adam_by_hand() -> None:
         assert np.abs(weight - parameter.detach().numpy()).max() < 1e-6
 
 
-def test_the_learning_rate_given_is_the_one_used() -> None:
+def test_updates_use_the_given_learning_rate() -> None:
     before = make().state()
-    far, near, still = make(), make(), make()
-    for engine, lr in ((far, 1e-3), (near, 1e-4), (still, 0.0)):
+    high, low, zero = make(), make(), make()
+    for engine, lr in ((high, 1e-3), (low, 1e-4), (zero, 0.0)):
         train(engine, range(1), lr)
     for name in ("discriminator", "training/generator", "classifier"):
         name = next(key for key in before if key.startswith(name))
-        moved = [np.abs(engine.state()[name] - before[name]).max() for engine in (far, near, still)]
+        moved = [np.abs(engine.state()[name] - before[name]).max() for engine in (high, low, zero)]
         assert moved[2] == 0
         assert moved[0] == pytest.approx(10 * moved[1], rel=0.02)
         expected = updates.CLASSIFIER_LR * 1e-3 / CONFIG.lr if name.startswith("classifier") else 1e-3
@@ -233,7 +233,7 @@ def test_the_learning_rate_given_is_the_one_used() -> None:
 
 
 @pytest.mark.parametrize("ema", [0.999, 0.15, 0.0])
-def test_running_mean(ema: float) -> None:
+def test_ema(ema: float) -> None:
     engine = make(ema=ema)
     name = "layers.0.weight"
     mean = engine.state()[f"generator/{name}"].astype(np.float64)
@@ -247,7 +247,7 @@ def test_running_mean(ema: float) -> None:
     assert (ema == 0) == np.array_equal(state[f"generator/{name}"], state[f"training/generator/{name}"])
 
 
-def test_uint8_images_become_minus_one_to_one() -> None:
+def test_uint8_images_are_scaled_to_minus_one_to_one() -> None:
     first, second = make(objective="hinge"), make(objective="hinge")
     images, labels, targets = batch()
     first.d_step(images, labels, targets, 0, step=0, lr=LR)
@@ -271,7 +271,7 @@ def test_totals_are_weighted_sums() -> None:
     assert terms["g_total"] == pytest.approx(terms["g_fake"] + 3 * terms["g_cls"] + 7 * terms["g_rec"], rel=1e-5)
 
 
-def test_the_gradient_penalty_on_the_classes_counts_in_ds_total() -> None:
+def test_the_total_of_d_contains_the_classification_gradient_penalty() -> None:
     engine = make(objective="hinge", lambda_cls_gp=100.0)
     train(engine, range(1))
     terms = engine.losses()
@@ -280,7 +280,7 @@ def test_the_gradient_penalty_on_the_classes_counts_in_ds_total() -> None:
     assert terms["d_total"] == pytest.approx(d_total, rel=1e-5)
 
 
-def test_the_weight_of_the_classes_is_that_of_the_step() -> None:
+def test_the_weight_of_the_classification_loss_follows_its_schedule() -> None:
     engine = make(lambda_cls=4.0, final_cls=0.5, steps=10)
     for number, weight in ((0, 4.0), (5, 3.0), (9, 2.2)):
         train(engine, range(number, number + 1))
@@ -304,7 +304,7 @@ def test_every_objective_trains(objective: Objective) -> None:
     assert all(np.isfinite(array).all() for array in engine.state().values())
 
 
-def test_learns_to_classify_and_to_keep_a_picture() -> None:
+def test_training_reduces_the_losses() -> None:
     engine = make(lr=1e-3)
     arrays = batch()
     terms = []
@@ -316,15 +316,15 @@ def test_learns_to_classify_and_to_keep_a_picture() -> None:
         assert terms[-1][name] < 0.8 * terms[0][name], name
 
 
-# ---------------------------------------------------------------- what is drawn
+# ---------------------------------------------------------------- random numbers
 
 
-def test_the_seed_decides_the_weights() -> None:
+def test_the_seed_determines_the_weights() -> None:
     assert same(make().state(), make().state())
     assert not same(make().state(), make(seed=1).state())
 
 
-def test_the_callers_random_numbers_stay_as_they_are() -> None:
+def test_training_leaves_the_callers_random_state_unchanged() -> None:
     torch.manual_seed(3)
     expected = torch.rand(4)
     torch.manual_seed(3)
@@ -333,7 +333,7 @@ def test_the_callers_random_numbers_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("objective", ["wgan-gp", "dragan"])
-def test_draws_follow_from_seed_and_step(objective: Objective) -> None:
+def test_seed_and_step_determine_the_random_numbers(objective: Objective) -> None:
     penalties = []
     for seed, number in ((0, 5), (0, 5), (0, 6), (1, 5)):
         engine = make(seed=seed, objective=objective)
@@ -347,7 +347,7 @@ def test_draws_follow_from_seed_and_step(objective: Objective) -> None:
 # ---------------------------------------------------------------- inference
 
 
-def test_generate_uses_the_running_mean_in_pieces(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_generate_uses_the_ema_weights_in_batches(monkeypatch: pytest.MonkeyPatch) -> None:
     engine = make()
     train(engine, range(2), lr=0.01)
     rng = np.random.default_rng(0)
@@ -365,21 +365,21 @@ def test_generate_uses_the_running_mean_in_pieces(monkeypatch: pytest.MonkeyPatc
     assert engine.classify(images).shape == (7, 2)
 
 
-# ---------------------------------------------------------------- numbers and devices
+# ---------------------------------------------------------------- precision and devices
 
 
 @pytest.mark.parametrize("mask", [False, True])
 def test_bf16_stays_close_to_fp32(mask: bool) -> None:
-    plain, short = make(JOINT, attention_mask=mask), make(JOINT, attention_mask=mask, precision="bf16")
-    assert same(plain.state(), short.state())
-    for engine in (plain, short):
+    fp32, bf16 = make(JOINT, attention_mask=mask), make(JOINT, attention_mask=mask, precision="bf16")
+    assert same(fp32.state(), bf16.state())
+    for engine in (fp32, bf16):
         train(engine, range(2))
-    expected, ours = plain.losses(), short.losses()
-    assert ours.keys() == expected.keys()
-    assert ours != expected
+    expected, actual = fp32.losses(), bf16.losses()
+    assert actual.keys() == expected.keys()
+    assert actual != expected
     for name, value in expected.items():
-        assert ours[name] == pytest.approx(value, rel=0.03, abs=0.03), name
-    for name, array in short.state().items():
+        assert actual[name] == pytest.approx(value, rel=0.03, abs=0.03), name
+    for name, array in bf16.state().items():
         assert np.isfinite(array).all(), name
         assert array.dtype in (np.float32, np.int64), name
 
@@ -393,22 +393,22 @@ def test_create() -> None:
     assert not engine.updates.bf16
 
 
-def test_auto_is_bf16_only_where_that_is_faster() -> None:
+def test_auto_means_bf16_only_where_it_is_faster() -> None:
     assert not make(precision="auto", plain=True).updates.bf16
     if torch.cuda.is_available():
         return
 
-    def seconds(dtype: torch.dtype) -> float:  # of another operation than the one that decides
+    def seconds(dtype: torch.dtype) -> float:  # times a different operation from the one that decides
         matrix = torch.ones(768, 768, dtype=dtype)
         return min(timeit.repeat(lambda: matrix @ matrix, number=1, repeat=7))
 
     gain = seconds(torch.float32) / seconds(torch.bfloat16)
-    if not 0.9 < gain < 1.6:  # between these the two operations may well disagree
+    if not 0.9 < gain < 1.6:  # within this range the two operations may disagree
         assert make(precision="auto", device="cpu").updates.bf16 == (gain > 1)
 
 
 @pytest.mark.skipif(torch.cuda.is_available(), reason="there is a CUDA device")
-def test_a_missing_gpu_is_said() -> None:
+def test_a_missing_gpu_is_an_error() -> None:
     with pytest.raises(ConfigError, match=r"--device cuda: this PyTorch sees no GPU; use --device cpu"):
         make(device="cuda")
     assert make(device="auto").updates.device.type == "cpu"
@@ -420,17 +420,17 @@ gpu = [pytest.mark.gpu, pytest.mark.skipif(not torch.cuda.is_available(), reason
 class TestOnAGpu:
     pytestmark = gpu
 
-    def test_close_to_the_cpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_results_are_close_to_those_of_the_cpu(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(torch.backends.cudnn, "allow_tf32", False)
-        here, there = make(JOINT), make(JOINT, device="cuda")
-        there.load_state(here.state())
-        images, labels, targets = batch(JOINT)
-        for engine in (here, there):
-            real, values, wanted = engine._images(images), engine._tensor(labels), engine._tensor(targets)
+        on_cpu, on_gpu = make(JOINT), make(JOINT, device="cuda")
+        on_gpu.load_state(on_cpu.state())
+        for engine in (on_cpu, on_gpu):
+            images, labels, targets = batch(JOINT)
+            tensors = engine._images(images), engine._tensor(labels), engine._tensor(targets)
             alpha = torch.full((4, 1, 1, 1), 0.3, device=engine.updates.device)
-            engine.updates.update_d(real, values, wanted, 0, LR, {"alpha": alpha})
-            engine.updates.update_g(real, values, wanted, 0, LR)
-        assert there.losses() == pytest.approx(here.losses(), rel=1e-3, abs=1e-4)
+            engine.updates.update_d(*tensors, 0, LR, {"alpha": alpha})
+            engine.updates.update_g(*tensors, 0, LR)
+        assert on_gpu.losses() == pytest.approx(on_cpu.losses(), rel=1e-3, abs=1e-4)
 
     def test_bf16_is_finite_and_resumes(self) -> None:
         first, second = make(device="cuda", precision="auto"), make(device="cuda", precision="auto")
@@ -441,14 +441,14 @@ class TestOnAGpu:
         assert all(np.isfinite(array).all() for array in first.state().values())
 
     def test_a_state_moves_between_devices(self) -> None:
-        there, here = make(device="cuda"), make()
-        train(there, range(2))
-        here.load_state(there.state())
-        assert same(there.state(), here.state())
-        train(here, range(2, 3))
-        there.load_state(here.state())
-        train(there, range(3, 4))
-        assert all(np.isfinite(value) for value in there.losses().values())
+        on_gpu, on_cpu = make(device="cuda"), make()
+        train(on_gpu, range(2))
+        on_cpu.load_state(on_gpu.state())
+        assert same(on_gpu.state(), on_cpu.state())
+        train(on_cpu, range(2, 3))
+        on_gpu.load_state(on_cpu.state())
+        train(on_gpu, range(3, 4))
+        assert all(np.isfinite(value) for value in on_gpu.losses().values())
 
 
 def test_xavier_initial_weights() -> None:

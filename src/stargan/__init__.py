@@ -1,10 +1,10 @@
-"""StarGAN: one generator that moves a picture between many labelled domains.
+"""StarGAN: one generator that translates an image between many domains.
 
     import stargan
     model = stargan.load("faces.onnx")
     model.translate("photo.jpg", {"Blond_Hair": 1, "Male": 0}).save("blond.png")
 
-Importing this loads nothing: what is used first is loaded then, PyTorch and ONNX Runtime by what needs them.
+Importing the package loads no library. NumPy, Pillow, ONNX Runtime and PyTorch are loaded when something needs them.
 """
 
 import importlib
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stargan.domains import Domains, Group, LabelSet
     from stargan.errors import StarganError
-    from stargan.inference.translator import Translator, load
+    from stargan.inference.load import load
+    from stargan.inference.translator import Translator
 
 __version__ = "0.1.0"
 
@@ -25,12 +26,12 @@ _HOMES = {
     "LabelSet": "domains",
     "StarganError": "errors",
     "Translator": "inference.translator",
-    "load": "inference.translator",
+    "load": "inference.load",
 }
 
 
 def __getattr__(name: str) -> Any:
-    """Loads what is asked for: the command line has other things to begin with than NumPy and Pillow."""
+    """Imports a public name when it is first used, so that `stargan --help` starts without NumPy and Pillow."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     found = globals()[name] = getattr(importlib.import_module(f"stargan.{_HOMES[name]}"), name)

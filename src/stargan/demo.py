@@ -1,4 +1,4 @@
-"""`stargan demo`: drawn faces, translated by a model that comes with the package, or by one that is trained here."""
+"""`stargan demo`: translates drawn faces, with a model that comes with the package or one that it trains."""
 
 import time
 from collections.abc import Sequence
@@ -15,40 +15,41 @@ from stargan.data import cartoons
 from stargan.domains import requests
 from stargan.errors import INTERRUPTED
 from stargan.evaluation import metrics
-from stargan.inference.translator import Translator, load
+from stargan.inference.load import load
+from stargan.inference.translator import Translator
 from stargan.interop.export import export
 from stargan.model import run_folder
 from stargan.progress import Progress
 
 MODEL = "cartoons"  # comes with the package
-FACES = 1500  # drawn for training
-TEST_SEED = 1  # faces of another seed than the training's are never seen
+FACES = 1500  # to train on
+TEST_SEED = 1  # not the seed of the training's faces
 TEST_PAIRS = 240
-SHOWN = 4  # faces in the picture
-SIDE = 128  # pixels of a face in the picture, about
+ROWS = 4  # faces in translations.png
+SIDE = 128  # approximate size of a face in translations.png, in pixels
 
 
 def show(out: Path) -> None:
-    """Translates faces with the model that comes with the package, and says how good that is and how to train one.
+    """Translates faces with the model that comes with the package, and prints how well it does.
 
     Args:
         out: Folder for translations.png.
     """
-    _tell(load(MODEL), out, f"The model {MODEL!r}")
-    print(f"To train one yourself, on faces drawn here, in some minutes on a CPU: stargan demo --train --out {out}")
+    _report(load(MODEL), out, f"The model {MODEL!r}")
+    print(f"To train a model yourself, in a few minutes on a CPU: stargan demo --train --out {out}")
 
 
 def train(out: Path, steps: int | None = None) -> int:
-    """Draws faces, trains on them, translates others, and says how good it is.
+    """Draws faces, trains a model on them, translates other faces, and prints how well it does.
 
-    A demo that was stopped goes on where it was when it is called again.
+    A training that was stopped is resumed by the next call.
 
     Args:
         out: Folder for the faces, the run and translations.png.
-        steps: Updates of D; None for the recipe's.
+        steps: Updates of D; by default as many as the recipe has.
 
     Returns:
-        0, or 130 where Ctrl-C stopped the training.
+        The exit code: 0, or 130 if Ctrl-C stopped the training.
     """
     began = time.monotonic()
     config = _config(out, steps)
@@ -57,29 +58,29 @@ def train(out: Path, steps: int | None = None) -> int:
             cartoons.write(out / "faces", FACES, size=config.image_size[0], progress=progress.update)
     result = training.train(config, out / "run", resume=bool(run_folder.checkpoints(out / "run")))
     if not result.finished:
-        print(f"stopped after step {result.step}, with a checkpoint; the same command goes on")
+        print(f"stopped after step {result.step}, with a checkpoint; run the same command again to go on")
         return INTERRUPTED
     export(out / "run", out / "run" / "model.onnx", overwrite=True)
     minutes = (time.monotonic() - began) / 60
     print(f"Drew {FACES} cartoon faces and trained {result.step} steps on them in {minutes:.1f} min.")
-    _tell(load(out / "run" / "model.onnx"), out, f"The model {out / 'run' / 'model.onnx'}")
+    _report(load(out / "run" / "model.onnx"), out, f"The model {out / 'run' / 'model.onnx'}")
     return 0
 
 
-def _tell(model: Translator, out: Path, who: str) -> None:
-    """Translates faces that no training has seen, into a picture and into figures."""
+def _report(model: Translator, out: Path, name: str) -> None:
+    """Translates faces that the model was not trained on; writes an image of some and prints figures of all."""
     pairs = list(cartoons.pairs(TEST_PAIRS, TEST_SEED, model.image_size[0]))
     figures = measure(model, pairs)
-    images.save(_picture(model, pairs), out / "translations.png")
-    print(f"{who} translated {len(pairs)} faces that it never saw; some of them: {out / 'translations.png'}")
+    images.save(_grid(model), out / "translations.png")
+    print(f"{name} translated {len(pairs)} faces that it was not trained on; some of them: {out / 'translations.png'}")
     print(
-        f"PSNR against the true translations: {figures['psnr']:.1f} dB; doing nothing: "
-        f"{figures['psnr_of_doing_nothing']:.1f} dB."
+        f"PSNR to the true translations: {figures['psnr']:.1f} dB; of the untouched faces: "
+        f"{figures['baseline_psnr']:.1f} dB."
     )
     print(
-        f"Requested changes found in them: {figures['hit']:.0%} by a classifier that the generator never saw "
-        f"(it finds {figures['hit_in_truth']:.0%} in the true translations), "
-        f"{figures['nearer']:.0%} nearer to the truth than to the source where they must change."
+        f"A classifier finds {figures['hit']:.0%} of the requested changes in them, and "
+        f"{figures['hit_in_truth']:.0%} in the true translations. "
+        f"{figures['nearer']:.0%} are nearer to the true translation than to the source where the two differ."
     )
 
 
@@ -94,58 +95,56 @@ def _config(out: Path, steps: int | None) -> Config:
 
 
 def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[float] | None = None) -> dict[str, float]:
-    """Figures of a model whose domains are among the cartoons', against true translations.
+    """Compares translations with the true ones, for a model of the cartoons' domains.
 
     Args:
         model: Translates.
-        pairs: Faces that it was not trained on; what changes in them is among its domains.
-        mask: For a model of several data sets: the mask vector to give it instead of the right one.
+        pairs: Faces that it was not trained on, and their true translations.
+        mask: For a model of several data sets: a domain mask to use instead of the right one.
 
     Returns:
-        `psnr`: mean over pairs, in dB, to the true translation, see `metrics.psnr`;
-        `psnr_of_doing_nothing`: the same of the untouched picture; `hit`: share of requested changes that the
-        model's attribute classifier finds; `hit_in_truth`: the same in the true translations; `nearer`: share of
-        translations that are nearer to the truth than to the source, over the pixels in which these two differ.
+        `psnr`: of the translations to the true ones, mean over pairs, in dB, see `metrics.psnr`; `baseline_psnr`: the
+        same of the untouched images; `hit`: share of the requested changes that the model's attribute classifier
+        finds; `hit_in_truth`: the same in the true translations; `nearer`: share of translations that are nearer to
+        the true one than to the source, over the pixels in which the two differ.
     """
     domains = model.domains
     source = model.prepare([pair.image for pair in pairs])
     truth = model.prepare([pair.truth for pair in pairs])
-    columns = [cartoons.ATTRIBUTES.index(name) for name in domains.names]
-    shown = np.stack([pair.source for pair in pairs])[:, columns].astype(np.float32)
-    wanted = np.stack([pair.target for pair in pairs])[:, columns].astype(np.float32)
-    asked = ~domains.agree(shown, wanted)
-    owners = np.array([dataset for dataset, _, _ in domains.groups()])
-    labels = domains.labels(wanted, owners[asked.argmax(axis=1)])
+    _, source_values = domains.match(cartoons.ATTRIBUTES, np.stack([pair.source for pair in pairs]))
+    _, target_values = domains.match(cartoons.ATTRIBUTES, np.stack([pair.target for pair in pairs]))
+    requested = ~domains.agree(source_values, target_values)
+    labels = domains.labels(target_values, domains.group_datasets[requested.argmax(axis=1)])
     if mask is not None:
-        labels[:, domains.mask] = mask
-    translated = images.to_array(images.to_pictures(model.generate(source, labels)))
+        labels[:, domains.domain_mask] = mask
+    translated = images.to_array(images.to_images(model.generate(source, labels)))
     differs = np.abs(truth - source) > 0.1
     to_truth = (np.abs(translated - truth) * differs).sum((1, 2, 3))
     to_source = (np.abs(translated - source) * differs).sum((1, 2, 3))
     return {
         "psnr": float(metrics.psnr(translated, truth).mean()),
-        "psnr_of_doing_nothing": float(metrics.psnr(source, truth).mean()),
-        "hit": float(domains.agree(model.values(translated), wanted)[asked].mean()),
-        "hit_in_truth": float(domains.agree(model.values(truth), wanted)[asked].mean()),
+        "baseline_psnr": float(metrics.psnr(source, truth).mean()),
+        "hit": float(domains.agree(model.values(translated), target_values)[requested].mean()),
+        "hit_in_truth": float(domains.agree(model.values(truth), target_values)[requested].mean()),
         "nearer": float((to_truth < to_source).mean()),
     }
 
 
-def _picture(model: Translator, pairs: Sequence[cartoons.Pair]) -> Image.Image:
-    """Some faces in every domain, each above its true translations."""
+def _grid(model: Translator) -> Image.Image:
+    """Some faces translated to every domain, each row above one of the true translations."""
     size = model.image_size[0]
     cells: list[np.ndarray] = []
     titles: list[str] = []
-    for index in range(SHOWN):
+    for index in range(ROWS):
         face, labels = cartoons.sample(TEST_SEED, index)
-        wanted = requests.every_target(model.domains, labels.astype(np.float32))
-        titles = ["source", *(word.removesuffix("=0") for word, _ in wanted)]
-        picture = cartoons.draw(face, labels, size)
-        source = np.repeat(model.prepare([picture]), len(wanted), axis=0)
-        translated = model.generate(source, np.stack([target for _, target in wanted]))
+        targets = requests.every_target(model.domains, labels.astype(np.float32))
+        titles = ["source", *(word.removesuffix("=0") for word, _ in targets)]
+        drawn = cartoons.draw(face, labels, size)
+        source = np.repeat(model.prepare([drawn]), len(targets), axis=0)
+        translated = model.generate(source, np.stack([target for _, target in targets]))
         blank = Image.new("RGB", (size, size), "white")
-        truths = [cartoons.draw(face, target.astype(int), size) for _, target in wanted]
-        cells += [np.asarray(picture)[None], images.to_pixels(translated)]
+        truths = [cartoons.draw(face, target.astype(int), size) for _, target in targets]
+        cells += [np.asarray(drawn)[None], images.to_pixels(translated)]
         cells += [np.stack([np.asarray(cell) for cell in (blank, *truths)])]
     zoom = max(1, SIDE // size)
     pixels = np.concatenate(cells).repeat(zoom, axis=1).repeat(zoom, axis=2)

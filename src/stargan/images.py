@@ -1,4 +1,4 @@
-"""Pictures in and out: decode, orient, crop, resize, scale to [-1, 1] and back, grids."""
+"""Images in and out: decode, turn upright, crop, resize, scale to [-1, 1] and back, grids, files."""
 
 import io
 import math
@@ -12,50 +12,73 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
 from stargan.errors import ImageError
+from stargan.storage import atomic_write
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
 
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
-"""File names that are taken for pictures when a folder is searched; the content decides how they are read."""
+"""Endings of the files that count as images when a folder is searched. How a file is decoded depends on its content."""
 
 MAX_PIXELS = 100_000_000
-"""Larger pictures are refused before they are decoded: a small hostile file can claim any size."""
+"""Larger images are refused before they are decoded: a small hostile file can claim any size."""
+
+ImageSource = str | Path | bytes | Image.Image
+"""An image: the path of a file, the bytes of a file, or an opened image."""
 
 
-def decode(source: str | Path | bytes | Image.Image) -> Image.Image:
-    """Reads one picture whatever its kind: RGB, upright (EXIF), first frame, alpha over white, 16 bit to 8.
+def read(source: ImageSource, size: Size, crop: int | None = None) -> Image.Image:
+    """Decodes an image and fits it to the size of a model; training, translation and evaluation all read images here.
+
+    `to_array` makes model inputs of the result.
 
     Args:
-        source: A path, the bytes of a file, or a picture already opened.
+        source: As `decode`.
+        size: (width, height) of the result.
+        crop: As `fit`.
+
+    Returns:
+        RGB image of `size`.
 
     Raises:
-        ImageError: It is missing, not a picture, truncated or larger than `MAX_PIXELS`; the line names the file.
+        ImageError: As `decode`.
     """
-    name = str(source) if isinstance(source, str | Path) else "picture"
+    return fit(decode(source), size, crop)
+
+
+def decode(source: ImageSource) -> Image.Image:
+    """Decodes an image of any kind: RGB, upright (EXIF), the first frame, alpha over white, 16 bits to 8.
+
+    Args:
+        source: The path of a file, the bytes of a file, or an opened image.
+
+    Raises:
+        ImageError: The file is missing, not an image, truncated or larger than `MAX_PIXELS`; the line names the file.
+    """
+    name = str(source) if isinstance(source, str | Path) else "image"
     try:
-        with _quiet:  # Pillow's remarks on odd but readable files
-            return _read(source)
+        with _quiet:  # Pillow warns of odd but readable files
+            return _open(source)
     except FileNotFoundError as error:
         raise ImageError(f"{name}: no such file") from error
     except IsADirectoryError as error:
-        raise ImageError(f"{name}: a folder, not a picture") from error
+        raise ImageError(f"{name}: a folder, not an image") from error
     except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{name}: not a picture that can be read (of no known kind, or damaged)") from error
+        raise ImageError(f"{name}: not an image that can be read (of no known kind, or damaged)") from error
     except ImageError as error:
         raise ImageError(f"{name}: {error}") from error
-    except Image.DecompressionBombError as error:  # Pillow's own limit, which comes before ours
+    except Image.DecompressionBombError as error:  # Pillow checks its own limit before we check ours
         raise ImageError(f"{name}: far too large; at most {MAX_PIXELS} pixels are read") from error
-    except Exception as error:  # Pillow's decoders raise nearly anything on damaged files
-        if isinstance(error, OSError) and error.strerror:  # but the system's own errors, they have a number
+    except Exception as error:  # on damaged files, Pillow's decoders raise nearly anything
+        if isinstance(error, OSError) and error.strerror:  # from the operating system
             raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
-        raise ImageError(f"{name}: damaged or truncated picture ({error})") from error
+        raise ImageError(f"{name}: damaged or truncated image ({error})") from error
 
 
-def _read(source: str | Path | bytes | Image.Image) -> Image.Image:
+def _open(source: ImageSource) -> Image.Image:
     if isinstance(source, Image.Image):
         return _upright_rgb(source)
-    # Pillow, given a path, leaves a damaged file open; a file of our own is closed whatever happens.
+    # Pillow leaves a damaged file open if it opened it itself, so we open it.
     with (
         io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file,
         Image.open(file) as image,
@@ -66,8 +89,8 @@ def _read(source: str | Path | bytes | Image.Image) -> Image.Image:
 class _Quiet:
     """Silences warnings while any thread decodes.
 
-    `warnings.catch_warnings` by itself is not for threads: the one that leaves last puts back what it found, which
-    may be its neighbour's silence, for good.
+    `warnings.catch_warnings` alone is not thread-safe: the thread that leaves last restores the filters that it found,
+    which may be the silent ones of another thread. Warnings would then stay off for good.
     """
 
     def __init__(self) -> None:
@@ -107,7 +130,7 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
-    """Deep gray levels as 8 bits: integers have 16; floats go to 1, 255 or 65535, told by the lightest."""
+    """Scales gray levels to 8 bits. White is 65535 in integers; in floats 1, 255 or 65535, by the lightest pixel."""
     levels = np.nan_to_num(np.asarray(image, np.float64))
     lightest = levels.max(initial=0) if image.mode == "F" else math.inf
     full = 1 if lightest <= 1 else 255 if lightest <= 255 else 65535
@@ -115,16 +138,16 @@ def _eight_bits(image: Image.Image) -> Image.Image:
 
 
 def fit(image: Image.Image, size: Size, crop: int | None = None) -> Image.Image:
-    """Cuts the centre with the shape of `size` and resizes it.
+    """Cuts out the centre in the shape of `size` and resizes it.
 
     Args:
-        image: RGB picture of any size.
-        size: (width, height) wanted.
-        crop: Width and height, in pixels of the picture, of the cut's shorter side (the official code's
-            `CenterCrop`; 178 for CelebA). None cuts as much as fits, which for CelebA is the same.
+        image: RGB image of any size.
+        size: (width, height) of the result.
+        crop: Shorter side of the cut, in pixels of the image (the official code's `CenterCrop`; 178 for CelebA). None
+            cuts as much as fits, which for CelebA is the same.
 
     Returns:
-        RGB picture of exactly `size`, resized bilinearly with antialiasing, as the official code does.
+        RGB image of exactly `size`, resized bilinearly with antialiasing, as in the official code.
     """
     width, height = size
     unit = min(image.width / width, image.height / height)
@@ -141,9 +164,9 @@ def scale(pixels: Any) -> Any:
     return pixels / 127.5 - 1.0
 
 
-def to_array(images: Sequence[Image.Image]) -> np.ndarray:
-    """Stacks RGB pictures of one size to (N, 3, H, W) float32 in [-1, 1]."""
-    pixels = np.stack([np.asarray(image, np.uint8) for image in images])
+def to_array(images: Sequence[Image.Image] | np.ndarray) -> np.ndarray:
+    """Makes model inputs, (N, 3, H, W) float32 in [-1, 1], of RGB images of one size or of (N, H, W, 3) uint8."""
+    pixels = images if isinstance(images, np.ndarray) else np.stack([np.asarray(image, np.uint8) for image in images])
     return np.ascontiguousarray(scale(pixels.astype(np.float32)).transpose(0, 3, 1, 2))
 
 
@@ -153,19 +176,19 @@ def to_pixels(array: np.ndarray) -> np.ndarray:
     return np.ascontiguousarray(np.rint(pixels).astype(np.uint8).transpose(0, 2, 3, 1))
 
 
-def to_pictures(array: np.ndarray) -> list[Image.Image]:
-    """Turns (N, 3, H, W) floats in [-1, 1] into N RGB pictures."""
+def to_images(array: np.ndarray) -> list[Image.Image]:
+    """Turns (N, 3, H, W) floats in [-1, 1] into N RGB images."""
     return [Image.fromarray(pixels) for pixels in to_pixels(array)]
 
 
 def grid(pixels: np.ndarray, columns: int, *, titles: Sequence[str] = (), captions: Sequence[str] = ()) -> Image.Image:
-    """Lays pictures out in rows, with a title over each column and a caption under each picture, if given.
+    """Arranges images in rows, with a title above each column and a caption below each image, if given.
 
     Args:
         pixels: (N, H, W, 3) uint8.
-        columns: How many pictures stand in a row.
-        titles: One text a column.
-        captions: One text a picture.
+        columns: Number of images in a row.
+        titles: One text for each column.
+        captions: One text for each image.
     """
     count, height, width, _ = pixels.shape
     rows = math.ceil(count / columns)
@@ -187,7 +210,7 @@ def grid(pixels: np.ndarray, columns: int, *, titles: Sequence[str] = (), captio
 
 
 def shorten(text: str, font: Any, width: int) -> str:
-    """Cuts a text to what fits in `width` pixels, with an ellipsis."""
+    """Shortens a text to `width` pixels, ending in an ellipsis."""
     if font.getlength(text) <= width:
         return text
     while text and font.getlength(text + "…") > width:
@@ -195,35 +218,31 @@ def shorten(text: str, font: Any, width: int) -> str:
     return text + "…"
 
 
-# PNG: a third of the default's time for four per cent more bytes (measured on photographs).
+# PNG: level 3 takes a third of the default's time and four per cent more bytes (measured on photographs).
 _SETTINGS = {"JPEG": {"quality": 95}, "PNG": {"compress_level": 3}}
 
 
 def kind(path: Path) -> str:
-    """Pillow's name for the kind of picture that a file name stands for.
+    """Pillow's name for the format that a file name's ending stands for.
 
     Raises:
-        ImageError: The name's ending is no kind of picture that can be written.
+        ImageError: Images cannot be written in a format of this ending.
     """
-    Image.preinit()  # the usual kinds; all others take a thirtieth of a second to load
+    Image.preinit()  # the usual formats; loading all the others takes a thirtieth of a second
     ending = path.suffix.lower()
     found = Image.EXTENSION.get(ending) or Image.registered_extensions().get(ending)
     if found is None or found not in Image.SAVE:
-        raise ImageError(f"{path}: cannot write a picture of this kind; use .png or .jpg")
+        raise ImageError(f"{path}: cannot write an image of this kind; use .png or .jpg")
     return found
 
 
 def save(image: Image.Image, path: Path) -> None:
-    """Writes a picture whole or not at all; the kind follows the file name.
+    """Writes an image atomically; the file name's ending chooses the format.
 
     Raises:
         ImageError: As `kind`.
     """
-    wanted = kind(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.partial")
-    try:
-        image.save(temporary, wanted, **_SETTINGS.get(wanted, {}))
-        temporary.replace(path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    format_name = kind(path)
+    # Not synced: an fsync takes 13 ms, saving a 128-pixel PNG 4 ms, and a lost image can be made again.
+    with atomic_write(path, sync=False) as temporary:
+        image.save(temporary, format_name, **_SETTINGS.get(format_name, {}))

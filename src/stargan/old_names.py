@@ -37,8 +37,16 @@ METRICS = {
 }
 """Figures in model cards and in `report.json`."""
 
-REPORT = {"pictures": "images", "judges": "classifiers"}
-"""What a card and a report say about how was measured."""
+REPORT = {
+    "pictures": "images",
+    "judges": "classifiers",
+    "classifier_error_on_real_pictures": "classifier_error_on_real_images",
+    "less_the_first": "difference_to_first",
+    "skipped": "not_measured",
+    "What the model says": "model",
+    "Configuration of its run": "training_configuration",
+}
+"""Keys of a report, of its entry for a model and of that entry's `about`; `measured` in a model card uses the first."""
 
 
 def renamed(data: Mapping[str, Any], table: Mapping[str, str]) -> dict[str, Any]:

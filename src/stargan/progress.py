@@ -1,27 +1,27 @@
-"""How far long work is: a bar with rate and time left on a terminal, else one line now and then."""
+"""Progress of long work: a bar with rate and time left on a terminal, otherwise one line now and then."""
 
 import sys
 import time
 from types import TracebackType
 from typing import Any
 
-LINE_EVERY = 30.0  # seconds between two lines where there is no terminal
+LINE_EVERY = 30.0  # seconds between two lines without a terminal
 
 
 class Progress:
     """Shows progress on standard error; a context manager.
 
     Args:
-        what: What is done, for example `"train"`.
-        total: How many units there are.
+        what: The work, for example `"train"`.
+        total: Number of units.
         unit: What is counted, in the plural.
-        start: How many units were done before.
+        start: Number of units done before.
     """
 
     def __init__(self, what: str, total: int, unit: str, start: int = 0) -> None:
         self.what, self.total, self.unit, self.start = what, total, unit, start
         self.done = start
-        self._began = self._told = time.monotonic()
+        self._began = self._last_line = time.monotonic()
         self._bar: Any = None
 
     def __enter__(self) -> "Progress":
@@ -51,23 +51,23 @@ class Progress:
             self._line("")
 
     def update(self, done: int, note: str = "") -> None:
-        """Says that `done` units are done, with a short remark."""
+        """Reports that `done` units are done, with a short note."""
         self.done = done
         now = time.monotonic()
         if self._bar is not None:
             fields = {"rate": self.rate(), **({"note": note} if note else {})}
             self._bar.update(self._bar.task_ids[0], completed=done, **fields)
-        elif now - self._told >= LINE_EVERY:
-            self._told = now
+        elif now - self._last_line >= LINE_EVERY:
+            self._last_line = now
             self._line(note)
 
     def rate(self) -> str:
-        """Units a second so far, in words."""
+        """The speed as text."""
         speed = self.speed()
         return f"{speed:.1f} {self.unit}/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s each"
 
     def speed(self) -> float:
-        """Units a second so far."""
+        """Units per second so far."""
         return (self.done - self.start) / max(time.monotonic() - self._began, 1e-9)
 
     def _line(self, note: str) -> None:

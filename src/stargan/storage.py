@@ -1,32 +1,64 @@
-"""Writing files so that they are old or new, never half."""
+"""Atomic writes: at any moment a file is the old one or the new one, whole."""
 
+import contextlib
 import os
+import shutil
+from collections.abc import Iterator
 from pathlib import Path
 
 
-def write_bytes(path: Path, content: bytes) -> None:
-    """Writes a file whole or not at all: temporary name, fsync, rename, fsync of the folder.
+@contextlib.contextmanager
+def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
+    """Yields a temporary path beside `path`, for a file or a folder, and renames it to `path` at the end.
+
+    If the body raises, what it wrote is removed and `path` stays as it was.
 
     Args:
-        path: The file; its folder is made if it is not there.
-        content: What it shall hold.
+        path: The file, or a folder that is missing or empty. Missing parents are created.
+        sync: Whether the file must also survive a power cut. This takes an fsync of the file and one of its folder,
+            each a few milliseconds.
 
     Raises:
-        OSError: It cannot be written. Nothing is left behind then.
+        OSError: It cannot be written.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.partial")
+    # Not made of `path.name`: a name of 255 bytes is allowed and leaves no room for more.
+    temporary = path.with_name(f".{os.urandom(8).hex()}.partial")
     try:
-        with temporary.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        yield temporary
+        if sync:
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
         temporary.replace(path)
     finally:
-        temporary.unlink(missing_ok=True)
-    if hasattr(os, "O_DIRECTORY"):  # the rename itself must survive a power cut (not on Windows)
-        folder = os.open(path.parent, os.O_RDONLY | os.O_DIRECTORY)
-        try:
-            os.fsync(folder)
-        finally:
-            os.close(folder)
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)
+    if sync:
+        _sync_folder(path.parent)
+
+
+def write_bytes(path: Path, content: bytes) -> None:
+    """Writes a file atomically and durably, see `atomic_write`.
+
+    Args:
+        path: The file. Missing parents are created.
+        content: All bytes of the file.
+
+    Raises:
+        OSError: It cannot be written. Nothing is left behind.
+    """
+    with atomic_write(path) as temporary:
+        temporary.write_bytes(content)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Makes a rename survive a power cut."""
+    if not hasattr(os, "O_DIRECTORY"):  # Windows has no such call
+        return
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

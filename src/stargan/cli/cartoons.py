@@ -2,43 +2,46 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import check_output, parse
+from stargan.cli.options import Command, Int, check_output, option
 from stargan.config.architecture import MAX_SIDE
-from stargan.data import cartoons as drawn
+from stargan.data import cartoons
 from stargan.errors import ConfigError
 from stargan.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Draw a data set of cartoon faces, in CelebA format.
+    """Draw a data set of cartoon faces, in CelebA's format.
 
     Attributes:
-        out: Folder to write.
-        count: How many faces.
+        out: The folder to write.
+        count: Number of faces.
         size: Width and height in pixels.
-        seed: Another seed draws other faces.
+        seed: Seed of the random numbers; another one draws other faces.
     """
 
-    out: tyro.conf.Positional[Path]
-    count: int = 2000
-    size: int = 128
-    seed: int = 0
+    out: Annotated[tyro.conf.Positional[Path], option("FOLDER")]
+    count: Int = 2000
+    size: Int = 128
+    seed: Int = 0
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "cartoons")
     for name, low in (("count", 1), ("size", 8), ("seed", 0)):
         if getattr(options, name) < low:
             raise ConfigError(f"--{name} {getattr(options, name)}: must be at least {low}")
     if options.size > MAX_SIDE:
         raise ConfigError(f"--size {options.size}: must be at most {MAX_SIDE}")
-    check_output("OUT", options.out, folder=True)
+    check_output("FOLDER", options.out, folder=True)
     with Progress("draw", options.count, "faces") as progress:
-        drawn.write(options.out, options.count, seed=options.seed, size=options.size, progress=progress.update)
+        cartoons.write(options.out, options.count, seed=options.seed, size=options.size, progress=progress.update)
     print(f"{options.count} faces in {options.out}")
     return 0
+
+
+COMMAND = Command(Options, run)

@@ -2,49 +2,52 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
 from stargan import images
-from stargan.cli.options import check_output, parse
+from stargan.cli.options import Command, Int, LabelGroups, Labels, check_output, option
 from stargan.data import cache, sources, summary
 from stargan.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Show what is in a data set: labels per domain and split, unreadable files, a contact sheet.
+    """Look at a data set before training on it: images per label and split, unreadable files, a contact sheet.
 
     Attributes:
-        path: Folder in CelebA format, folder of folders, or table.
-        attributes: Which labels to look at; all of them if none are named.
-        exclusive: Attributes that exclude each other, as A,B,C; say it again for another group.
-        sheet: Where to write a contact sheet.
-        max_bad: How many unreadable pictures are tolerated; --max-bad -1 tolerates all.
+        path: Folder in CelebA's format, folder with a folder for each label, or table.
+        attributes: Labels to look at; by default all.
+        exclusive: Attributes that exclude each other; repeat it for another group.
+        sheet: File for the contact sheet.
+        max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
     """
 
-    path: tyro.conf.Positional[Path]
-    attributes: tuple[str, ...] = ()
-    exclusive: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    sheet: Path = Path("contact-sheet.png")
-    max_bad: int = -1
+    path: Annotated[tyro.conf.Positional[Path], option("DATA")]
+    attributes: Labels = ()
+    exclusive: LabelGroups = ()
+    sheet: Annotated[Path, option("FILE")] = Path("contact-sheet.png")
+    max_bad: Int = -1
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "data")
     check_output("--sheet", options.sheet, folder=False)
-    images.kind(options.sheet)  # before the pictures are read
+    images.kind(options.sheet)  # before the images are read
     source = sources.find(options.path, options.attributes, options.exclusive)
     total = len(source.files)
-    with Progress(f"read {source.name}", total, "pictures") as progress:
-        pictures = cache.load(
+    with Progress(f"read {source.name}", total, "images") as progress:
+        loaded = cache.load(
             source,
             (128, 128),
             max_bad=total if options.max_bad < 0 else options.max_bad,
             report=lambda done, total: progress.update(done),
         )
-    print(summary.table(source, pictures))
-    images.save(summary.contact_sheet(source, pictures), options.sheet)
+    print(summary.table(source, loaded))
+    images.save(summary.contact_sheet(source, loaded), options.sheet)
     print(f"contact sheet: {options.sheet}")
     return 0
+
+
+COMMAND = Command(Options, run)

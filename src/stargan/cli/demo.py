@@ -2,37 +2,36 @@
 
 import dataclasses
 from pathlib import Path
-from typing import Annotated
 
-import tyro
-
-from stargan import demo as demonstration
-from stargan.cli.options import check_output, parse
+from stargan import demo
+from stargan.cli.options import Command, Flag, Folder, OptionalInt, check_output
 from stargan.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Translate drawn faces with a model that comes with stargan; or train such a model, in some minutes.
+    """Translate drawn faces with a model that comes with stargan, or train such a model in a few minutes.
 
     Attributes:
-        out: Folder for all that it makes; the picture is translations.png in it.
-        train: Draw faces, train a small model on them, and translate faces it never saw.
-        steps: Updates of D for --train; fewer are faster and worse.
+        out: Folder for the results; the translations are in translations.png.
+        train: Draw faces, train a small model on them, and translate faces that it has not seen.
+        steps: Updates of D for --train; fewer take less time and give worse images.
     """
 
-    out: Path = Path("demo")
-    train: bool = False
-    steps: Annotated[int | None, tyro.conf.arg(metavar="INT")] = None
+    out: Folder = Path("demo")
+    train: Flag = False
+    steps: OptionalInt = None
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "demo")
     check_output("--out", options.out, folder=True)
     if options.train:
-        return demonstration.train(options.out, options.steps)
+        return demo.train(options.out, options.steps)
     if options.steps is not None:
-        raise ConfigError("--steps is of the training; say --train as well")
-    demonstration.show(options.out)
+        raise ConfigError("--steps is for the training; say --train as well")
+    demo.show(options.out)
     return 0
+
+
+COMMAND = Command(Options, run)

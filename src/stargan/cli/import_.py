@@ -2,10 +2,11 @@
 
 import dataclasses
 from pathlib import Path
+from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import check_output, parse
+from stargan.cli.options import Command, Flag, Labels, OptionalFile, OptionalInt, check_output, option
 from stargan.config.architecture import parse_size
 from stargan.errors import ConfigError
 from stargan.interop import foreign
@@ -13,33 +14,33 @@ from stargan.interop import foreign
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Make a model file from a checkpoint of the official code or of taki0112's.
+    """Convert a checkpoint of the official code or of taki0112's to a model file.
 
     Attributes:
-        checkpoint: N-G.ckpt of the official code, or prefix or folder of taki0112's.
+        checkpoint: N-G.ckpt of the official code; prefix or folder of taki0112's.
         out: The model file to write, .safetensors or .onnx.
-        discriminator: N-D.ckpt; taken by itself where it lies beside N-G.ckpt.
-        attributes: Names of the labels that are on or off, in order; CelebA's five where there are five.
-        one_of_n: Names of the labels of which exactly one is on; with --attributes too, those of the second set.
-        image_size: Size of the pictures, N or WIDTHxHEIGHT; by default the discriminator's, else 128.
-        crop: Pixels of a picture's shorter side that are kept, centred; default: all that fits.
-        overwrite: Replace a file that exists.
+        discriminator: N-D.ckpt of the official code; found by itself beside N-G.ckpt.
+        attributes: Names of the attributes, in order; by default CelebA's five, if there are five.
+        one_of_n: Names of the classes of which each image has exactly one; after --attributes, those of the second
+            data set.
+        image_size: Size of the images; by default the discriminator's, or 128.
+        crop: Pixels of an image's shorter side to keep, around the centre; by default as much as fits.
+        overwrite: Replace an existing file.
     """
 
-    checkpoint: tyro.conf.Positional[Path]
-    out: tyro.conf.Positional[Path]
-    discriminator: Path | None = None
-    attributes: tuple[str, ...] = ()
-    one_of_n: tuple[str, ...] = ()
-    image_size: str | None = None
-    crop: int | None = None
-    overwrite: bool = False
+    checkpoint: Annotated[tyro.conf.Positional[Path], option("CHECKPOINT")]
+    out: Annotated[tyro.conf.Positional[Path], option("FILE")]
+    discriminator: OptionalFile = None
+    attributes: Labels = ()
+    one_of_n: Labels = ()
+    image_size: Annotated[str | None, option("N|WxH")] = None
+    crop: OptionalInt = None
+    overwrite: Flag = False
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, arguments, "import")
-    check_output("OUT", options.out, folder=False)
+    check_output("FILE", options.out, folder=False)
     if options.crop is not None and options.crop < 1:
         raise ConfigError(f"--crop {options.crop}: must be at least 1")
     info = foreign.import_model(
@@ -54,3 +55,6 @@ def run(arguments: list[str]) -> int:
     )
     print(f"{options.out}: {info.recipe}, {'x'.join(map(str, info.image_size))}, {', '.join(info.domains.names)}")
     return 0
+
+
+COMMAND = Command(Options, run)

@@ -2,23 +2,24 @@
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import tyro
 
 from stargan import training
-from stargan.cli.options import check_output, parse, value_of
+from stargan.cli.options import Command, Flag, LabelGroups, Labels, OptionalFolder, check_output, option, value_of
 from stargan.config import Architecture, Config
 from stargan.config.architecture import parse_size
-from stargan.config.recipes import recipe
+from stargan.config.recipes import SUMMARIES, recipe
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
 from stargan.interop.export import export
 from stargan.model import run_folder
 from stargan.progress import clock
-from stargan.training import prepare
 from stargan.training.dry_run import plan
+from stargan.training.prepare import check_changes, check_new
 
 _SIZE = tyro.constructors.PrimitiveConstructorSpec(
     nargs=1,
@@ -27,88 +28,121 @@ _SIZE = tyro.constructors.PrimitiveConstructorSpec(
     is_instance=lambda value: isinstance(value, tuple) and all(isinstance(side, int) for side in value),
     str_from_instance=lambda value: ["x".join(map(str, value))],
 )
+_CROP = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="INT",
+    instance_from_str=lambda words: None if words[0] == "None" else int(words[0]),  # None undoes a recipe's
+    is_instance=lambda value: value is None or isinstance(value, int),
+    str_from_instance=lambda value: [str(value)],
+)
+_RECIPE = tyro.conf.arg(
+    metavar="NAME",
+    help="\n".join(["The settings to start from:", *(f"  {name:9} {text}" for name, text in SUMMARIES.items())]),
+    help_behavior_hint=lambda value: f"\n(default: {value})",
+)
+_REPEATABLE = ("data", "exclusive")
+"""Options that add to their default; so they start empty and get their default when all are parsed."""
+
+T = TypeVar("T")
 
 
 @dataclasses.dataclass(frozen=True)
 class _Data(DataSettings):
-    """The training data."""
+    """What to train on."""
 
-    data: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
-    exclusive: tyro.conf.UseAppendAction[tuple[str, ...]] = ()
+    data: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="DATA")] = ()
+    attributes: Labels = ()
+    exclusive: LabelGroups = ()
+    crop: Annotated[int | None, _CROP, option()] = None
 
 
 @dataclasses.dataclass(frozen=True)
 class _Networks(Architecture):
-    """The sizes of the networks."""
+    """The sizes of the generator G and the discriminator D."""
 
     image_size: Annotated[tuple[int, int], _SIZE] = Architecture.image_size
 
 
 @dataclasses.dataclass(frozen=True)
+class _Losses(LossSettings):
+    """What the networks are trained for."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Optimization(OptimizerSettings):
+    """How, and how long, the networks are updated."""
+
+
+@dataclasses.dataclass(frozen=True)
+class _Run(RunSettings):
+    """Where the training computes, and what it writes."""
+
+    recipe: Annotated[str, _RECIPE] = "default"
+    engine: Annotated[str, option("NAME")] = "pytorch"
+
+
+@dataclasses.dataclass(frozen=True)
 class Options:
-    """Train a model, or go on with a run.
+    """Train a model, or resume a run.
+
+    For example: stargan train --data faces --run runs/faces --recipe modern
 
     Attributes:
-        run: Folder of a new run; it is made.
-        resume: Run folder to go on with, with its own settings; --steps may be raised.
-        start_from: Model file or run whose weights a new run starts from.
-        dry_run: Say what the training would be and cost, and train nothing.
+        run: Folder for a new run.
+        resume: Folder of a run to resume with its own settings; --steps may be raised.
+        start_from: Model file or run folder with the weights to start from.
+        dry_run: Print the settings, the networks and the time that the training would take, and train nothing.
     """
 
     data: tyro.conf.OmitArgPrefixes[_Data]
-    networks: tyro.conf.OmitArgPrefixes[_Networks]
-    losses: tyro.conf.OmitArgPrefixes[LossSettings]
-    updates: tyro.conf.OmitArgPrefixes[OptimizerSettings]
-    settings: tyro.conf.OmitArgPrefixes[RunSettings]
-    run: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    resume: Annotated[Path | None, tyro.conf.arg(metavar="FOLDER")] = None
-    start_from: Annotated[Path | None, tyro.conf.arg(metavar="PATH")] = None
-    dry_run: bool = False
+    network: tyro.conf.OmitArgPrefixes[_Networks]
+    loss: tyro.conf.OmitArgPrefixes[_Losses]
+    optimization: tyro.conf.OmitArgPrefixes[_Optimization]
+    settings: Annotated[tyro.conf.OmitArgPrefixes[_Run], tyro.conf.arg(name="run")]
+    run: OptionalFolder = None
+    resume: OptionalFolder = None
+    start_from: Annotated[Path | None, option("MODEL")] = None
+    dry_run: Flag = False
 
-    def config(self) -> Config:
-        """All settings, side by side."""
-        groups = (self.data, self.networks, self.losses, self.updates, self.settings)
-        return Config(**{name: value for group in groups for name, value in vars(group).items()})
+    def config(self, base: Config) -> Config:
+        """All settings, side by side; `base` has those of repeatable options that are not given."""
+        groups = (self.data, self.network, self.loss, self.optimization, self.settings)
+        given = {name: value for group in groups for name, value in vars(group).items()}
+        return Config(**{**given, **{name: given[name] or getattr(base, name) for name in _REPEATABLE}})
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    # What is not given on the command line comes from the run that is resumed, else from the recipe; so these two
-    # options are read first.
-    resumed = value_of("--resume", arguments)
-    saved = run_folder.saved_config(Path(resumed)) if resumed else None
-    base = saved or recipe(value_of("--recipe", arguments) or "default")
-    options = parse(Options, arguments, "train", default=_defaults(base))
-    config = options.config()
-    # A repeatable option adds to its default, so it starts empty and gets its default here.
-    config = dataclasses.replace(config, **{name: getattr(config, name) or getattr(base, name) for name in _REPEATABLE})
-
-    if saved:
+    config = options.config(_base(options.resume, options.settings.recipe))
+    if options.resume:
         if options.run or options.start_from:
             raise ConfigError("--resume goes on in its own folder; leave out --run and --start-from")
-        prepare.check_changes(saved, config)
+        check_changes(run_folder.saved_config(options.resume), config)
         return _train(config, options.resume, resume=True)
     if options.dry_run:
         return _dry_run(config)
     if not options.run or not config.data:
         raise ConfigError("say --data PATH and --run FOLDER for a new run, or --resume FOLDER")
     check_output("--run", options.run, folder=True)
-    prepare.check_new(options.run)
+    check_new(options.run)
     return _train(config, options.run, start_from=options.start_from)
 
 
-_REPEATABLE = ("data", "exclusive")
-T = TypeVar("T")
+def _base(resume: Path | None, name: str) -> Config:
+    """The settings that are not given: those of the run to resume, or else of the recipe."""
+    return run_folder.saved_config(resume) if resume else recipe(name)
 
 
-def _defaults(config: Config) -> Options:
-    """The options that say what a configuration says, repeatable ones aside."""
-    plain = {**config.to_json(), **dict.fromkeys(_REPEATABLE, ())}
+def _defaults(arguments: Sequence[str]) -> Options:
+    """What the help shows as defaults. They depend on two of the options, which are hence parsed first."""
+    resume = value_of("--resume", arguments)
+    base = _base(Path(resume) if resume else None, value_of("--recipe", arguments) or "default")
+    plain = {**base.to_json(), **dict.fromkeys(_REPEATABLE, ())}
 
     def group(kind: type[T]) -> T:
         return kind(**{field.name: plain[field.name] for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
-    return Options(group(_Data), group(_Networks), group(LossSettings), group(OptimizerSettings), group(RunSettings))
+    return Options(group(_Data), group(_Networks), group(_Losses), group(_Optimization), group(_Run))
 
 
 def _dry_run(config: Config) -> int:
@@ -134,3 +168,6 @@ def _train(config: Config, run: Path, **how: Any) -> int:
         print(f"{name} {value:.4f}")
     print(f"model: {run / 'model.onnx'}")
     return 0
+
+
+COMMAND = Command(Options, run, defaults=_defaults)

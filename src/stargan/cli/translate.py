@@ -1,62 +1,81 @@
 """`stargan translate`."""
 
 import dataclasses
+import re
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import check_output, parse, signed
+from stargan.cli.options import Command, Flag, Folder, Model, OptionalName, check_output, option
 from stargan.errors import BAD_INPUT, ConfigError
 from stargan.inference import folders
-from stargan.inference.translator import Runtime, load
+from stargan.inference.load import load
+from stargan.inference.onnx import Runtime
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Translate pictures, or whole folders of them.
+    """Translate images, or whole folders of them.
+
+    For example: stargan translate celeba photo.jpg --to Blond_Hair --out translated
 
     Attributes:
-        model: An .onnx or .safetensors file, a run folder, or a model that comes with stargan: celeba, cartoons.
-        images: Pictures or folders of pictures.
-        out: Folder for the translations, one PNG for each picture and target.
-        to: What to change, for example --to Blond_Hair Male=0; say it again for another target.
-        known: What the pictures show, where you know it, for example --from Black_Hair Male; the rest is estimated.
-        all: Every domain, and a labelled grid of them, instead of --to.
-        protocol: What a paper asks for, and a grid of it, instead of --to: celeba (hair colour, gender, age and their
-            combinations), expressions (from neutral to all others), single (every single change).
-        runtime: What runs an .onnx file: onnxruntime, or openvino, which has to be installed, starts later and is
-            faster with many pictures.
-        overwrite: Replace files that exist.
+        model: A model file, a run folder, or a model that comes with stargan: celeba, cartoons.
+        images: Images or folders of images.
+        out: Folder for the translations; one PNG for each image and target.
+        to: What to change, for example --to Blond_Hair Male=0; repeat it for another target.
+        known: The labels of the images as far as you know them, for example --from Black_Hair Male; the others are
+            estimated.
+        all: Translate to every domain instead, with a labelled grid.
+        protocol: Make a paper's translations instead, with a labelled grid: celeba (hair colour, gender, age and
+            their combinations), expressions (from neutral to all others) or single (every single change).
+        runtime: What runs an .onnx file. OpenVINO has to be installed; it starts more slowly and is faster with many
+            images.
+        overwrite: Replace existing files.
     """
 
-    model: tyro.conf.Positional[Path]
-    images: tyro.conf.Positional[tuple[Path, ...]]
-    out: Path
-    to: tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]] = ()
-    known: Annotated[tuple[str, ...], tyro.conf.arg(name="from")] = ()
-    all: bool = False
-    protocol: str | None = None
-    runtime: Runtime = "onnxruntime"
-    overwrite: bool = False
+    model: Model
+    images: Annotated[tyro.conf.Positional[tuple[Path, ...]], option("IMAGE...")]
+    out: Folder
+    to: Annotated[tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]], option("LABEL...")] = ()
+    known: Annotated[tuple[str, ...], option("LABEL...", name="from")] = ()
+    all: Flag = False
+    protocol: OptionalName = None
+    runtime: Annotated[Runtime, option()] = "onnxruntime"
+    overwrite: Flag = False
 
 
-def run(arguments: list[str]) -> int:
+def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    options = parse(Options, signed(arguments), "translate")
     if bool(options.to) + options.all + bool(options.protocol) != 1 or not all(options.to):
-        raise ConfigError("say either --to WORDS or --all or --protocol NAME")
+        raise ConfigError("say either --to LABEL... or --all or --protocol NAME")
     if not options.images:
-        raise ConfigError("say which pictures or folders to translate")
+        raise ConfigError("say which images or folders to translate")
     check_output("--out", options.out, folder=True)
     jobs = folders.find(options.images, options.out)
     model = load(options.model, runtime=options.runtime)
     for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
         print(f"stargan: warning: {line}; `stargan card {options.model}` says more", file=sys.stderr)
-    asked = folders.plan(model.domains, options.to, options.protocol)
-    report = folders.translate(model, jobs, asked, options.out, known=options.known, overwrite=options.overwrite)
+    plan = folders.plan(model.domains, options.to, options.protocol)
+    report = folders.translate(model, jobs, plan, options.out, known=options.known, overwrite=options.overwrite)
     for line in report.failed:
         print(f"stargan: left out: {line}", file=sys.stderr)
     print(f"{len(report.written)} files in {options.out}")
     return BAD_INPUT if report.failed else 0
+
+
+def _without_signs(arguments: Sequence[str]) -> list[str]:
+    """Spells `-Male` behind --to or --from as `Male=0`, since option parsers would take it for an option."""
+    spelled, inside = [], False
+    for word in arguments:
+        if word.startswith("--"):
+            inside = word in ("--to", "--from")
+        off = inside and re.fullmatch(r"-[^-].+", word)
+        spelled.append(f"{word[1:]}=0" if off else word)
+    return spelled
+
+
+COMMAND = Command(Options, run, rewrite=_without_signs)

@@ -1,4 +1,4 @@
-"""Settings: the sizes of the networks, everything that decides a training run, and recipes."""
+"""Settings: the sizes of the networks, everything that determines a training run, and recipes."""
 
 from stargan.config.architecture import Architecture
 from stargan.config.training import Config

@@ -1,4 +1,4 @@
-"""The sizes of the networks: what training chooses and what a model file records."""
+"""The sizes of the networks, which training sets and model files record."""
 
 import dataclasses
 import re
@@ -8,7 +8,7 @@ from stargan.config.checks import check
 from stargan.errors import ConfigError
 
 MAX_SIDE = 2**13
-"""Pixels of an image's side, at most."""
+"""Largest side of an image, in pixels."""
 
 
 @dataclass(frozen=True)
@@ -19,7 +19,7 @@ class Architecture:
         image_size: Size of the images, N or WIDTHxHEIGHT; multiples of 4.
         width: Channels of the first layer, of G and of D.
         blocks: Residual blocks of G.
-        d_layers: Stride-2 layers of D; the image size must be divisible by 2 to their number.
+        d_layers: Stride-2 layers of D; the image size must be divisible by 2 to the power of this number.
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
     """
@@ -32,7 +32,7 @@ class Architecture:
     resize_conv: bool = False
 
     def __post_init__(self) -> None:
-        # The upper bounds are what no machine can hold: an honest mistake gets a line instead of a library's traceback.
+        # Networks beyond these bounds fit no machine. A typo gets an error message instead of a traceback.
         check(self, "width", 1 <= self.width <= 1024, "from 1 to 1024")
         check(self, "blocks", 0 <= self.blocks <= 1000, "from 0 to 1000")
         check(self, "d_layers", 1 <= self.d_layers <= 13, "from 1 to 13")
@@ -42,17 +42,17 @@ class Architecture:
 
     @property
     def architecture(self) -> "Architecture":
-        """The sizes alone, also of a `Config`, which has more settings."""
+        """The sizes alone, without the other settings that a `Config` has."""
         return Architecture(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Architecture)})
 
 
 def parse_size(text: str) -> tuple[int, int]:
-    """Reads `128` or `160x128` (width x height).
+    """Parses an image size such as `128` or `160x128` (width x height).
 
     Raises:
-        ConfigError: It is neither.
+        ConfigError: The text has neither form.
     """
-    found = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
-    if not found:
+    match = re.fullmatch(r"(\d{1,5})(?:[xX](\d{1,5}))?", text.strip())
+    if not match:
         raise ConfigError(f"--image-size {text}: must be N or WIDTHxHEIGHT, for example 128 or 160x128")
-    return int(found[1]), int(found[2] or found[1])
+    return int(match[1]), int(match[2] or match[1])

@@ -1,18 +1,24 @@
-"""What changes in the course of a training: the learning rate and the weight of the classification loss."""
+"""Schedules of the learning rate and of the weight of the classification loss."""
 
 from stargan.config.training import Config
 
 
 def learning_rate(config: Config, step: int) -> float:
-    """The learning rate at one step: constant, then linear towards `final_lr` of it, in stairs of `decay_every`."""
+    """Returns the learning rate at a step.
+
+    It is constant at first, then falls linearly to `final_lr` times its value, in steps of `decay_every` updates.
+    """
     start = config.decay_from * config.steps
-    stair = step // config.decay_every * config.decay_every
-    if stair < start or config.steps <= start:
+    last_change = step // config.decay_every * config.decay_every
+    if last_change < start or config.steps <= start:
         return config.lr
-    share = min((stair - start) / (config.steps - start), 1.0)
-    return config.lr * (1 - share * (1 - config.final_lr))
+    progress = min((last_change - start) / (config.steps - start), 1.0)
+    return config.lr * (1 - progress * (1 - config.final_lr))
 
 
 def class_weight(config: Config, step: int) -> float:
-    """The weight of the classification loss at one step: from `lambda_cls` linearly to `final_cls` of it."""
+    """Returns the weight of the classification loss at a step.
+
+    It changes linearly from `lambda_cls` to `final_cls` times that value.
+    """
     return config.lambda_cls * (1 - step / config.steps * (1 - config.final_cls))

@@ -1,4 +1,4 @@
-"""Everything that decides a training run, in groups by what they configure."""
+"""The settings of a training run, in groups."""
 
 import dataclasses
 import math
@@ -28,12 +28,12 @@ class DataSettings:
         data: Folder or table of labelled images; repeat it to train one model on several data sets.
         attributes: Labels to learn; by default all.
         exclusive: Attributes that exclude each other, as A,B,C; repeat it for another group.
-        crop: Pixels of an image's shorter side to keep, around the centre; by default as much as fits.
+        crop: Pixels to keep of an image's shorter side, around the centre; by default as many as fit.
         flip: Mirror half of the images.
-        targets: Target labels: the batch's own, permuted, or drawn evenly over all domains.
-        batch_size: Images in a batch.
+        targets: Target labels: those of the batch, permuted, or drawn evenly from all domains.
+        batch_size: Images per batch.
         workers: Threads that prepare batches.
-        max_bad: How many unreadable images to leave out before the data are refused.
+        max_bad: Number of unreadable images to skip; with more, the data are refused.
     """
 
     data: tuple[str, ...] = ()
@@ -54,11 +54,11 @@ class LossSettings:
     Attributes:
         objective: Adversarial loss.
         lambda_cls: Weight of the classification loss.
-        final_cls: Share of this weight at the end; it falls linearly.
+        final_cls: Fraction of this weight that is left at the end; it falls linearly.
         lambda_rec: Weight of the reconstruction loss.
         lambda_gp: Weight of the gradient penalty, for objectives that have one.
         lambda_cls_gp: Weight of a gradient penalty on D's classification of real images (not in the paper).
-        augment: Show D images that are shifted, brightened and partly covered (not in the paper).
+        augment: Shift D's input images, change their brightness and cover a part of them (not in the paper).
     """
 
     objective: Objective = "wgan-gp"
@@ -75,18 +75,18 @@ class OptimizerSettings:
     """The updates.
 
     Attributes:
-        steps: How many updates of D.
+        steps: Number of updates of D.
         n_critic: Updates of D for each update of G.
         g_first: Update G at the first of these updates of D instead of the last.
-        g_own_batch: Update G on a batch of its own instead of the one D has just seen.
-        init: Initial weights: PyTorch's default, or Xavier's uniform ones with zero biases.
+        g_own_batch: Update G on a batch of its own instead of D's last batch.
+        init: Initial weights: PyTorch's default, or Xavier's uniform distribution with zero biases.
         lr: Learning rate of Adam, for G and D.
-        beta1: Adam's decay rate of the first moment.
-        beta2: Adam's decay rate of the second moment.
-        decay_from: Share of the steps after which the learning rate falls linearly.
+        beta1: Adam's decay rate for the first moment.
+        beta2: Adam's decay rate for the second moment.
+        decay_from: Fraction of the steps after which the learning rate falls linearly.
         decay_every: Steps between two changes of the learning rate while it falls.
-        final_lr: Share of the learning rate at the end.
-        ema: Decay of the exponential moving average of G's weights, which a model file holds.
+        final_lr: Fraction of the learning rate that is left at the end.
+        ema: Decay of the exponential moving average of G's weights, which model files contain.
     """
 
     steps: int = 200_000
@@ -105,19 +105,19 @@ class OptimizerSettings:
 
 @dataclass(frozen=True)
 class RunSettings:
-    """The run: where it computes and what it writes.
+    """The run: how it computes and what it writes.
 
     Attributes:
-        recipe: The recipe that the other settings start from.
+        recipe: The recipe that provides the other settings.
         seed: Seed of all random numbers.
-        engine: The framework that trains.
-        device: Where to compute.
-        precision: Number format of the forward passes; auto is bf16 where that is faster here, else fp32.
-        plain: Compute without any fast path, to compare or to find a fault; the results are the same.
+        engine: The training framework.
+        device: The device to train on.
+        precision: Number format of the forward passes; auto means bf16 if it is faster on this machine, else fp32.
+        plain: Turn off all fast paths, for comparison or debugging; the results are the same.
         log_every: Steps between two lines of stats.jsonl.
-        sample_every: Steps between two sample grids with figures on the validation images.
+        sample_every: Steps between two sample grids, each with metrics on the validation images.
         checkpoint_every: Steps between two checkpoints.
-        keep_checkpoints: How many checkpoints to keep.
+        keep_checkpoints: Number of checkpoints to keep.
     """
 
     recipe: str = "default"
@@ -134,7 +134,7 @@ class RunSettings:
 
 @dataclass(frozen=True)
 class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSettings):
-    """Everything that decides a training run: the settings of all groups, side by side."""
+    """All settings of a training run, from all groups."""
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -146,7 +146,7 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
             check(self, name, math.isfinite(getattr(self, name)), "a finite number")
         for name in ("decay_from", "final_lr", "final_cls"):
             check(self, name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
-        for name in ("beta1", "beta2", "ema"):  # an average with decay 1 never moves, and PyTorch's Adam refuses it
+        for name in ("beta1", "beta2", "ema"):  # an average with decay 1 never changes, and PyTorch's Adam rejects it
             check(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         check(self, "lr", self.lr > 0, "above 0")
         for name, kinds in _CHOICES.items():
@@ -160,24 +160,24 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         check(self, "image_size", not any(side % multiple for side in self.image_size), allowed)
 
     def to_json(self) -> dict[str, Any]:
-        """As a plain dict, for config.json and for a model file."""
+        """Returns the settings as a plain dict, for config.json."""
         return dataclasses.asdict(self)
 
     @classmethod
     def from_json(cls, data: Any) -> "Config":
-        """The inverse of `to_json`, checked.
+        """Restores and checks what `to_json` returned; names of earlier versions are accepted.
 
         Raises:
-            ConfigError: A field is unknown, of the wrong type or out of range.
+            ConfigError: A setting is unknown, out of range or has the wrong type.
         """
         if not isinstance(data, dict):
-            raise ConfigError(f"a configuration is a JSON object, not {type(data).__name__}")
-        known = {field.name: field.default for field in dataclasses.fields(cls)}
+            raise ConfigError(f"a configuration must be a JSON object, not {type(data).__name__}")
+        defaults = {field.name: field.default for field in dataclasses.fields(cls)}
         values: dict[str, Any] = {}
         for name, value in renamed(data, SETTINGS).items():
-            if name not in known:
-                raise ConfigError(f"unknown setting {name!r}{suggest(name, list(known))}")
-            values[name] = typed(name, value, known[name])
+            if name not in defaults:
+                raise ConfigError(f"unknown setting {name!r}{suggest(name, list(defaults))}")
+            values[name] = typed(name, value, defaults[name])
         return cls(**values)
 
 
@@ -186,7 +186,7 @@ _AT_LEAST = {
     "lambda_cls_gp": 0, "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
     "workers": 1, "max_bad": 0,
 }  # fmt: skip
-_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1}  # what no library takes
+_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1}  # libraries do not accept larger values
 _CHOICES = {
     "objective": get_args(Objective),
     "targets": get_args(Targets),

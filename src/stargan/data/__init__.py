@@ -1,1 +1,1 @@
-"""Labelled pictures: found, decoded once, handed out in batches; and drawn ones."""
+"""Labelled images: data sets on disk, the cache of decoded images, batches, and cartoon faces."""

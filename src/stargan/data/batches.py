@@ -1,4 +1,4 @@
-"""Batches as numpy arrays: order, flips, targets, and data sets that take turns."""
+"""Batches as numpy arrays: order, flips, target labels, and data sets in turn."""
 
 from collections import deque
 from collections.abc import Generator, Sequence
@@ -12,18 +12,18 @@ from stargan.config.training import Targets
 from stargan.domains import Domains
 from stargan.errors import DataError
 
-_ORDER, _DRAWS = 0, 1  # what a random stream is for, so that no two share numbers
+_ORDER, _DRAWS = 0, 1  # random streams, so that no two share numbers
 
 
 @dataclass(frozen=True)
 class Batch:
-    """What one update sees.
+    """The input of one update.
 
     Attributes:
-        images: (B, H, W, 3) uint8; for a part that is held, what that made of them.
-        labels: (B, L) float32, what they show, in the layout of `Domains`.
-        targets: (B, L) float32, what is asked for.
-        dataset: Which data set they are of.
+        images: (B, H, W, 3) uint8; for a data set on the device, what `DeviceImages.take` returned.
+        labels: (B, L) float32, the labels of the images in the layout of `Domains`.
+        targets: (B, L) float32, the target labels.
+        dataset: Index of the data set that the images are from.
     """
 
     images: Any
@@ -32,60 +32,61 @@ class Batch:
     dataset: int
 
 
-class Held(Protocol):
-    """Pictures that an engine holds."""
+class DeviceImages(Protocol):
+    """The images of a data set in the memory of an engine's device."""
 
     def take(self, rows: np.ndarray, mirrored: np.ndarray) -> Any:
-        """What the engine understands as these rows, (B,), each mirrored where `mirrored`, (B,) bool, says so."""
+        """A batch for the engine's updates: the images at `rows`, (B,), flipped where `mirrored`, (B,), is True."""
         ...
 
 
 @dataclass(frozen=True)
-class Part:
-    """One data set's share of the training.
+class TrainingSet:
+    """The training images of one data set and their labels.
 
     Attributes:
         pixels: (N, H, W, 3) uint8.
-        values: (N, C) float32, see `Domains.place`.
-        rows: Which of the N are drawn from.
-        held: The same pixels where an engine holds them; batches are then taken from there.
+        values: (N, C) float32, see `Domains.pad`.
+        rows: The rows of the N that are used for training.
+        on_device: The same images on the engine's device; batches are then taken from there.
     """
 
     pixels: np.ndarray
     values: np.ndarray
     rows: np.ndarray
-    held: Held | None = None
+    on_device: DeviceImages | None = None
 
     def take(self, rows: np.ndarray, mirrored: np.ndarray) -> Any:
-        """See `Held.take`; an array, (B, H, W, 3), where the pictures are not held."""
-        if self.held is not None:
-            return self.held.take(rows, mirrored)
+        """As `DeviceImages.take`; an array, (B, H, W, 3) uint8, if the images are not on the device."""
+        if self.on_device is not None:
+            return self.on_device.take(rows, mirrored)
         images = self.pixels[rows]
         images[mirrored] = images[mirrored, :, ::-1]
         return images
 
 
 class Batches:
-    """An endless sequence of batches, of which each is a pure function of the seed and its number.
+    """An endless sequence of batches; each is a pure function of the seed and the batch's number.
 
-    Nothing needs to be saved to go on in the middle. With several data sets they take turns batch by batch, as the
-    official code lets them; each is gone through in an order of its own, every picture once an epoch.
+    A resumed run therefore needs no saved state. Several data sets take turns batch by batch, as in the official code;
+    each has its own random order, in which every image comes once an epoch.
 
     Args:
-        parts: The data sets.
+        sets: The data sets.
         domains: The label layout.
         batch_size: B.
         seed: Of order, flips and targets.
-        flip: Whether each picture is mirrored with probability one half.
-        targets: `permuted`: the batch's own labels, shuffled, so rare ones stay rare; `balanced`: drawn evenly.
+        flip: Whether to flip each image with probability one half.
+        targets: `permuted`: the batch's own labels, shuffled, so rare ones stay rare; `balanced`: each value of a group
+            equally likely.
 
     Raises:
-        DataError: A data set has no rows to draw from, or there is none.
+        DataError: There is no data set, or one has no rows for training.
     """
 
     def __init__(
         self,
-        parts: Sequence[Part],
+        sets: Sequence[TrainingSet],
         domains: Domains,
         *,
         batch_size: int,
@@ -93,33 +94,34 @@ class Batches:
         flip: bool = True,
         targets: Targets = "permuted",
     ) -> None:
-        if not parts:
+        if not sets:
             raise DataError("no data sets to draw batches from")
-        for part, label_set in zip(parts, domains.sets, strict=True):
-            if not len(part.rows):
-                raise DataError(f"{label_set.name}: none of its {len(part.pixels)} pictures is there to draw from")
-        self._parts, self._domains = list(parts), domains
+        for training_set, label_set in zip(sets, domains.sets, strict=True):
+            if not len(training_set.rows):
+                total = len(training_set.pixels)
+                raise DataError(f"{label_set.name}: none of its {total} images can be used for training")
+        self._sets, self._domains = list(sets), domains
         self._size, self._seed, self._flip, self._targets = batch_size, seed, flip, targets
-        self._orders: dict[int, dict[int, np.ndarray]] = {index: {} for index in range(len(self._parts))}
+        self._orders: dict[int, dict[int, np.ndarray]] = {index: {} for index in range(len(self._sets))}
 
     def batch(self, step: int) -> Batch:
-        """The batch of one step, counted from 0."""
-        dataset, turn = step % len(self._parts), step // len(self._parts)
-        part = self._parts[dataset]
+        """The batch of a step; steps count from 0."""
+        dataset, turn = step % len(self._sets), step // len(self._sets)
+        training_set = self._sets[dataset]
         rows = self._rows(dataset, turn)
         rng = np.random.default_rng([self._seed, dataset, _DRAWS, turn])
         mirrored = rng.random(len(rows)) < (0.5 if self._flip else 0)
-        labels = self._domains.labels(part.values[rows], dataset)
+        labels = self._domains.labels(training_set.values[rows], dataset)
         if self._targets == "permuted":
             targets = labels[rng.permutation(len(rows))]
         else:
             targets = self._domains.labels(self._domains.random_values(rng, len(rows)), dataset)
-        return Batch(part.take(rows, mirrored), labels, targets, dataset)
+        return Batch(training_set.take(rows, mirrored), labels, targets, dataset)
 
     def stream(self, start: int, workers: int = 2) -> Generator[Batch, None, None]:
-        """Yields the batches from step `start` on, prepared ahead by threads, a bounded number of them.
+        """Yields the batches from step `start` on; threads prepare a bounded number of them ahead.
 
-        Closing the iterator ends the threads; an error in one of them is raised here.
+        Closing the generator ends the threads. An error in a thread is raised here.
         """
         waiting: deque[Future[Batch]] = deque()
         pool = ThreadPoolExecutor(workers, thread_name_prefix="batches")
@@ -134,19 +136,19 @@ class Batches:
             pool.shutdown(wait=True, cancel_futures=True)
 
     def _rows(self, dataset: int, turn: int) -> np.ndarray:
-        """Rows number turn * B ... of the endless chain of permutations; a batch may span epochs."""
-        rows = self._parts[dataset].rows
+        """Rows turn * B ... (turn + 1) * B of the epochs' orders, one after another; a batch may span epochs."""
+        rows = self._sets[dataset].rows
         places = np.arange(turn * self._size, (turn + 1) * self._size)
         epochs = places // len(rows)
         parts = [self._order(dataset, int(e))[places[epochs == e] % len(rows)] for e in np.unique(epochs)]
         return np.concatenate(parts)
 
     def _order(self, dataset: int, epoch: int) -> np.ndarray:
-        """The order of one epoch; the last two are remembered, since a batch seldom spans more."""
+        """The order of one epoch; the last two are kept, since a batch seldom spans more."""
         known = dict(self._orders[dataset])  # a copy: another thread may replace it meanwhile
         if epoch not in known:
             rng = np.random.default_rng([self._seed, dataset, _ORDER, epoch])
             known = {e: order for e, order in known.items() if e == epoch - 1}
-            known[epoch] = rng.permutation(self._parts[dataset].rows)
+            known[epoch] = rng.permutation(self._sets[dataset].rows)
             self._orders[dataset] = known
         return known[epoch]

@@ -1,4 +1,4 @@
-"""CelebA's format: `list_attr*.txt` with a count, the names, and `file 1 -1 ...` lines; pictures beside it."""
+"""CelebA's format: `list_attr*.txt` with a count, the names, and `file 1 -1 ...` lines; images beside it."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +10,7 @@ from stargan.errors import DataError
 
 PATTERN = "list_attr*.txt"
 PARTITION = "list_eval_partition.txt"
-LOOKED_FOR = 10  # listed files that are tried to find the image folder
+LOOKED_FOR = 10  # listed files to look for when finding the image folder
 
 
 def lists(folder: Path) -> list[Path]:
@@ -22,12 +22,12 @@ def read(path: Path) -> Columns:
     """Reads a folder in this format, or the list in it.
 
     Raises:
-        DataError: The list is malformed (file and line are named), or its pictures are not found.
+        DataError: The list is malformed (file and line are named), or its images are not found.
     """
     found = [path] if path.is_file() else lists(path)
     if len(found) > 1:
         both = " and ".join(file.name for file in found)
-        raise DataError(f"{path}: {both} in one folder; give the one that is meant as --data")
+        raise DataError(f"{path}: {both} in one folder; give one of the files as --data")
     file = found[0]
     names, files, values = _parse(file)
     root = _image_folder(file.parent, files)
@@ -45,12 +45,12 @@ def read(path: Path) -> Columns:
 def _parse(file: Path) -> tuple[list[str], list[str], np.ndarray]:
     lines = _lines(file)
     if len(lines) < 3 or not lines[0].strip().isdecimal():
-        raise DataError(f"{file}: line 1 must be the number of pictures, line 2 the names, then a line a picture")
+        raise DataError(f"{file}: line 1 must be the number of images, line 2 the names, then one line for each image")
     names = lines[1].split()
-    # As text: 200,000 lists of words would be gone through at each garbage collection, more of them each time.
+    # Kept as text: the garbage collector would visit 200,000 lists of words again and again.
     rows = [(number, line) for number, line in enumerate(lines[2:], 3) if line.strip()]
     if int(lines[0]) != len(rows):
-        raise DataError(f"{file}: line 1 says {lines[0].strip()} pictures, {len(rows)} are listed")
+        raise DataError(f"{file}: line 1 gives {lines[0].strip()} images, but {len(rows)} are listed")
     if len(set(names)) < len(names):
         raise DataError(f"{file}: line 2 names {next(n for n in names if names.count(n) > 1)} twice")
     values = np.empty((len(rows), len(names)), np.uint8)
@@ -76,15 +76,15 @@ def _check_row(file: Path, number: int, name: str, words: list[str], names: list
 
 
 def _image_folder(folder: Path, files: list[str]) -> Path:
-    """The folder that holds the listed files: beside the list, or one folder (or two) below."""
+    """The folder of the listed files: that of the list, or one or two levels below it."""
     for candidate in _candidates(folder):
         if any((candidate / name).is_file() for name in files[:LOOKED_FOR]):
             return candidate
-    raise DataError(f"{folder}: none of the listed pictures ({files[0]}, ...) is there or in a folder beside the list")
+    raise DataError(f"{folder}: none of the listed images ({files[0]}, ...) is there or in a folder beside the list")
 
 
 def _candidates(folder: Path) -> Iterator[Path]:
-    """Lazily, since looking for folders among 200,000 pictures takes a while."""
+    """Lazily, since searching 200,000 images for folders takes a while."""
     yield folder
     below = sorted(path for path in folder.iterdir() if path.is_dir() and not path.name.startswith("."))
     yield from below
@@ -93,7 +93,7 @@ def _candidates(folder: Path) -> Iterator[Path]:
 
 
 def _partition(file: Path, files: list[str]) -> np.ndarray | None:
-    """The split it says, or None where it names none of the pictures: then it belongs to another list."""
+    """The split in the partition file; None if it names none of the images and so belongs to another list."""
     known: dict[str, int] = {}
     for number, line in enumerate(_lines(file), 1):
         words = line.split()
@@ -106,7 +106,7 @@ def _partition(file: Path, files: list[str]) -> np.ndarray | None:
     if len(unknown) == len(files):
         return None
     if unknown:
-        raise DataError(f"{file}: does not say which part {unknown[0]} belongs to; must name every picture of the list")
+        raise DataError(f"{file}: has no line for {unknown[0]}; must name every image of the list")
     return np.array([known[name] for name in files], np.uint8)
 
 

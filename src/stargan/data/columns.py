@@ -1,4 +1,4 @@
-"""Labels as they were read, before it is decided which of them to learn."""
+"""Labels as a file format gives them, and the choice of those to learn."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -10,22 +10,22 @@ from stargan.domains import Group
 from stargan.domains.names import suggest
 from stargan.errors import DataError
 
-STRAY = 0.05  # share of pictures that may show two labels of an exclusive group (CelebA's hair has such)
+MAX_OVERLAP = 0.05  # share of images that may have two labels of an exclusive group (some in CelebA do)
 
 
 @dataclass(frozen=True)
 class Columns:
-    """What a reader of one format found.
+    """The labels of one data set, as read from its files.
 
     Attributes:
         path: The folder, list or table, for errors.
         kind: The format.
-        root: What relative file names are relative to.
-        files: The N pictures.
-        binary: (N,) uint8 of 0 and 1 by name: attributes.
-        groups: One-of-n groups: their values' names, and (N,) indices into them, by group name.
-        unusable: Why a column cannot be learned, by name; an error where it is asked for.
-        split: (N,) uint8 index into `SPLITS`, or None where nobody said.
+        root: The folder that file names are relative to.
+        files: The N images.
+        binary: Binary attributes by name: (N,) uint8 of 0 and 1.
+        groups: One-of-n groups by name: the names of their values, and (N,) indices into them.
+        unusable: By name, why a column cannot be learned; an error if the user requests it.
+        split: (N,) uint8 index into `SPLITS`; None if the data set has no split of its own.
     """
 
     path: Path
@@ -39,7 +39,7 @@ class Columns:
 
     @property
     def known(self) -> list[str]:
-        """The names that `--attributes` may say."""
+        """The names that `--attributes` accepts."""
         return [*self.binary, *self.groups, *self.unusable]
 
     def knows(self, name: str) -> bool:
@@ -48,10 +48,10 @@ class Columns:
 
 
 def listed(name: str, known: Sequence[str], where: object) -> str:
-    """The spelling in `known` of a name in any case.
+    """The name as `known` spells it; case does not matter.
 
     Raises:
-        DataError: It is not there; the nearest is suggested.
+        DataError: It is not in `known`; the line suggests the nearest name.
     """
     for candidate in known:
         if candidate.casefold() == name.strip().casefold():
@@ -65,42 +65,52 @@ def grouped(
     """The groups to learn and the labels in their order, (N, K) uint8 of 0 and 1.
 
     Args:
-        columns: What was read.
-        attributes: Columns to take, in this order; none means all that vary.
-        exclusive: Groups of binary columns, each as `A,B,C`; they stand where their first member would.
+        columns: The labels of the data set.
+        attributes: Columns to learn, in this order; none means all that vary.
+        exclusive: Groups of binary columns, each as `A,B,C`; a group takes the place of its first member.
 
     Raises:
-        DataError: A name is unknown or cannot be learned, a label is the same in all pictures, or too many pictures
-            show two labels of an exclusive group.
+        DataError: A name is unknown or cannot be learned, a label is the same in all images, or too many images have
+            two labels of an exclusive group.
     """
     if not columns.files:
-        raise DataError(f"{columns.path}: no pictures in it")
-    joined = [[listed(name, columns.known, columns.path) for name in group.split(",")] for group in exclusive]
-    members = [name for group in joined for name in group]
-    for name in members:
-        if members.count(name) > 1:
-            raise DataError(f"--exclusive: {name} is named twice; it can stand in one group, once")
-    chosen = [listed(name, columns.known, columns.path) for name in attributes]
-    if not chosen:
-        chosen = [name for name in columns.binary if _varies(columns.binary[name])]
-        chosen += [name for name, (values, _) in columns.groups.items() if len(values) > 1]
-    chosen = list(dict.fromkeys(chosen))
-    if not chosen:
-        raise DataError(f"{columns.path}: fewer than two domains: {_constants(columns)}")
-
+        raise DataError(f"{columns.path}: no images in it")
+    joined = _exclusive_names(columns, exclusive)
+    chosen = _chosen_names(columns, attributes)
     groups: list[Group] = []
     labels: list[np.ndarray] = []
     for name in chosen:
-        owner = next((members for members in joined if name in members), None)
-        if owner is None:
+        members = next((group for group in joined if name in group), None)
+        if members is None:
             group, part = _single(columns, name)
-        elif name == next(member for member in chosen if member in owner):
-            group, part = _exclusive(columns, owner)
+        elif name == next(member for member in chosen if member in members):
+            group, part = _exclusive(columns, members)
         else:
             continue
         groups.append(group)
         labels.append(part)
     return tuple(groups), np.concatenate(labels, axis=1).astype(np.uint8)
+
+
+def _exclusive_names(columns: Columns, exclusive: Sequence[str]) -> list[list[str]]:
+    """The members of each exclusive group, as the data set spells them."""
+    joined = [[listed(name, columns.known, columns.path) for name in group.split(",")] for group in exclusive]
+    members = [name for group in joined for name in group]
+    for name in members:
+        if members.count(name) > 1:
+            raise DataError(f"--exclusive: {name} is named twice; an attribute can be in one group, once")
+    return joined
+
+
+def _chosen_names(columns: Columns, attributes: Sequence[str]) -> list[str]:
+    """The columns to learn, as the data set spells them; all that vary if none are named."""
+    chosen = [listed(name, columns.known, columns.path) for name in attributes]
+    if not chosen:
+        chosen = [name for name in columns.binary if _varies(columns.binary[name])]
+        chosen += [name for name, (values, _) in columns.groups.items() if len(values) > 1]
+    if not chosen:
+        raise DataError(f"{columns.path}: fewer than two domains: {_constants(columns)}")
+    return list(dict.fromkeys(chosen))
 
 
 def _single(columns: Columns, name: str) -> tuple[Group, np.ndarray]:
@@ -109,7 +119,7 @@ def _single(columns: Columns, name: str) -> tuple[Group, np.ndarray]:
     if name in columns.groups:
         values, indices = columns.groups[name]
         if len(values) < 2:
-            raise DataError(f"{columns.path}: {name} is {values[0]} in all pictures: nothing to translate to")
+            raise DataError(f"{columns.path}: {name} is {values[0]} in all images: nothing to translate to")
         return Group(values, categorical=True, name=name), np.eye(len(values), dtype=np.uint8)[indices]
     return Group((name,)), _varying(columns, name)[:, None]
 
@@ -117,17 +127,17 @@ def _single(columns: Columns, name: str) -> tuple[Group, np.ndarray]:
 def _exclusive(columns: Columns, members: Sequence[str]) -> tuple[Group, np.ndarray]:
     for name in members:
         if name not in columns.binary:
-            raise DataError(f"{columns.path}: --exclusive joins attributes that are on or off; {name} is not")
+            raise DataError(f"{columns.path}: --exclusive groups binary attributes; {name} is not one")
     labels = np.stack([_varying(columns, name) for name in members], axis=1)
-    shown = labels.sum(axis=1)
-    if (shown > 1).mean() > STRAY:
-        row = int(np.flatnonzero(shown > 1)[0])
+    count = labels.sum(axis=1)
+    if (count > 1).mean() > MAX_OVERLAP:
+        row = int(np.flatnonzero(count > 1)[0])
         both = [name for name, on in zip(members, labels[row], strict=True) if on]
         raise DataError(
-            f"{columns.path}: {' and '.join(both)} are said to exclude each other, but {columns.files[row]} and "
-            f"{int((shown > 1).sum()) - 1} other pictures show both"
+            f"{columns.path}: --exclusive {','.join(members)}: {columns.files[row]} has {' and '.join(both)}, and "
+            f"{int((count > 1).sum()) - 1} other images have two of them"
         )
-    return Group(tuple(members), categorical=bool((shown == 1).all())), labels
+    return Group(tuple(members), categorical=bool((count == 1).all())), labels
 
 
 def _varying(columns: Columns, name: str) -> np.ndarray:
@@ -136,7 +146,7 @@ def _varying(columns: Columns, name: str) -> np.ndarray:
     values = columns.binary[name]
     if not _varies(values):
         raise DataError(
-            f"{columns.path}: {name} is {int(values[0])} in all {len(values)} pictures: nothing to translate to"
+            f"{columns.path}: {name} is {int(values[0])} in all {len(values)} images: nothing to translate to"
         )
     return values
 
@@ -148,7 +158,7 @@ def _varies(values: np.ndarray) -> bool:
 def _constants(columns: Columns) -> str:
     if len(columns.groups) == 1 and not columns.binary:
         name, (values, _) = next(iter(columns.groups.items()))
-        return f"{name} is {values[0]} in all {len(columns.files)} pictures"
-    told = [f"{name} is {int(values[0])} in all pictures" for name, values in columns.binary.items()]
-    told += [f"{name}: {why}" for name, why in columns.unusable.items()]
-    return "; ".join(told) or "no labels"
+        return f"{name} is {values[0]} in all {len(columns.files)} images"
+    reasons = [f"{name} is {int(values[0])} in all images" for name, values in columns.binary.items()]
+    reasons += [f"{name}: {why}" for name, why in columns.unusable.items()]
+    return "; ".join(reasons) or "no labels"

@@ -1,4 +1,4 @@
-"""What `--data PATH` means: CelebA format, a folder of folders, or a table, told by what lies there."""
+"""Finds the data set at a `--data` path: CelebA's format, a folder of folders, or a table."""
 
 import hashlib
 from collections.abc import Sequence
@@ -15,20 +15,20 @@ from stargan.images import SUFFIXES
 
 SPLITS = ("train", "val", "test")
 _RULE = (
-    "must be a folder with a list_attr*.txt, a folder with one folder of pictures for each domain, "
+    "must be a folder with a list_attr*.txt, a folder with one folder of images for each domain, "
     "or a .csv, .tsv or .parquet table"
 )
 
 
 @dataclass(frozen=True)
 class Source:
-    """One data set that was found.
+    """A data set on disk.
 
     Attributes:
         name: Of the folder or table.
         kind: `celeba`, `folders` or `table`.
-        root: What relative file names are relative to.
-        files: The N pictures, as they are named in the list.
+        root: The folder that file names are relative to.
+        files: The N images, as the list names them.
         labels: (N, K) uint8 of 0 and 1, in the order of `label_set.names`.
         label_set: The labels and their groups.
         split: (N,) uint8, index into `SPLITS`.
@@ -43,24 +43,24 @@ class Source:
     split: np.ndarray
 
     def path(self, row: int) -> Path:
-        """The file of one picture."""
+        """The file of one image."""
         return self.root / self.files[row]
 
     def rows(self, split: str) -> np.ndarray:
-        """Which rows belong to a split."""
+        """The rows of a split."""
         return np.flatnonzero(self.split == SPLITS.index(split))
 
 
 def find(path: Path | str, attributes: Sequence[str] = (), exclusive: Sequence[str] = ()) -> Source:
-    """Finds out what a path holds.
+    """Reads the data set at a path.
 
     Args:
         path: A folder with a `list_attr*.txt`, a folder of folders, or a .csv, .tsv or .parquet table.
-        attributes: Labels to take, in this order; none means all that vary.
+        attributes: Labels to learn, in this order; none means all that vary.
         exclusive: Groups of labels that exclude each other, each as `A,B,C`.
 
     Raises:
-        DataError: It is missing, of no known form, malformed, or shows fewer than two domains.
+        DataError: It is missing, in no known format, malformed, or has fewer than two domains.
     """
     path = Path(path)
     columns = _read(path)
@@ -71,12 +71,12 @@ def find(path: Path | str, attributes: Sequence[str] = (), exclusive: Sequence[s
 def find_all(
     paths: Sequence[Path | str], attributes: Sequence[str] = (), exclusive: Sequence[str] = ()
 ) -> tuple[list[Source], Domains]:
-    """Finds several data sets for joint training, and the domains of all.
+    """Reads several data sets for joint training, and combines their domains.
 
-    Each set takes those of the named attributes and groups that it knows; a set that knows none keeps all its own.
+    Each set learns those of the named attributes and groups that it has; a set that has none learns all its own.
 
     Raises:
-        DataError: As `find`; an attribute that no set knows; a group whose members no one set knows all of.
+        DataError: As `find`; no set has an attribute; no single set has all members of a group.
     """
     if not paths:
         raise DataError("--data: no data set named; give a folder or a table")
@@ -85,7 +85,7 @@ def find_all(
     _check_known([*attributes, *_members(exclusive)], [columns for _, columns in read], where)
     for group in exclusive:
         if not any(all(columns.knows(name) for name in group.split(",")) for _, columns in read):
-            raise DataError(f"--exclusive {group}: no one data set knows all of these; a group stays within a set")
+            raise DataError(f"--exclusive {group}: no single data set has all of these; a group belongs to one set")
     found = []
     for path, columns in read:
         taken = [name for name in attributes if columns.knows(name)]
@@ -107,7 +107,7 @@ def _read(path: Path) -> Columns:
             return celeba.read(path)
     except OSError as error:  # a folder without permission, a disk that went away
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    kind = "one picture" if path.suffix.lower() in SUFFIXES else "not a data set"
+    kind = "one image" if path.suffix.lower() in SUFFIXES else "not a data set"
     raise DataError(f"{path}: {kind}; {_RULE}")
 
 
@@ -116,7 +116,7 @@ def _members(exclusive: Sequence[str]) -> list[str]:
 
 
 def _check_known(names: Sequence[str], read: Sequence[Columns], where: object) -> None:
-    """Refuses a name that none of the sets knows; a group's value is not a name, since a group is learned whole."""
+    """Refuses a name that no set has, and the name of a group's value: a group is learned as a whole."""
     known = [name for columns in read for name in columns.known]
     for name in names:
         if not any(columns.knows(name) for columns in read):
@@ -135,10 +135,10 @@ def _source(path: Path, columns: Columns, attributes: Sequence[str], exclusive: 
 
 
 def hashed_split(files: Sequence[str]) -> np.ndarray:
-    """The split of files that come without one: 90 % train, 5 % val, 5 % test, by the bare file name.
+    """The split of a data set that has none: 90 % train, 5 % val, 5 % test, by file name without folders.
 
-    It never changes: SHA-256 of the name's UTF-8 bytes, its first 8 bytes as a big-endian number, modulo 100; below
-    90 is train, below 95 val. A picture keeps its split when others come or go and when it moves to another folder.
+    It never changes: the first 8 bytes of the SHA-256 of the name's UTF-8 bytes, as a big-endian number, modulo 100;
+    below 90 is train, below 95 is val. An image keeps its split when others come or go and in any folder.
 
     Returns:
         (N,) uint8, index into `SPLITS`.
@@ -149,15 +149,15 @@ def hashed_split(files: Sequence[str]) -> np.ndarray:
 
 
 def _unique(found: Sequence[Source], paths: Sequence[Path]) -> list[Source]:
-    """Tells sets of the same name apart: by the folder above, or else by a number."""
+    """Gives sets of the same name different names: the parent folder's name in front, or a number behind."""
     names = [source.name for source in found]
     unique: list[str] = []
     for name, path in zip(names, paths, strict=True):
         above = path.resolve().parent if path.is_dir() else path.resolve().parent.parent
-        wished = f"{above.name}-{name}" if names.count(name) > 1 and above.name else name
-        number, free = 2, wished
+        wanted = f"{above.name}-{name}" if names.count(name) > 1 and above.name else name
+        number, free = 2, wanted
         while free in unique:
-            number, free = number + 1, f"{wished}-{number}"
+            number, free = number + 1, f"{wanted}-{number}"
         unique.append(free)
     return [
         replace(source, name=name, label_set=replace(source.label_set, name=name))

@@ -1,46 +1,46 @@
-"""What `stargan data` shows."""
+"""The summary of a data set: the table and the contact sheet of `stargan data`."""
 
 import numpy as np
 from PIL import Image
 
 from stargan import images
-from stargan.data.cache import Pictures
+from stargan.data.cache import CachedImages
 from stargan.data.sources import SPLITS, Source
 
-PER_DOMAIN = 6  # pictures of each domain on the sheet
-SIDE = 96  # longest side of a picture on the sheet, in pixels
-NAMED = 20  # unreadable files named
+PER_DOMAIN = 6  # images of each domain on the sheet
+SIDE = 96  # longest side of an image on the sheet, in pixels
+NAMED = 20  # unreadable files that the table names
 
 
-def table(source: Source, pictures: Pictures | None = None) -> str:
-    """Counts per domain and split, what kind of set it is, and the unreadable files by name.
+def table(source: Source, cached: CachedImages | None = None) -> str:
+    """The format of a data set, its images by domain and split, and its unreadable files.
 
     Args:
         source: The data set.
-        pictures: Its decoded pictures; None says nothing of unreadable files.
+        cached: Its decoded images; None leaves the unreadable files out.
 
     Returns:
-        Lines of text without a newline at the end. Unreadable files are counted too.
+        Lines of text without a final newline. The counts include unreadable files.
     """
     names = source.label_set.names
-    wide = max(len("pictures"), *map(len, names))
+    wide = max(len("images"), *map(len, names))
     rows = {split: source.rows(split) for split in SPLITS}
-    lines = [f"{source.name} ({source.kind}): {len(source.files)} pictures, {len(names)} labels"]
+    lines = [f"{source.name} ({source.kind}): {len(source.files)} images, {len(names)} labels"]
     lines.append(" ".join([" " * wide, *(f"{split:>9}" for split in SPLITS), f"{'all':>9}"]))
-    lines.append(_row("pictures", [len(rows[split]) for split in SPLITS], wide))
+    lines.append(_row("images", [len(rows[split]) for split in SPLITS], wide))
     for column, name in enumerate(names):
         lines.append(_row(name, [int(source.labels[rows[split], column].sum()) for split in SPLITS], wide))
     for group in source.label_set.groups:
         if len(group.names) > 1:
             kind = "exactly one of" if group.categorical else "at most one of"
             lines.append(f"{group.name + ': ' if group.name else ''}{kind} {', '.join(group.names)}")
-    return "\n".join(lines + (_unreadable(source, pictures.bad) if pictures else []))
+    return "\n".join(lines + (_unreadable(source, cached.bad) if cached else []))
 
 
-def contact_sheet(source: Source, pictures: Pictures) -> Image.Image:
-    """Some pictures of each domain, a row each, captioned; at most `SIDE` pixels a picture."""
-    readable = np.setdiff1d(np.arange(len(source.files)), list(pictures.bad))
-    height, width = pictures.pixels.shape[1:3]
+def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
+    """A grid with some images of each domain in a row, captioned; `SIDE` pixels at most each."""
+    readable = np.setdiff1d(np.arange(len(source.files)), list(cached.bad))
+    height, width = cached.pixels.shape[1:3]
     factor = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
     cells = np.full((len(source.label_set.names) * PER_DOMAIN, size[1], size[0], 3), 255, np.uint8)
@@ -49,7 +49,7 @@ def contact_sheet(source: Source, pictures: Pictures) -> Image.Image:
         rows = readable[source.labels[readable, column] == 1]
         chosen = rows[np.linspace(0, len(rows) - 1, min(PER_DOMAIN, len(rows))).astype(int)]
         for cell, row in enumerate(chosen, column * PER_DOMAIN):
-            cells[cell] = np.asarray(Image.fromarray(pictures.pixels[row]).resize(size))
+            cells[cell] = np.asarray(Image.fromarray(cached.pixels[row]).resize(size))
             captions[cell] = name
     return images.grid(cells, PER_DOMAIN, captions=captions)
 

@@ -16,7 +16,7 @@ from stargan.images import SUFFIXES
 TABLES = frozenset({".csv", ".tsv", ".parquet"})
 PATH_NAMES = ("path", "file", "filename", "file_name", "image", "image_path", "filepath")
 SPLIT_NAME = "split"
-MAX_VALUES = 64  # different texts that still make a group; more are ids or free text
+MAX_VALUES = 64  # different texts in a group, at most; a column with more holds ids or free text
 ON, OFF = ("1", "1.0", "true", "yes"), ("0", "0.0", "-1", "-1.0", "false", "no")
 
 
@@ -45,7 +45,7 @@ def read(path: Path) -> Columns:
 
 
 def _add(columns: Columns, name: str, cells: Sequence[str]) -> None:
-    """Decides what one column is."""
+    """Adds a column as a binary attribute, a group or an unusable column."""
     lowered = [cell.strip().lower() for cell in cells]
     values = tuple(sorted({cell.strip() for cell in cells}))
     try:
@@ -59,7 +59,7 @@ def _add(columns: Columns, name: str, cells: Sequence[str]) -> None:
         elif len(values) > MAX_VALUES:
             columns.unusable[name] = f"it holds {len(values)} different texts; at most {MAX_VALUES} make a group"
         elif len(values) == len(cells) > 2:
-            columns.unusable[name] = "it is different for every picture, like a name or a number of it"
+            columns.unusable[name] = "it is different for every image, like a name or a number"
         else:
             for value in values:
                 check_name(value)
@@ -84,8 +84,8 @@ def _path_column(path: Path, table: dict[str, list[str]]) -> str:
     if len(candidates) == 1:
         return candidates[0]
     if candidates:
-        raise DataError(f"{path}: {' and '.join(candidates)} could both be the pictures; call one column 'path'")
-    raise DataError(f"{path}: no column of picture files among {', '.join(table)}; call it 'path'")
+        raise DataError(f"{path}: {' and '.join(candidates)} could both be the image files; call one column 'path'")
+    raise DataError(f"{path}: no column of image files among {', '.join(table)}; call it 'path'")
 
 
 def _split_column(table: dict[str, list[str]]) -> str:
@@ -134,7 +134,7 @@ def _text(path: Path) -> tuple[list[str], list[list[str]]]:
             raise DataError(f"{path}: line {number}: {len(row)} cells, line 1 has {len(header)}")
         for name, cell in zip(header, row, strict=True):
             if not cell.strip():
-                raise DataError(f"{path}: line {number}: {name} is empty; every picture needs every label")
+                raise DataError(f"{path}: line {number}: {name} is empty; every image needs every label")
     return header, [row for _, row in lines[1:]]
 
 
@@ -146,5 +146,5 @@ def _parquet(path: Path) -> tuple[list[str], list[list[str]]]:
         raise DataError(f"{path}: not a parquet table ({str(error).splitlines()[0]})") from error
     for name, cells in table.items():
         if None in cells:
-            raise DataError(f"{path}: row {cells.index(None) + 1}: {name} is empty; every picture needs every label")
+            raise DataError(f"{path}: row {cells.index(None) + 1}: {name} is empty; every image needs every label")
     return list(table), [[str(cell) for cell in row] for row in zip(*table.values(), strict=True)]

@@ -1,4 +1,4 @@
-"""Domains: what a model can be asked for, the layout of its labels, and requests in words."""
+"""Domains: the labels of a model, their layout as vectors, and requests in words."""
 
 from stargan.domains.space import Domains, Group, Head, LabelSet
 

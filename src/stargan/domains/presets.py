@@ -1,7 +1,10 @@
-"""Labels of well-known data sets."""
+"""The labels of well-known data sets."""
 
 CELEBA_HAIR = ("Black_Hair", "Blond_Hair", "Brown_Hair")
 """CelebA's hair colours that both original codes learn; they exclude each other."""
 
-CELEBA_ATTRIBUTES = (*CELEBA_HAIR, "Male", "Young")
-"""What both original codes learn from CelebA unless told otherwise (official main.py, line 83)."""
+CELEBA_GENDER, CELEBA_AGE = "Male", "Young"
+"""CelebA's attributes of gender and age."""
+
+CELEBA_ATTRIBUTES = (*CELEBA_HAIR, CELEBA_GENDER, CELEBA_AGE)
+"""CelebA's attributes that both original codes learn by default (official main.py, line 83)."""

@@ -1,7 +1,7 @@
-"""Which translations are asked of a picture: the paper's protocols, and every single change.
+"""Protocols: which translations of an image are evaluated; those of the paper, and every single change.
 
-The paper judges CelebA by seven tasks (section 5.3, table 1): hair colour (H), gender (G), age (A) and their
-combinations; RaFD by the expressions that are made from neutral faces (section 5.4).
+The paper evaluates seven tasks on CelebA (section 5.3, table 1): hair colour (H), gender (G), age (A) and their
+combinations. On RaFD it translates neutral faces to every other expression (section 5.4).
 """
 
 from collections.abc import Callable
@@ -11,21 +11,22 @@ import numpy as np
 
 from stargan.domains import Domains, Group, requests
 from stargan.domains.names import key, suggest
+from stargan.domains.presets import CELEBA_AGE, CELEBA_GENDER, CELEBA_HAIR
 from stargan.errors import ConfigError, DomainError
 
 Target = tuple[str, np.ndarray, int]
-"""The name of a task, the (C,) values that the translation shall show, and the data set that they belong to."""
+"""The name of a task, the target values, (C,), and the data set that they belong to."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What is asked of each picture.
+    """The tasks of an evaluation, and their targets for each image.
 
     Attributes:
         name: For `--protocol`.
         tasks: The names of all tasks, in order.
-        targets: From the (C,) values that a picture shows to what is asked of it, in the order of the tasks; fewer
-            or none where the protocol does not ask this picture.
+        targets: From the values of an image, (C,), to its targets in the order of the tasks; fewer or none if the
+            protocol does not translate such an image.
     """
 
     name: str
@@ -34,17 +35,17 @@ class Protocol:
 
 
 def protocol(name: str, domains: Domains) -> Protocol:
-    """The protocol of a name, for a model's domains.
+    """A protocol by name, for a model's domains.
 
     Args:
-        name: `single`: every attribute flipped and every other value of a group set, one at a time. `celeba`: H the
-            next hair colour, G `Male` flipped, A `Young` flipped, and H+G, H+A, G+A, H+G+A. `expressions`: from
-            `neutral` to each other value of its one-of-n group.
-        domains: What the model can be asked for.
+        name: `single`: each attribute flipped, and each other value of a group set, one at a time. `celeba`: H sets the
+            next hair colour, G flips `Male`, A flips `Young`; and H+G, H+A, G+A, H+G+A. `expressions`: from `neutral`
+            to each other value of its one-of-n group.
+        domains: The labels of the model.
 
     Raises:
         ConfigError: There is no such protocol.
-        DomainError: The domains lack what it asks for.
+        DomainError: The model has not the labels that the protocol needs.
     """
     if name not in PROTOCOLS:
         raise ConfigError(f"--protocol {name}: unknown{suggest(name, list(PROTOCOLS))}")
@@ -52,17 +53,15 @@ def protocol(name: str, domains: Domains) -> Protocol:
 
 
 def _single(domains: Domains) -> Protocol:
-    shown = (np.zeros(domains.num_classes, np.float32), np.ones(domains.num_classes, np.float32))
-    words = [[word for word, _ in requests.every_target(domains, values)] for values in shown]
-    tasks = dict.fromkeys(word for pair in zip(*words, strict=True) for word in pair)  # Male beside Male=0
-    return Protocol("single", tuple(tasks), lambda values: requests.single_changes(domains, values))
+    return Protocol("single", requests.every_word(domains), lambda values: requests.single_changes(domains, values))
 
 
 def _celeba(domains: Domains) -> Protocol:
-    hair = _owner(domains, "Blond_Hair", "celeba")
-    for name in ("Male", "Young"):
-        _owner(domains, name, "celeba")
-    flipped = {"G": "Male", "A": "Young"}
+    _, blond, _ = CELEBA_HAIR
+    hair = _group(domains, blond, "celeba")
+    flipped = {"G": CELEBA_GENDER, "A": CELEBA_AGE}
+    for name in flipped.values():
+        _group(domains, name, "celeba")
     tasks = ("H", "G", "A", "H+G", "H+A", "G+A", "H+G+A")
 
     def targets(values: np.ndarray) -> list[Target]:
@@ -79,7 +78,7 @@ def _celeba(domains: Domains) -> Protocol:
 
 
 def _expressions(domains: Domains) -> Protocol:
-    group = _owner(domains, "neutral", "expressions")
+    group = _group(domains, "neutral", "expressions")
     if not group.categorical:
         raise DomainError("--protocol expressions: neutral must be one of several values that exclude each other")
     neutral = next(name for name in group.names if key(name) == "neutral")
@@ -100,12 +99,12 @@ PROTOCOLS: dict[str, Callable[[Domains], Protocol]] = {
 }
 
 
-def _owner(domains: Domains, name: str, what: str) -> Group:
-    """The group that a class belongs to."""
+def _group(domains: Domains, name: str, protocol_name: str) -> Group:
+    """The group of a class."""
     for _, _, group in domains.groups():
         if key(name) in map(key, group.names):
             return group
-    raise DomainError(f"--protocol {what}: the model does not know {name}, only {', '.join(domains.names)}")
+    raise DomainError(f"--protocol {protocol_name}: the model does not know {name}, only {', '.join(domains.names)}")
 
 
 def _index(domains: Domains, name: str) -> int:
@@ -114,6 +113,6 @@ def _index(domains: Domains, name: str) -> int:
 
 
 def _next(domains: Domains, group: Group, values: np.ndarray) -> str:
-    """The value of a group that comes after the one that is on, round and round; the first where none is."""
+    """The value of a group after the one that is on, the last being followed by the first; the first if none is on."""
     on = [i for i, name in enumerate(group.names) if values[_index(domains, name)] > 0.5]
     return group.names[(on[0] + 1) % len(group.names) if on else 0]

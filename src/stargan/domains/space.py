@@ -1,14 +1,13 @@
-"""Domains: what a model can be asked for, and where each label sits in the vector.
+"""The labels of a model and their layout as vectors.
 
-A *class* is one attribute or one value of an exclusive group; a data set shows some classes. The classes of all
-data sets stand side by side in one vector of *values*, shape (C,), which is also what a discriminator or a
-classifier classifies. A generator takes *labels*, shape (L,): the values of one data set, zeros for the
-classes of the others, and, when there are several data sets, the paper's mask vector behind them, one-hot over
-the data sets (section 3.2, `c~ = [c1, ..., cn, m]`). No other module knows this layout.
+A *class* is one binary attribute or one value of a group. The classes of all data sets, in order, make a vector of
+*values*, (C,), which is also what the discriminator and the attribute classifier predict. A generator takes *labels*,
+(L,): the values of one data set, zeros for the classes of the others and, with several data sets, the paper's mask
+vector at the end, one-hot over the data sets (section 3.2, `c~ = [c1, ..., cn, m]`). No other module knows this layout.
 """
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -25,9 +24,9 @@ class Group:
 
     Attributes:
         names: The classes, in label order. One name is a binary attribute.
-        categorical: Exactly one class is on in every picture (an expression, a season): classified by softmax.
-            Otherwise each class is classified on its own (CelebA's hair colours, of which a picture may show none).
-        name: What the group is called, for requests like `season=winter`; may be empty.
+        categorical: Exactly one class is on in every image (an expression, a season): classified by softmax. Otherwise
+            each class is classified independently (CelebA's hair colours, of which an image may have none).
+        name: Name of the group, for requests like `season=winter`; may be empty.
     """
 
     names: tuple[str, ...]
@@ -45,15 +44,15 @@ class Group:
 
 @dataclass(frozen=True)
 class LabelSet:
-    """The labels that one data set knows: its name and its groups in label order."""
+    """The labels of one data set: its name and its groups in label order."""
 
     name: str
     groups: tuple[Group, ...]
 
     def __post_init__(self) -> None:
         for name in (self.name, *(group.name for group in self.groups)):
-            if not name.isprintable():  # an oddly encoded folder, of which no UTF-8 file could tell
-                raise DomainError(f"{name!r} holds characters that cannot be shown; give it another name")
+            if not name.isprintable():  # from an oddly encoded folder; no UTF-8 file could contain it
+                raise DomainError(f"{name!r} contains characters that cannot be printed; give it another name")
         seen: set[str] = set()
         for name in self.names:
             if key(name) in seen:
@@ -84,7 +83,7 @@ class Head:
 
 @dataclass(frozen=True)
 class Domains:
-    """Everything a model can be asked for; see the module's docstring for the layout it owns."""
+    """The labels of a model; the module's docstring describes their layout."""
 
     sets: tuple[LabelSet, ...]
 
@@ -110,26 +109,26 @@ class Domains:
 
     @property
     def num_classes(self) -> int:
-        """C: how many classes there are, over all data sets."""
+        """C, the number of classes of all data sets."""
         return len(self.names)
 
     @property
     def num_labels(self) -> int:
-        """L: the length of the generator's label vector, the mask included."""
+        """L, the length of the generator's label vector with the domain mask."""
         return self.num_classes + (len(self.sets) if len(self.sets) > 1 else 0)
 
     @property
-    def mask(self) -> slice:
-        """The columns of the generator's labels that are the mask vector; none with one data set."""
+    def domain_mask(self) -> slice:
+        """The columns of the generator's labels that are the paper's mask vector; none with one data set."""
         return slice(self.num_classes, self.num_labels)
 
-    def block(self, dataset: int) -> slice:
-        """The columns of the values that belong to one data set."""
+    def columns(self, dataset: int) -> slice:
+        """The columns of the values that are the classes of one data set."""
         start = sum(len(label_set.names) for label_set in self.sets[:dataset])
         return slice(start, start + len(self.sets[dataset].names))
 
     def groups(self) -> Iterator[tuple[int, range, Group]]:
-        """Yields (data set, columns of the values, group) in order."""
+        """Yields (data set, columns of the values, group) in order. For this room: others use the methods below it."""
         start = 0
         for dataset, label_set in enumerate(self.sets):
             for group in label_set.groups:
@@ -137,7 +136,7 @@ class Domains:
                 start += len(group.names)
 
     def heads(self, dataset: int) -> tuple[Head, ...]:
-        """How the classes of one data set are classified; binary neighbours are joined to one head."""
+        """The classification losses of one data set; neighbouring binary classes share a head."""
         heads: list[Head] = []
         for owner, columns, group in self.groups():
             if owner != dataset:
@@ -148,14 +147,37 @@ class Domains:
                 heads.append(Head(columns.start, columns.stop, group.categorical))
         return tuple(heads)
 
-    # ---------------------------------------------------------------- labels
+    @cached_property
+    def group_names(self) -> tuple[str, ...]:
+        """The groups for people: the names of their classes, joined by commas."""
+        return tuple(", ".join(self.names[column] for column in columns) for _, columns, _ in self.groups())
+
+    @cached_property
+    def group_datasets(self) -> np.ndarray:
+        """The data set of each group, (number of groups,) int."""
+        return np.array([dataset for dataset, _, _ in self.groups()])
+
+    def labelled_groups(self, datasets: np.ndarray) -> np.ndarray:
+        """The groups that images of these data sets, (N,), have labels for: (N, number of groups) bool."""
+        return self.group_datasets == np.asarray(datasets)[:, None]
+
+    def group_columns(self, groups: np.ndarray) -> np.ndarray:
+        """The columns of the values that belong to `groups`, (number of groups,) bool: (C,) bool."""
+        return np.repeat(groups, [len(columns) for _, columns, _ in self.groups()])
+
+    def same_layout(self, other: "Domains") -> bool:
+        """Whether each label has the same meaning in both; what data sets and groups are called does not matter."""
+        mine, theirs = ([[(g.names, g.categorical) for g in s.groups] for s in d.sets] for d in (self, other))
+        return mine == theirs
+
+    # ---------------------------------------------------------------- labels and values
 
     def labels(self, values: np.ndarray, dataset: int | np.ndarray) -> np.ndarray:
-        """The generator's labels: the values of one data set, the rest zero, the mask behind them.
+        """The generator's labels: the values of one data set, zeros for the others, and the domain mask.
 
         Args:
-            values: (N, C), numbers in [0, 1]; columns of other data sets are ignored.
-            dataset: Which data set speaks: one index, or (N,) indices.
+            values: (N, C), in [0, 1]; columns of other data sets are ignored.
+            dataset: Index of the data set, or (N,) indices.
 
         Returns:
             (N, L) float32.
@@ -164,20 +186,45 @@ class Domains:
         labels = np.zeros((len(values), self.num_labels), np.float32)
         for index in range(len(self.sets)):
             rows = np.flatnonzero(datasets == index)
-            block = self.block(index)
-            labels[rows, block] = values[rows, block]
+            columns = self.columns(index)
+            labels[rows, columns] = values[rows, columns]
             if len(self.sets) > 1:
-                labels[rows, self.mask.start + index] = 1
+                labels[rows, self.domain_mask.start + index] = 1
         return labels
 
-    def place(self, known: np.ndarray, dataset: int) -> np.ndarray:
-        """Puts the labels of one data set, (N, K), where they belong: (N, C) float32, zero elsewhere."""
-        values = np.zeros((len(known), self.num_classes), np.float32)
-        values[:, self.block(dataset)] = known
+    def pad(self, labels: np.ndarray, dataset: int) -> np.ndarray:
+        """Pads the labels of one data set, (N, K), with zeros for the others: (N, C) float32."""
+        values = np.zeros((len(labels), self.num_classes), np.float32)
+        values[:, self.columns(dataset)] = labels
         return values
 
+    def match(self, names: Sequence[str], labels: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
+        """Finds this model's classes among the labels of any data set.
+
+        Args:
+            names: (K,) names of labels.
+            labels: (N, K).
+
+        Returns:
+            The data sets of the model all of whose classes are among `names`, and the values, (N, C) float32, zero for
+            the other data sets.
+        """
+        known = {key(name): column for column, name in enumerate(names)}
+        values = np.zeros((len(labels), self.num_classes), np.float32)
+        datasets = []
+        for index, label_set in enumerate(self.sets):
+            if all(key(name) in known for name in label_set.names):
+                datasets.append(index)
+                values[:, self.columns(index)] = labels[:, [known[key(name)] for name in label_set.names]]
+        return tuple(datasets), values
+
+    def frequencies(self, values: Sequence[np.ndarray]) -> tuple[float, ...]:
+        """The share of images in which each class is on, (C,); `values` has the (N, C) values of each data set."""
+        means = [part.mean(axis=0)[self.columns(index)] for index, part in enumerate(values)]
+        return tuple(float(mean) for mean in np.concatenate(means))
+
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
-        """Turns a classifier's (N, C) logits into probabilities: softmax in one-of-n groups, else sigmoid."""
+        """Turns a classifier's logits, (N, C), into probabilities: softmax in one-of-n groups, else sigmoid."""
         out = np.empty(logits.shape, np.float32)
         for _, columns, group in self.groups():
             part = logits[:, columns].astype(np.float64)
@@ -189,7 +236,7 @@ class Domains:
         return out
 
     def decide(self, probabilities: np.ndarray) -> np.ndarray:
-        """The likeliest values, (N, C) float32 of 0 and 1, that respect every exclusive group."""
+        """The most probable values, (N, C) float32 of 0 and 1, with at most one class on in each group."""
         values = (probabilities > 0.5).astype(np.float32)
         for _, columns, group in self.groups():
             best = np.eye(len(group.names), dtype=np.float32)[probabilities[:, columns].argmax(axis=1)]
@@ -197,13 +244,21 @@ class Domains:
         return values
 
     def agree(self, first: np.ndarray, second: np.ndarray) -> np.ndarray:
-        """Where two (N, C) arrays of 0 and 1 say the same, group by group: (N, number of groups) bool."""
+        """Where two arrays of values, (N, C) of 0 and 1, are equal, group by group: (N, number of groups) bool."""
         same = np.asarray(first) == np.asarray(second)
         parts = [same[:, columns].all(axis=1) for _, columns, _ in self.groups()]
         return np.stack(parts, axis=1)
 
-    def random_values(self, rng: "np.random.Generator", count: int) -> np.ndarray:  # quoted: loading it takes time
-        """Draws (count, C) float32 values: each attribute with chance one half, each group one value."""
+    def valid(self, values: np.ndarray, datasets: Sequence[int]) -> np.ndarray:
+        """Where values, (N, C), have exactly one class on in each one-of-n group of some data sets: (N,) bool."""
+        right = np.ones(len(values), bool)
+        for dataset, columns, group in self.groups():
+            if group.categorical and dataset in datasets:
+                right &= values[:, columns].sum(axis=1) == 1
+        return right
+
+    def random_values(self, rng: "np.random.Generator", count: int) -> np.ndarray:  # quoted: numpy.random loads slowly
+        """Draws values, (count, C) float32: each attribute with probability one half, one class of each group."""
         values = np.zeros((count, self.num_classes), np.float32)
         for _, columns, group in self.groups():
             if len(group.names) == 1:
@@ -215,7 +270,7 @@ class Domains:
     # ---------------------------------------------------------------- JSON
 
     def to_json(self) -> list[dict[str, Any]]:
-        """As plain lists and dicts, for a model file."""
+        """The domains as lists and dicts, for a model file."""
         return [{"name": s.name, "groups": [{**vars(g), "names": list(g.names)} for g in s.groups]} for s in self.sets]
 
     @classmethod
@@ -242,5 +297,5 @@ def _group(data: Any) -> Group:
 
 def _typed(kind: type, value: Any) -> Any:
     if not isinstance(value, kind):
-        raise TypeError(f"{type(value).__name__} where {kind.__name__} is meant")
+        raise TypeError(f"{type(value).__name__} where {kind.__name__} is expected")
     return value

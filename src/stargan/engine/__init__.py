@@ -1,4 +1,4 @@
-"""Training frameworks behind one interface, so that nothing else in the package knows any of them."""
+"""Training frameworks behind one interface, so that the rest of the package does not depend on any of them."""
 
 from stargan.engine.interface import Engine, Framework, OnnxGraphs, Predictor
 from stargan.engine.registry import create, framework, names, register

@@ -1,13 +1,13 @@
-"""What a training framework has to offer; the rest of the package knows nothing else of it.
+"""The interface of a training framework: everything the rest of the package uses of it.
 
-Arrays go in and come out by name. Images of an update are (N, H, W, 3) uint8, or a batch of an uploaded data set;
-labels and targets are (N, L) float32 in the layout of `Domains`.
+Weights and state are exchanged as arrays by name. An update takes images as (N, H, W, 3) uint8, or as a batch of an
+uploaded data set. Labels and targets are (N, L) float32 in the layout of `Domains`.
 
-Names and axes of a model's arrays are the same for every framework, so that one can go on with what another wrote:
-`generator/...` (EMA weights), `discriminator/...` and `classifier/...`, each with PyTorch's module names behind it
-(`generator/layers.0.weight`) and PyTorch's order of axes: kernels are (out, in, height, width), those of transposed
-convolutions (in, out, height, width). The state of a training adds `training/generator/...` (weights without EMA),
-`training/adam/<network>/<weight>/{step,exp_avg,exp_avg_sq}` and `training/g_updates`.
+Every framework uses the same names and axes for a model's arrays, so that one can continue from another's files. The
+names are `generator/...` (EMA weights), `discriminator/...` and `classifier/...`, followed by PyTorch's module names,
+as in `generator/layers.0.weight`. Axes are in PyTorch's order: kernels are (out, in, height, width), kernels of
+transposed convolutions (in, out, height, width). The training state adds `training/generator/...` (weights without
+EMA), `training/adam/<network>/<weight>/{step,exp_avg,exp_avg_sq}` and `training/g_updates`.
 """
 
 from collections.abc import Mapping
@@ -27,74 +27,79 @@ class Predictor(Protocol):
     """Networks with fixed weights."""
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Translates (N, 3, H, W) images in [-1, 1] to (N, L) labels: (N, 3, H, W); all float32."""
+        """Translates images, (N, 3, H, W) in [-1, 1], to target labels, (N, L).
+
+        Returns:
+            The translations, (N, 3, H, W) in [-1, 1]. All arrays are float32.
+        """
         ...
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        """The attribute classifier's logits, (N, C) float32, of (N, 3, H, W) float32 in [-1, 1]."""
+        """Returns the attribute classifier's logits, (N, C) float32, for images, (N, 3, H, W) float32 in [-1, 1]."""
         ...
 
 
 class Engine(Predictor, Protocol):
-    """The networks in training, their optimizers and update rules. As a predictor it uses G's EMA weights."""
+    """The networks during training, with their optimizers and updates. As a predictor it uses G's EMA weights."""
 
     num_parameters: dict[str, int]
-    """Parameters of each network by name."""
+    """The number of parameters of each network, by name."""
     precision: Precision
-    """Of the forward passes: fp32 or bf16, whichever `auto` means here."""
+    """The number format of the forward passes: fp32 or bf16, with `auto` resolved for this machine."""
     rank: int
-    """Which of the processes that train together this one is, from 0; the first one writes files."""
+    """The index of this process among those that train together, from 0. Only process 0 writes files."""
     world_size: int
-    """How many processes train together."""
+    """The number of processes that train together."""
 
     def upload(self, pixels: np.ndarray) -> Any | None:
-        """Copies a data set, (N, H, W, 3) uint8, to the device that computes.
+        """Copies a data set, (N, H, W, 3) uint8, to the device that trains.
 
         Returns:
-            A `stargan.data.batches.DeviceImages` to take batches from; None where that gains nothing or does not fit.
+            A `stargan.data.batches.DeviceImages` to take batches from, or None if the data do not fit or uploading
+            would gain nothing.
         """
         ...
 
     def d_step(
         self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
     ) -> None:
-        """One update of D. All random numbers follow from the seed and `step`."""
+        """Updates D once. The seed and `step` determine all random numbers."""
         ...
 
     def g_step(
         self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
     ) -> None:
-        """One update of G, of its EMA and of the attribute classifier, on the same batch."""
+        """Updates G, its EMA and the attribute classifier once, on the same batch."""
         ...
 
     def losses(self) -> dict[str, float]:
-        """The terms of the last updates by name. Waits for the device, so only for logging steps."""
+        """Returns the loss terms of the last updates by name. It waits for the device, so call it only to log."""
         ...
 
     def macs(self) -> dict[str, int]:
-        """Multiply-adds of one image forward through each network, by name."""
+        """Returns the multiply-adds of one image's forward pass through each network, by name."""
         ...
 
     def peak_memory(self) -> int:
-        """The most memory used so far, in bytes: of the GPU that computes, else of the process."""
+        """Returns the peak memory so far in bytes: of the GPU if it trains on one, else of the process."""
         ...
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything that exact continuation needs, named as above."""
+        """Returns everything needed to continue exactly, under the names listed above."""
         ...
 
     def load_state(self, arrays: Arrays) -> None:
-        """The inverse of `state`.
+        """Restores what `state` returned.
 
         Raises:
-            CheckpointError: An array is missing, left over or of the wrong shape.
+            CheckpointError: An array is missing, unexpected or of the wrong shape.
         """
         ...
 
     def load_weights(self, arrays: Arrays) -> None:
         """Starts from the weights of a model file, with fresh optimizers.
 
-        A file without an attribute classifier leaves that of the engine as it is.
+        If the file has no attribute classifier, the engine keeps its own.
 
         Raises:
             CheckpointError: As `load_state`.
@@ -104,12 +109,13 @@ class Engine(Predictor, Protocol):
 
 @dataclass(frozen=True)
 class OnnxGraphs:
-    """A model as ONNX.
+    """A model as ONNX graphs.
 
     Attributes:
         generator: A serialised graph from `images` (N, 3, H, W) and `labels` (N, L) to `translated` (N, 3, H, W).
-        classifier: One from `images` to `logits` (N, C); None without an attribute classifier.
-        difference: The largest difference between their results and the framework's, on random images.
+        classifier: A serialised graph from `images` to `logits` (N, C), or None if the model has no attribute
+            classifier.
+        difference: The largest difference between the graphs' results and the framework's, on random images.
     """
 
     generator: bytes
@@ -118,10 +124,10 @@ class OnnxGraphs:
 
 
 class Framework(Protocol):
-    """A training framework: engines, and what it makes of a model's arrays."""
+    """A training framework: it creates engines, and predictors and ONNX graphs from a model's arrays."""
 
     def create(self, config: Config, domains: Domains) -> Engine:
-        """An engine with fresh weights that follow from the configuration's seed.
+        """Creates an engine with fresh weights, drawn from the configuration's seed.
 
         Raises:
             ConfigError: The device or the precision is not available.
@@ -129,29 +135,29 @@ class Framework(Protocol):
         ...
 
     def predictor(self, architecture: Architecture, domains: Domains, arrays: Arrays) -> Predictor:
-        """The generator, and the attribute classifier where `arrays` have one, on the CPU.
+        """Creates a predictor on the CPU: the generator and, if `arrays` contain one, the attribute classifier.
 
         Raises:
-            ModelError: An array is missing, left over or of the wrong shape; the line names it.
+            ModelError: An array is missing, unexpected or of the wrong shape; the message names it.
         """
         ...
 
     def parameter_shapes(
         self, architecture: Architecture, num_labels: int, num_classes: int | None
     ) -> dict[str, tuple[int, ...]]:
-        """The shape of each array of the generator and, unless `num_classes` is None, of the discriminator."""
+        """Returns the shape of each array of the generator and, unless `num_classes` is None, the discriminator."""
         ...
 
     def export_onnx(
         self, architecture: Architecture, domains: Domains, arrays: Arrays, *, half: bool, plain: bool
     ) -> OnnxGraphs:
-        """The networks as ONNX graphs with a free batch size.
+        """Exports the networks as ONNX graphs with a dynamic batch size.
 
         Args:
             architecture: The sizes of the networks.
             domains: The label layout.
-            arrays: Their weights.
-            half: Round the weights to float16 and keep them so; they are turned back when the graph is loaded.
+            arrays: The weights of the networks.
+            half: Store the weights as float16. They are converted back to float32 when the graph is loaded.
             plain: Keep the layers as they are instead of rewriting them for CPUs.
 
         Raises:

@@ -1,4 +1,4 @@
-"""The frameworks by name. This is the one place that knows which there are."""
+"""The registry of training frameworks by name. No other module knows which ones exist."""
 
 import importlib
 from dataclasses import dataclass
@@ -12,7 +12,13 @@ from stargan.errors import ConfigError, require
 
 @dataclass(frozen=True)
 class _Entry:
-    """Where a framework is: the module that offers it as `FRAMEWORK`, the library it needs, and the extra with it."""
+    """A framework that is imported on demand.
+
+    Attributes:
+        module: The module that defines it as `FRAMEWORK`.
+        library: The library it needs.
+        extra: The extra of this package that installs the library.
+    """
 
     module: str
     library: str
@@ -25,21 +31,21 @@ _KNOWN: dict[str, _Entry | Framework] = {
 
 
 def names() -> list[str]:
-    """The names of all frameworks, as `Config.engine` takes them."""
+    """Returns the names of all frameworks, the valid values of `Config.engine`."""
     return list(_KNOWN)
 
 
 def register(name: str, framework: Framework) -> None:
-    """Adds a framework, or replaces the one of that name."""
+    """Adds a framework, or replaces the one with that name."""
     _KNOWN[name] = framework
 
 
 def framework(name: str, purpose: str = "train") -> Framework:
-    """The framework of a name, imported when it is first needed.
+    """Returns a framework by name and imports it on first use.
 
     Args:
         name: One of `names()`.
-        purpose: What it is needed for, for the message where its library is not installed.
+        purpose: What it is needed for; part of the error message if its library is not installed.
 
     Raises:
         ConfigError: There is no such framework.
@@ -56,7 +62,7 @@ def framework(name: str, purpose: str = "train") -> Framework:
 
 
 def create(config: Config, domains: Domains) -> Engine:
-    """The engine that a configuration names, with fresh weights; see `Framework.create`.
+    """Creates the engine that a configuration names, with fresh weights; see `Framework.create`.
 
     Raises:
         ConfigError, MissingExtraError: As `framework` and `Framework.create`.

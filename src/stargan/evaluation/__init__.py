@@ -1,1 +1,1 @@
-"""How good translations are, measured on pictures that were not trained on."""
+"""Evaluation: how good translations are, measured on images that the models were not trained on."""

@@ -1,4 +1,4 @@
-"""The judges of translations: classifiers trained on real pictures, which no model has ever seen."""
+"""Evaluation classifiers: trained on real images only, and never used in the training of a model."""
 
 import hashlib
 import itertools
@@ -15,43 +15,52 @@ from stargan.data.cache import default_folder
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses
 from stargan.errors import require
-from stargan.evaluation.test_set import Subject, prepared
+from stargan.evaluation.evaluation_set import EvaluationSet
+from stargan.images import to_array
 from stargan.progress import Progress
 from stargan.storage import write_bytes
 
-SIDE = 64  # pixels it sees; larger pictures are scaled down
+SIDE = 64  # pixels of the input; larger images are scaled down
 STEPS, BATCH = 1500, 64
-LR, DECAY = 2e-3, 5e-2  # the highest rate; the decay of weights
-MEMORY = 10  # a running mean reaches back over about this part of the steps so far: a tenth
-LOOK, ASIDE = 100, 1000  # steps between looks at pictures set aside, and how many these are, or a tenth
-ENOUGH = 100  # pictures set aside, all told rightly, that end the training
+LR, WEIGHT_DECAY = 2e-3, 5e-2  # LR is the maximum of the one-cycle schedule
+AVERAGING = 10  # power of the polynomial-decay average: it covers about the last tenth of the steps
+VALIDATE_EVERY, MAX_VALIDATION = 100, 1000  # steps; validation images, at most a tenth of the training images
+ENOUGH = 100  # validation images that, all classified correctly, end the training
 WIDTHS = (24, 48, 96, 192)
-VERSION = 3  # of all above; kept weights of another one are not used
-SEEDS = 100  # of judges, for each seed that is asked for
+VERSION = 3  # of everything above; saved weights of other versions are not used
+MAX_CLASSIFIERS = 100  # classifier n of seed s has the seed 100 s + n, so that seeds do not share classifiers
 
 
-def judges(domains: Domains, subject: Subject, count: int, seed: int) -> list["Classifier"]:
-    """Classifiers that differ in all that is random in their training, trained or found ready.
+def evaluation_classifiers(
+    domains: Domains, evaluation_set: EvaluationSet, count: int, seed: int
+) -> list["Classifier"]:
+    """Trains classifiers that differ in everything random, or loads them if they were trained before.
 
     Args:
-        domains: Of the model that is judged.
-        subject: Its training part is what they learn from.
-        count: How many.
-        seed: Another one gives other classifiers.
+        domains: Domains of the evaluated model.
+        evaluation_set: They are trained on its training split.
+        count: Number of classifiers, at most `MAX_CLASSIFIERS`.
+        seed: Different seeds give different classifiers.
     """
-    found = [Classifier(domains, subject.datasets, SEEDS * seed + number) for number in range(count)]
-    for number, judge in enumerate(found):
-        judge.fit(subject.pixels, subject.values, subject.train, subject.key, f"classifier {number + 1} of {count}")
-    return found
+    classifiers = [Classifier(domains, evaluation_set.datasets, MAX_CLASSIFIERS * seed + n) for n in range(count)]
+    for number, classifier in enumerate(classifiers, 1):
+        classifier.fit(
+            evaluation_set.pixels,
+            evaluation_set.values,
+            evaluation_set.train_rows,
+            evaluation_set.key,
+            f"classifier {number} of {count}",
+        )
+    return classifiers
 
 
 class Classifier:
-    """Tells what pictures show.
+    """Predicts the labels of images.
 
     Args:
-        domains: Of the model that is judged.
-        datasets: Which of its data sets the pictures have labels for.
-        seed: Of weights and order.
+        domains: Domains of the evaluated model.
+        datasets: Indices of those of its data sets that the images have labels for.
+        seed: Seed of the weights and of the order of images.
     """
 
     def __init__(self, domains: Domains, datasets: tuple[int, ...], seed: int = 0) -> None:
@@ -63,85 +72,84 @@ class Classifier:
             self.network: nn.Module = _network(domains.num_classes)
         self.seed = seed
 
-    def fit(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, key: str, called: str) -> None:
-        """Trains, or finds that this was done before.
+    def fit(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, key: str, name: str) -> None:
+        """Trains the classifier, or loads its weights if it was trained before.
 
         Args:
-            pixels: (N, H, W, 3) uint8, real pictures.
-            values: (N, C) what they show.
-            rows: Which of them are of the training part.
-            key: Stands for the pictures; kept weights are found by it.
-            called: What the user is told is trained.
+            pixels: (N, H, W, 3) uint8, real images.
+            values: (N, C) their labels.
+            rows: Rows of the training split.
+            key: A digest of the images; saved weights are found by it.
+            name: Name for the progress display.
         """
-        library = require("safetensors.torch", "train", "keep a classifier")
+        library = require("safetensors.torch", "train", "save a classifier")
         path = self._path(key)
         if path.is_file():
             self.network.load_state_dict(library.load_file(path))
         else:
-            self._train(pixels, values, rows, called)
+            self._train(pixels, values, rows, name)
             write_bytes(path, library.save(self.network.state_dict()))
         self.network.eval()
 
     def _path(self, key: str) -> Path:
-        settings = [VERSION, key, self.seed, STEPS, LOOK, self.domains.to_json(), [vars(head) for head in self.heads]]
+        heads = [vars(head) for head in self.heads]
+        settings = [VERSION, key, self.seed, STEPS, VALIDATE_EVERY, self.domains.to_json(), heads]
         digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
         return default_folder() / f"classifier-{digest[:24]}.safetensors"
 
-    def _train(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, called: str) -> None:
-        """The mean of the last steps' weights judges; the best such mean on pictures set aside is kept."""
+    def _train(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, name: str) -> None:
+        """Keeps the average of the latest weights as it was at the lowest validation error."""
         rng = np.random.default_rng(self.seed)
-        aside, rows = np.split(rng.permutation(rows), [min(ASIDE, len(rows) // 10)])
-        aside = aside if len(aside) else rows
-        learner = self.network.train()
-        mean = AveragedModel(learner, avg_fn=_follow, use_buffers=True)
-        self.network = mean.module
-        optimizer = torch.optim.AdamW(learner.parameters(), weight_decay=DECAY)
+        validation, rows = np.split(rng.permutation(rows), [min(MAX_VALIDATION, len(rows) // 10)])
+        validation = validation if len(validation) else rows
+        network = self.network.train()
+        average = AveragedModel(network, avg_fn=_polynomial_decay, use_buffers=True)
+        self.network = average.module
+        optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, STEPS, cycle_momentum=False)
-        best, kept = np.inf, self._weights()
-        with Progress(f"train {called}", STEPS, "steps") as progress:
+        lowest, best = np.inf, self._weights()
+        with Progress(f"train {name}", STEPS, "steps") as progress:
             for step in range(1, STEPS + 1):
                 chosen = np.sort(rng.choice(rows, BATCH))
-                batch = _scaled(prepared(pixels[chosen]))
-                flipped = torch.from_numpy(rng.random(BATCH) < 0.5)
-                batch = torch.where(flipped[:, None, None, None], batch.flip(3), batch)
-                loss = losses.classification(learner(batch), torch.from_numpy(values[chosen]), self.heads)
+                images = _flip(_resize(to_array(pixels[chosen])), rng)
+                loss = losses.classification(network(images), torch.from_numpy(values[chosen]), self.heads)
                 optimizer.zero_grad()
                 loss.backward()
                 optimizer.step()
                 schedule.step()
-                mean.update_parameters(learner)
-                progress.update(step, f"error {best:.1%}" if step > LOOK else "")
-                if step % LOOK and step < STEPS:
+                average.update_parameters(network)
+                progress.update(step, f"error {lowest:.1%}" if step > VALIDATE_EVERY else "")
+                if step % VALIDATE_EVERY and step < STEPS:
                     continue
-                error = self._error(pixels, values, aside)
-                if error <= best:
-                    best, kept = error, self._weights()
-                if best == 0 and len(aside) >= ENOUGH:
-                    progress.total = step  # that was all
+                error = self._error(pixels, values, validation)
+                if error <= lowest:
+                    lowest, best = error, self._weights()
+                if lowest == 0 and len(validation) >= ENOUGH:
+                    progress.total = step
                     break
-        self.network.load_state_dict(kept)
+        self.network.load_state_dict(best)
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
 
     def _error(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray) -> float:
-        """Share of the groups of labels that it gets wrong."""
+        """Share of wrongly predicted label groups."""
         self.network.eval()
-        parts = np.array_split(np.sort(rows), max(1, len(rows) // 256))  # pixels may be on disk
-        found = np.concatenate([self.decide(prepared(pixels[part])) for part in parts])
-        own = [owner in self.datasets for owner, _, _ in self.domains.groups()]
-        return float(1 - self.domains.agree(found, values[np.sort(rows)])[:, own].mean())
+        parts = np.array_split(np.sort(rows), max(1, len(rows) // 256))  # the pixels may be on disk
+        predictions = np.concatenate([self.predict(to_array(pixels[part])) for part in parts])
+        own = np.isin(self.domains.group_datasets, self.datasets)
+        return float(1 - self.domains.agree(predictions, values[np.sort(rows)])[:, own].mean())
 
     @torch.inference_mode()
-    def decide(self, pictures: np.ndarray) -> np.ndarray:
-        """What (N, 3, H, W) pictures in [-1, 1] show: (N, C) of 0 and 1."""
-        parts = [self.network(_scaled(pictures[start : start + 256])) for start in range(0, len(pictures), 256)]
+    def predict(self, images: np.ndarray) -> np.ndarray:
+        """Predicts labels: (N, 3, H, W) in [-1, 1] to (N, C) of 0 and 1."""
+        parts = [self.network(_resize(images[start : start + 256])) for start in range(0, len(images), 256)]
         return self.domains.decide(self.domains.probabilities(torch.cat(parts).numpy()))
 
 
-def _follow(mean: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
-    """A running mean of all steps, of which the last ones count for more."""
-    return mean + MEMORY / (MEMORY + int(steps)) * (new - mean)
+def _polynomial_decay(average: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
+    """An average of all steps in which later ones have more weight (Shamir & Zhang 2013)."""
+    return average + AVERAGING / (AVERAGING + int(steps)) * (new - average)
 
 
 class _Block(nn.Module):
@@ -168,9 +176,14 @@ def _network(num_classes: int) -> nn.Sequential:
     return nn.Sequential(stem, *blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(WIDTHS[-1], num_classes))
 
 
-def _scaled(pictures: np.ndarray) -> Tensor:
-    x = torch.from_numpy(np.ascontiguousarray(pictures, np.float32))
+def _resize(images: np.ndarray) -> Tensor:
+    x = torch.from_numpy(np.ascontiguousarray(images, np.float32))
     if max(x.shape[2:]) <= SIDE:
         return x
-    factor = SIDE / max(x.shape[2:])
-    return F.interpolate(x, scale_factor=factor, mode="bilinear", antialias=True)
+    return F.interpolate(x, scale_factor=SIDE / max(x.shape[2:]), mode="bilinear", antialias=True)
+
+
+def _flip(images: Tensor, rng: np.random.Generator) -> Tensor:
+    """Mirrors each image with probability one half."""
+    flipped = torch.from_numpy(rng.random(len(images)) < 0.5)
+    return torch.where(flipped[:, None, None, None], images.flip(3), images)

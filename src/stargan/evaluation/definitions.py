@@ -1,21 +1,21 @@
-"""What every figure of a report means."""
+"""The metrics of a report and their definitions."""
 
 from dataclasses import dataclass
 
 from stargan.evaluation.features import NAME
-from stargan.evaluation.metrics import ABOVE, BESIDE
+from stargan.evaluation.metrics import SIDES, TOP
 
 INCEPTION = "inception_"
 
 
 @dataclass(frozen=True)
 class Metric:
-    """What a figure means.
+    """The definition of a metric.
 
     Attributes:
-        definition: In words that stand behind its name.
-        better: 1 where more is better, -1 where less is, 0 where neither holds.
-        ranks: Whether pictures are ranked by it; not where another one ranks them alike.
+        definition: One phrase for people.
+        better: 1 if higher is better, -1 if lower is better, 0 if neither.
+        ranks: Whether the report shows the best and worst images by it; not if another metric gives the same order.
     """
 
     definition: str
@@ -24,48 +24,50 @@ class Metric:
 
 
 def _distances(prefix: str, space: str, remark: str) -> dict[str, Metric]:
-    to = "to real pictures of the target domain (of the training part), mean over tasks"
+    to = "and real training images of the target domain, mean over tasks"
     return {
-        f"{prefix}kid": Metric(f"unbiased kernel distance (KID) x 1000 of translations {to}, in {space} features", -1),
-        f"{prefix}idle_kid": Metric("the same of the untouched sources: doing nothing", 0),
-        f"{prefix}real_kid": Metric("the same of real held-out pictures of the target domain: the best to expect", 0),
-        f"{prefix}fid": Metric(f"Frechet distance (FID) of translations {to}, in {space} features{remark}", -1),
+        f"{prefix}kid": Metric(
+            f"unbiased kernel distance (KID) x 1000 between translations {to}, in {space} features", -1
+        ),
+        f"{prefix}baseline_kid": Metric("KID x 1000 of the unchanged source images (identity baseline)", 0),
+        f"{prefix}real_kid": Metric("KID x 1000 of real test images of the target domain: the best value to expect", 0),
+        f"{prefix}fid": Metric(f"Frechet distance (FID) between translations {to}, in {space} features{remark}", -1),
     }
 
 
 DEFINITIONS: dict[str, Metric] = {
     "error": Metric(
-        "share of translations in which a classifier does not find all that was asked for, mean of all judges", -1
+        "share of translations in which a classifier does not find all requested labels, mean over classifiers", -1
     ),
-    "real_error": Metric("the classifiers' own error about the same labels, on the real sources", 0),
-    "hit": Metric("share of the labels asked for that a classifier finds, mean of all judges", 1, ranks=True),
-    "kept": Metric(
-        "share of the labels not asked for that a classifier finds as they were, mean of all judges", 1, ranks=True
-    ),
-    "real_kept": Metric("the same on the untouched sources: what doing nothing scores", 0),
-    **_distances("", NAME, "; not the FID of papers"),
-    **_distances(INCEPTION, "the given Inception network's", "; as in papers if that file is"),
+    "real_error": Metric("the classifiers' error on the same labels of the real source images", 0),
+    "hit": Metric("share of the requested labels that a classifier finds, mean over classifiers", 1, ranks=True),
+    "kept": Metric("share of the other labels that a classifier finds unchanged, mean over classifiers", 1, ranks=True),
+    "real_kept": Metric("the same on the unchanged source images (identity baseline)", 0),
+    **_distances("", NAME, "; not comparable with the FID in papers"),
+    **_distances(INCEPTION, "the given Inception network's", "; comparable with papers if the file is their network"),
     "rec_l1": Metric("mean absolute difference after translating there and back, in units of [-1, 1]", -1),
     "rec_psnr": Metric("PSNR after translating there and back, dB", 1, ranks=True),
     "rec_ssim": Metric("SSIM after translating there and back", 1, ranks=True),
     "rec_perceptual": Metric(f"perceptual distance after translating there and back, {NAME} features", -1, ranks=True),
     "identity": Metric(
-        "distance between dlib's descriptions of the face before and after; below 0.6 it is taken for the same person",
+        "distance between dlib's face descriptors of source and translation; below 0.6 dlib sees the same person",
         -1,
         ranks=True,
     ),
-    "stranger": Metric("the same between the source and another picture: what another person scores", 0),
+    "other_person": Metric("the same distance between two different source images", 0),
     "background": Metric(
-        f"mean absolute change beside ({BESIDE:.0%} of the width at either side) and above ({ABOVE:.0%} of the height) "
-        "the face, in units of [-1, 1]",
+        f"mean absolute change beside the face ({SIDES:.0%} of the width on each side) and above it "
+        f"({TOP:.0%} of the height), in units of [-1, 1]",
         -1,
         ranks=True,
     ),
-    "sharpness": Metric("variance of the Laplacian, relative to the source's; 1 is as sharp", 0, ranks=True),
+    "sharpness": Metric("variance of the Laplacian relative to the source image; 1 is equally sharp", 0, ranks=True),
     "truth_psnr": Metric("PSNR to the true translation, dB", 1, ranks=True),
-    "idle_psnr": Metric("the same of the untouched source: doing nothing", 0),
+    "baseline_psnr": Metric("PSNR of the unchanged source image to the true translation (identity baseline), dB", 0),
     "truth_ssim": Metric("SSIM to the true translation", 1, ranks=True),
-    "idle_ssim": Metric("the same of the untouched source: doing nothing", 0),
+    "baseline_ssim": Metric("SSIM of the unchanged source image to the true translation (identity baseline)", 0),
     "truth_perceptual": Metric(f"perceptual distance to the true translation, {NAME} features", -1, ranks=True),
-    "idle_perceptual": Metric("the same of the untouched source: doing nothing", 0),
+    "baseline_perceptual": Metric(
+        "perceptual distance of the unchanged source image to the true translation (identity baseline)", 0
+    ),
 }

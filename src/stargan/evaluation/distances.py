@@ -1,4 +1,4 @@
-"""How far a set of translations is from real pictures of the target domain: KID and FID in a feature space."""
+"""Distances between translations and real images of the target domain: KID and FID in a feature space."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -6,25 +6,26 @@ from dataclasses import dataclass
 import numpy as np
 
 from stargan.domains import Domains
-from stargan.evaluation.metrics import Figure
-from stargan.evaluation.tasks import ALL, Asked, alike
-from stargan.evaluation.test_set import Subject, prepared
+from stargan.evaluation.evaluation_set import EvaluationSet
+from stargan.evaluation.tasks import ALL, RequestedTranslations, in_target_domain
+from stargan.images import to_array
+from stargan.model.figure import Figure
 from stargan.progress import Progress
 
-REFERENCES = 2048  # real pictures that sets are compared with, or four times as many as are measured
-CHUNK = 64  # pictures whose features are computed together
-FEW = 8  # with fewer pictures on a side a distance says nothing
-ENOUGH_FOR_FID = 2048  # pictures on both sides: with fewer, FID tells of their number more than of their quality
-HALVES, FID_HALVES = 200, 10  # half samples for an interval; a Frechet distance takes seconds
+REFERENCE_IMAGES = 2048  # real images to compare with, or four times the number of test images if that is more
+BATCH = 64  # images whose features are computed at a time
+MIN_FOR_KID = 8  # images in each set; with fewer the distance is meaningless
+MIN_FOR_FID = 2048  # images in each set; with fewer the FID depends on their number more than on their quality
+HALF_SAMPLES, FID_HALF_SAMPLES = 200, 10  # for intervals; one FID takes seconds
 
 
 @dataclass(frozen=True)
-class Space:
+class FeatureSpace:
     """A feature space.
 
     Attributes:
-        prefix: Of the names of its metrics.
-        pooled: From (N, 3, H, W) float32 in [-1, 1] to (N, D) features.
+        prefix: Prefix of the names of its metrics.
+        pooled: Maps (N, 3, H, W) float32 in [-1, 1] to (N, D) features.
     """
 
     prefix: str
@@ -32,39 +33,46 @@ class Space:
 
 
 @dataclass(frozen=True)
-class Reference:
-    """Real pictures in a feature space.
+class ReferenceFeatures:
+    """Features of real images.
 
     Attributes:
-        space: Which one.
-        features: (R, D), of the training part.
-        values: (R, C) what these show.
-        held: (N, D), of the subject's sources.
+        space: The feature space.
+        features: (R, D), of images of the training split.
+        values: (R, C) their labels.
+        test_features: (N, D), of the test images.
     """
 
-    space: Space
+    space: FeatureSpace
     features: np.ndarray
     values: np.ndarray
-    held: np.ndarray
+    test_features: np.ndarray
 
 
-def refer(subject: Subject, space: Space, seed: int) -> Reference:
-    """The reference of a subject, the same for all models of one size and label layout."""
-    count = max(REFERENCES, 4 * len(subject.held))
-    rows = np.sort(np.random.default_rng(seed).permutation(subject.train)[:count])
-    every = np.concatenate([rows, subject.held])
+def reference_features(evaluation_set: EvaluationSet, space: FeatureSpace, seed: int) -> ReferenceFeatures:
+    """Computes the features of real images, which all models of one size and label layout share."""
+    count = max(REFERENCE_IMAGES, 4 * len(evaluation_set.test_rows))
+    rows = np.sort(np.random.default_rng(seed).permutation(evaluation_set.train_rows)[:count])
+    all_rows = np.concatenate([rows, evaluation_set.test_rows])
     parts = []
-    with Progress("features of real pictures", len(every), "pictures") as progress:
-        for start in range(0, len(every), CHUNK):
-            parts.append(space.pooled(prepared(subject.pixels[every[start : start + CHUNK]])))
-            progress.update(min(start + CHUNK, len(every)))
-    found = np.concatenate(parts)
-    return Reference(space, found[: len(rows)], subject.values[rows], found[len(rows) :])
+    with Progress("features of real images", len(all_rows), "images") as progress:
+        for start in range(0, len(all_rows), BATCH):
+            parts.append(space.pooled(to_array(evaluation_set.pixels[all_rows[start : start + BATCH]])))
+            progress.update(min(start + BATCH, len(all_rows)))
+    features = np.concatenate(parts)
+    return ReferenceFeatures(space, features[: len(rows)], evaluation_set.values[rows], features[len(rows) :])
 
 
 @dataclass(frozen=True)
-class Sets:
-    """Two sets of features, (n, D) and (m, D), and for each of S half samples who is in it, (S, n) and (S, m) bool."""
+class TwoSamples:
+    """Two samples of features with half samples of each.
+
+    Attributes:
+        first: (n, D).
+        second: (m, D).
+        first_halves: (S, n) bool: the members of S half samples of the first.
+        second_halves: (S, m) bool: the same of the second.
+    """
 
     first: np.ndarray
     second: np.ndarray
@@ -73,74 +81,92 @@ class Sets:
 
     @property
     def count(self) -> int:
-        """The size of the smaller one."""
+        """The size of the smaller sample."""
         return min(len(self.first), len(self.second))
 
 
+Estimate = tuple[float, np.ndarray, int]
+"""A distance, the distances of half samples, and the number of images."""
+
+
 def compare(
-    reference: Reference, domains: Domains, asked: Asked, shown: np.ndarray, made: np.ndarray, seed: int
+    reference: ReferenceFeatures,
+    domains: Domains,
+    requested: RequestedTranslations,
+    source_values: np.ndarray,
+    translated: np.ndarray,
+    seed: int,
 ) -> dict[str, dict[str, Figure]]:
-    """Distances of a model's translations, and what they compare with.
+    """Computes the distances of a model's translations and the distances to compare them with.
 
     Args:
-        reference: Real pictures.
-        domains: The layout.
-        asked: What was asked for.
-        shown: (N, C) what the sources show.
-        made: (M, D) features of the translations.
-        seed: Of the half samples.
+        reference: Features of real images.
+        domains: The label layout.
+        requested: The requested translations.
+        source_values: (N, C) labels of the test images.
+        translated: (M, D) features of the translations.
+        seed: Seed of the half samples.
 
     Returns:
-        By task, and `all` for the mean over tasks; then `kid` (x 1000) of the translations, `idle_kid` of their
-        untouched sources and `real_kid` of real held-out pictures of the target domain, each to the training part's
-        pictures of that domain; and `fid` where there are enough pictures. All behind the space's prefix. What
-        cannot be said is left out.
+        By task, and `all` for the mean over tasks, then by metric, prefixed by the feature space: `kid` (x 1000) of
+        the translations, `baseline_kid` of their unchanged sources and `real_kid` of real test images of the target
+        domain, each to training images of that domain; and `fid` if there are enough images. Distances of too few
+        images are left out.
     """
     rng = np.random.default_rng(seed)
-    # Every task draws the same pictures into a half, so that the means over tasks have intervals as well.
-    sources, real = (halves(len(side), HALVES, rng) for side in (reference.held, reference.features))
-    found: dict[str, dict[str, tuple[float, np.ndarray, int]]] = {}
-    for task, numbers in asked.each():
+    # All tasks draw the same images into a half sample, so that the mean over tasks has an interval, too.
+    test_halves, real_halves = (
+        half_samples(len(features), HALF_SAMPLES, rng) for features in (reference.test_features, reference.features)
+    )
+    estimates: dict[str, dict[str, Estimate]] = {}
+    for task, numbers in requested.by_task():
         if task == ALL:
             continue
-        rows, like = asked.rows[numbers], alike(domains, asked, numbers, reference.values)
-        held = alike(domains, asked, numbers, shown)
-        second, second_halves = reference.features[like], real[:, like]
-        sets = {
-            "kid": Sets(made[numbers], second, sources[:, rows], second_halves),
-            "idle_kid": Sets(reference.held[rows], second, sources[:, rows], second_halves),
-            "real_kid": Sets(reference.held[held], second, sources[:, held], second_halves),
+        rows = requested.rows[numbers]
+        real = in_target_domain(domains, requested, numbers, reference.values)
+        test = in_target_domain(domains, requested, numbers, source_values)
+        target = reference.features[real], real_halves[:, real]
+        samples = {
+            "kid": _two(translated[numbers], test_halves[:, rows], target),
+            "baseline_kid": _two(reference.test_features[rows], test_halves[:, rows], target),
+            "real_kid": _two(reference.test_features[test], test_halves[:, test], target),
         }
-        found[task] = {name: (*_kid(pair), pair.count) for name, pair in sets.items() if pair.count >= FEW}
-        if sets["kid"].count >= ENOUGH_FOR_FID:
-            found[task]["fid"] = (*_fid(sets["kid"]), sets["kid"].count)
-    found = {ALL: _means(found), **found}
+        estimates[task] = {name: (*_kid(two), two.count) for name, two in samples.items() if two.count >= MIN_FOR_KID}
+        if samples["kid"].count >= MIN_FOR_FID:
+            estimates[task]["fid"] = (*_fid(samples["kid"]), samples["kid"].count)
     prefix = reference.space.prefix
     return {
-        task: {f"{prefix}{name}": _figure(*parts) for name, parts in measured.items()}
-        for task, measured in found.items()
+        task: {f"{prefix}{name}": _figure(*estimate) for name, estimate in by_metric.items()}
+        for task, by_metric in {ALL: _means(estimates), **estimates}.items()
     }
 
 
-def _means(found: dict[str, dict[str, tuple[float, np.ndarray, int]]]) -> dict[str, tuple[float, np.ndarray, int]]:
-    """Over the tasks of which something can be said."""
+def _two(first: np.ndarray, first_halves: np.ndarray, target: tuple[np.ndarray, np.ndarray]) -> TwoSamples:
+    return TwoSamples(first, target[0], first_halves, target[1])
+
+
+def _means(estimates: dict[str, dict[str, Estimate]]) -> dict[str, Estimate]:
+    """Means over the tasks that have an estimate."""
     means = {}
-    for name in ("kid", "idle_kid", "real_kid", "fid"):
-        parts = [measured[name] for measured in found.values() if name in measured]
+    for name in ("kid", "baseline_kid", "real_kid", "fid"):
+        parts = [by_metric[name] for by_metric in estimates.values() if name in by_metric]
         if parts:
-            values, drawn, counts = zip(*parts, strict=True)
-            means[name] = (float(np.mean(values)), np.mean(drawn, axis=0), sum(counts))
+            values, halves, counts = zip(*parts, strict=True)
+            means[name] = (float(np.mean(values)), np.mean(halves, axis=0), sum(counts))
     return means
 
 
-def _figure(value: float, drawn: np.ndarray, count: int) -> Figure:
-    """With the interval of half samples without replacement: they spread as the whole sample's estimate does."""
-    spread = 1.96 * float(np.nanstd(drawn)) if np.isfinite(drawn).sum() > 1 else np.nan
+def _figure(value: float, halves: np.ndarray, count: int) -> Figure:
+    """Adds the interval. Half samples, drawn without replacement, vary as much as the whole sample's estimate does."""
+    spread = 1.96 * float(np.nanstd(halves)) if np.isfinite(halves).sum() > 1 else np.nan
     return Figure(value, value - spread, value + spread, count)
 
 
-def halves(count: int, draws: int, rng: np.random.Generator) -> np.ndarray:
-    """(draws, count) bool: in each row another half of the pictures."""
+def half_samples(count: int, draws: int, rng: np.random.Generator) -> np.ndarray:
+    """(draws, count) bool: in each row another random half.
+
+    A bootstrap would put equal images into one sample, which biases a kernel distance.
+    """
     return rng.permuted(np.tile(np.arange(count) < count // 2, (draws, 1)), axis=1)
 
 
@@ -148,47 +174,48 @@ def halves(count: int, draws: int, rng: np.random.Generator) -> np.ndarray:
 
 
 def kid(first: np.ndarray, second: np.ndarray) -> float:
-    """Kernel distance of two sets of features, (n, D) and (m, D): the unbiased estimate, which may be below zero.
+    """Kernel distance of two samples of features, (n, D) and (m, D): the unbiased estimate, which may be negative.
 
     The squared maximum mean discrepancy with the kernel (x.y / D + 1)^3 (Binkowski et al. 2018, section 4).
     """
     return float(_mmd(_kernels(first, second), np.ones((1, len(first))), np.ones((1, len(second))))[0])
 
 
-def _kid(sets: Sets) -> tuple[float, np.ndarray]:
-    """x 1000, for the whole sets and for each half sample."""
-    kernels = _kernels(sets.first, sets.second)
-    whole = _mmd(kernels, np.ones((1, len(sets.first))), np.ones((1, len(sets.second))))
-    return 1000 * float(whole[0]), 1000 * _mmd(kernels, sets.first_halves, sets.second_halves)
+def _kid(samples: TwoSamples) -> tuple[float, np.ndarray]:
+    """KID x 1000 of the whole samples and of each half sample."""
+    kernels = _kernels(samples.first, samples.second)
+    whole = _mmd(kernels, np.ones((1, len(samples.first))), np.ones((1, len(samples.second))))
+    return 1000 * float(whole[0]), 1000 * _mmd(kernels, samples.first_halves, samples.second_halves)
 
 
 def _kernels(first: np.ndarray, second: np.ndarray) -> list[np.ndarray]:
-    """Within the first set, within the second, and between them."""
+    """Kernel matrices within the first sample, within the second, and between them."""
     x, y = first.astype(np.float64), second.astype(np.float64)
     return [(a @ b.T / a.shape[1] + 1) ** 3 for a, b in ((x, x), (y, y), (x, y))]
 
 
 def _mmd(kernels: list[np.ndarray], first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Of S choices of members, (S, n) and (S, m) of 0 and 1: (S,); NaN where a choice has fewer than two."""
+    """(S,) distances of S choices of members, (S, n) and (S, m) of 0 and 1; NaN where a choice has fewer than two."""
     first, second = first.astype(np.float64), second.astype(np.float64)
-    sizes, others = first.sum(1), second.sum(1)
+    first_sizes, second_sizes = first.sum(1), second.sum(1)
 
     def within(kernel: np.ndarray, members: np.ndarray, count: np.ndarray) -> np.ndarray:
         total = ((members @ kernel) * members).sum(1) - members @ np.diag(kernel)
         return np.divide(total, count * (count - 1), out=np.full(len(count), np.nan), where=count > 1)
 
     between = ((first @ kernels[2]) * second).sum(1)
-    cross = np.divide(between, sizes * others, out=np.full(len(sizes), np.nan), where=sizes * others > 0)
-    return within(kernels[0], first, sizes) + within(kernels[1], second, others) - 2 * cross
+    product = first_sizes * second_sizes
+    cross = np.divide(between, product, out=np.full(len(product), np.nan), where=product > 0)
+    return within(kernels[0], first, first_sizes) + within(kernels[1], second, second_sizes) - 2 * cross
 
 
 # ---------------------------------------------------------------- FID
 
 
 def fid(first: np.ndarray, second: np.ndarray) -> float:
-    """Frechet distance between two sets of features, (n, D) and (m, D) (Heusel et al. 2017, eq. 6).
+    """Frechet distance of two samples of features, (n, D) and (m, D) (Heusel et al. 2017, eq. 6).
 
-    Biased upwards with few samples.
+    It is biased upwards, the more so the smaller the samples.
     """
     cov1, cov2 = np.cov(first, rowvar=False), np.cov(second, rowvar=False)
     values, vectors = np.linalg.eigh(cov1)
@@ -198,8 +225,8 @@ def fid(first: np.ndarray, second: np.ndarray) -> float:
     return float(means + np.trace(cov1) + np.trace(cov2) - 2 * cross)
 
 
-def _fid(sets: Sets) -> tuple[float, np.ndarray]:
-    """For the whole sets and for some half samples."""
-    chosen = zip(sets.first_halves[:FID_HALVES], sets.second_halves[:FID_HALVES], strict=True)
-    drawn = [fid(sets.first[one], sets.second[other]) for one, other in chosen]
-    return fid(sets.first, sets.second), np.array(drawn)
+def _fid(samples: TwoSamples) -> tuple[float, np.ndarray]:
+    """FID of the whole samples and of some half samples."""
+    halves = zip(samples.first_halves[:FID_HALF_SAMPLES], samples.second_halves[:FID_HALF_SAMPLES], strict=True)
+    found = [fid(samples.first[one], samples.second[other]) for one, other in halves]
+    return fid(samples.first, samples.second), np.array(found)

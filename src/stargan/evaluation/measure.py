@@ -1,4 +1,4 @@
-"""Measures a model: every picture translated to every task of a protocol, and all that can be said of the results."""
+"""Measures a model: translates every test image to every task of a protocol and computes all metrics."""
 
 from collections import defaultdict
 from collections.abc import Callable, Mapping, Sequence
@@ -7,29 +7,28 @@ from typing import Protocol as Interface
 
 import numpy as np
 
-from stargan import images
 from stargan.domains import Domains
 from stargan.domains.protocols import Protocol
-from stargan.evaluation import distances, features, identity, metrics
-from stargan.evaluation.distances import ENOUGH_FOR_FID, FEW, Reference
-from stargan.evaluation.identity import Recogniser
-from stargan.evaluation.metrics import Figure
-from stargan.evaluation.tasks import ALL, ask, judged
-from stargan.evaluation.test_set import Subject, prepared
+from stargan.evaluation import distances, features, identity, intervals, metrics
+from stargan.evaluation.distances import MIN_FOR_FID, MIN_FOR_KID, ReferenceFeatures
+from stargan.evaluation.evaluation_set import EvaluationSet
+from stargan.evaluation.identity import FaceRecogniser
+from stargan.evaluation.tasks import ALL, RequestedTranslations, request_translations, score_predictions
+from stargan.images import to_array, to_pixels
+from stargan.model.figure import Figure
 from stargan.progress import Progress
 
-CHUNK = 16  # pictures that are translated together
-RECOGNISED = 400  # translations whose faces are compared, at most; each takes a tenth of a second
+BATCH = 16  # images that are translated at a time
 
 Figures = dict[str, dict[str, Figure]]
 
 
 class Model(Interface):
-    """What is measured: a `Translator`, or anything that translates as it does."""
+    """What can be measured: a `Translator`, or anything with these two members."""
 
     @property
     def domains(self) -> Domains:
-        """What it can be asked for."""
+        """The model's domains."""
         ...
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
@@ -37,230 +36,274 @@ class Model(Interface):
         ...
 
 
-class Judge(Interface):
-    """Tells what pictures show."""
+class LabelPredictor(Interface):
+    """An evaluation classifier."""
 
-    def decide(self, pictures: np.ndarray) -> np.ndarray:
+    def predict(self, images: np.ndarray) -> np.ndarray:
         """(N, 3, H, W) float32 in [-1, 1] to (N, C) of 0 and 1."""
         ...
 
 
 @dataclass(frozen=True)
-class Measured:
-    """What was found, of M translations.
+class Measurements:
+    """The measurements of M translations.
 
     Attributes:
-        figures: By task, and `all`; then by metric.
-        each: By metric, one number for each translation, (M,), or by each judge, (M, J); NaN where there is none.
-        tasks: (M,) what each was asked for.
-        rows: (M,) of which picture each is.
-        pictures: From a translation's number to (H, W, 3) uint8: its source, itself and, where known, the truth.
-        groups: By label, `Male`, and its absence, `Male=0`, of the sources; then by metric, over all tasks.
-        judge: By group of labels, the classifiers' own error on the real pictures.
-        skipped: By metric, or several, why there is no figure.
+        figures: By task, and `all`, then by metric.
+        values: By metric, one number for each translation, (M,), or for each and each classifier, (M, K); NaN where
+            there is none.
+        tasks: (M,) the task of each translation.
+        rows: (M,) the source image of each translation.
+        images: Returns the source, the translation and, if it is known, the true translation of a translation's
+            index, each (H, W, 3) uint8.
+        groups: By label of the source images, `Male`, and its absence, `Male=0`, then by metric, over all tasks.
+        classifier_errors: By label group, the evaluation classifiers' error on the real images.
+        not_measured: By metric, or several metrics, the reason why there is no figure.
     """
 
     figures: Figures
-    each: dict[str, np.ndarray]
+    values: dict[str, np.ndarray]
     tasks: np.ndarray
     rows: np.ndarray
-    pictures: Callable[[int], list[np.ndarray]]
+    images: Callable[[int], list[np.ndarray]]
     groups: Figures = field(default_factory=dict)
-    judge: dict[str, Figure] = field(default_factory=dict)
-    skipped: dict[str, str] = field(default_factory=dict)
+    classifier_errors: dict[str, Figure] = field(default_factory=dict)
+    not_measured: dict[str, str] = field(default_factory=dict)
 
 
 def measure(
     model: Model,
-    subject: Subject,
+    evaluation_set: EvaluationSet,
     protocol: Protocol,
-    judges: Sequence[Judge],
-    references: Sequence[Reference],
+    classifiers: Sequence[LabelPredictor],
+    references: Sequence[ReferenceFeatures],
     seed: int,
-    recogniser: Recogniser | None = None,
-) -> Measured:
-    """Measures one model.
+    recogniser: FaceRecogniser | None = None,
+) -> Measurements:
+    """Measures a model.
 
     Args:
-        model: Translates.
-        subject: The pictures, at its size and in its layout.
-        protocol: What is asked of them.
-        judges: Tell what translations show, each for itself: 1 to `metrics.MOST_JUDGES`.
-        references: What sets of translations are compared with, one for each feature space.
-        seed: Of the intervals.
-        recogniser: Describes faces; None leaves `identity` out.
+        model: The model.
+        evaluation_set: Images at its size and labels in its layout.
+        protocol: The translations to request.
+        classifiers: The evaluation classifiers.
+        references: Features of real images, one for each feature space.
+        seed: Seed of the intervals.
+        recogniser: Computes face descriptors; None leaves `identity` out.
 
     Raises:
-        DataError: The protocol asks nothing of these pictures.
+        DataError: The protocol does not apply to any of these images.
     """
-    domains, asked, sources = model.domains, ask(subject, protocol, model.domains), prepared(subject.sources)
-    made = np.empty((len(asked.rows), *subject.sources.shape[1:]), np.uint8)
-    found: defaultdict[str, list[np.ndarray]] = defaultdict(list)
-    pooled: list[list[np.ndarray]] = [[] for _ in references]
-    with Progress("translate and compare", len(asked.rows), "translations") as progress:
-        for start in range(0, len(asked.rows), CHUNK):
-            part = slice(start, start + CHUNK)
-            rows, datasets = asked.rows[part], asked.datasets[part]
-            source = sources[rows]
-            made[part] = images.to_pixels(model.generate(source, domains.labels(asked.wanted[part], datasets)))
-            translated = prepared(made[part])  # as it would be read from a file
-            back = model.generate(translated, domains.labels(subject.shown[rows], datasets))
-            for name, numbers in _compare(source, translated, back).items():
-                found[name].append(numbers)
-            truths = [_truth(subject, int(row), wanted) for row, wanted in zip(rows, asked.wanted[part], strict=True)]
-            for name, numbers in against_truth(source, translated, truths).items():
-                found[name].append(numbers)
-            found["judged"].append(np.stack([judge.decide(translated) for judge in judges]))
-            for parts, reference in zip(pooled, references, strict=True):
-                parts.append(reference.space.pooled(translated))
-            progress.update(min(start + CHUNK, len(asked.rows)))
-    seen, decided = [judge.decide(sources) for judge in judges], np.concatenate(found.pop("judged"), axis=1)
-    shown = subject.shown[asked.rows]
-    verdicts = [
-        judged(domains, asked, of_made, of_sources[asked.rows], shown)
-        for of_made, of_sources in zip(decided, seen, strict=True)
-    ]
-    each = {name: np.stack([verdict[name] for verdict in verdicts], axis=1) for name in verdicts[0]}
-    each |= {name: np.concatenate(parts) for name, parts in found.items()}
+    domains = model.domains
+    requested = request_translations(evaluation_set, protocol, domains)
+    made = _translate(model, evaluation_set, requested, classifiers, references)
+    source_predictions = [c.predict(to_array(evaluation_set.source_images)) for c in classifiers]
+    values = made.values | _scores(domains, evaluation_set, requested, made.predictions, source_predictions)
     if recogniser:
-        each |= _identities(recogniser, subject.sources, made, asked.rows, seed)
-    figures = figures_of(each, asked.rows, dict(asked.each()), seed)
-    groups = figures_of(each, asked.rows, _groups(subject, asked.rows), seed)
-    for reference, features_made in zip(references, map(np.concatenate, pooled), strict=True):
-        apart = distances.compare(reference, domains, asked, subject.shown, features_made, seed)
-        for task, more in apart.items():
+        values |= identity.distances(recogniser, evaluation_set.source_images, made.pixels, requested.rows, seed)
+    figures = figures_of(values, requested.rows, dict(requested.by_task()), seed)
+    for reference, pooled in zip(references, made.features, strict=True):
+        by_task = distances.compare(reference, domains, requested, evaluation_set.source_values, pooled, seed)
+        for task, more in by_task.items():
             figures[task] |= more
 
-    def pictures(index: int) -> list[np.ndarray]:
-        row = int(asked.rows[index])
-        truth = _truth(subject, row, asked.wanted[index])
-        return [subject.sources[row], made[index], *([] if truth is None else [truth])]
+    def triple(index: int) -> list[np.ndarray]:
+        row = int(requested.rows[index])
+        truth = evaluation_set.true_translation(row, requested.target_values[index])
+        return [evaluation_set.source_images[row], made.pixels[index], *([] if truth is None else [truth])]
 
-    judge_errors = _judge(domains, subject, seen, seed)
-    return Measured(figures, each, asked.tasks, asked.rows, pictures, groups, judge_errors, _skipped(figures))
+    return Measurements(
+        figures,
+        values,
+        requested.tasks,
+        requested.rows,
+        triple,
+        figures_of(values, requested.rows, _groups(evaluation_set, requested.rows), seed),
+        _classifier_errors(domains, evaluation_set, source_predictions, seed),
+        _not_measured(figures),
+    )
 
 
-def _groups(subject: Subject, rows: np.ndarray) -> dict[str, np.ndarray]:
-    """By label and by its absence, the numbers of the translations of pictures that show it, or do not."""
-    sides = {name: member[rows] for name, member in subject.groups.items()}
-    both = [pair for name, member in sides.items() for pair in ((name, member), (f"{name}=0", ~member))]
-    return {name: np.flatnonzero(member) for name, member in both if member.any()}
+# ---------------------------------------------------------------- translations
 
 
-def _compare(source: np.ndarray, made: np.ndarray, back: np.ndarray) -> dict[str, np.ndarray]:
+@dataclass(frozen=True)
+class _Translations:
+    """M translations and what was computed from each batch of them.
+
+    Attributes:
+        pixels: (M, H, W, 3) uint8.
+        values: By metric, (M,).
+        predictions: (K, M, C) of the K classifiers.
+        features: (M, D) for each feature space.
+    """
+
+    pixels: np.ndarray
+    values: dict[str, np.ndarray]
+    predictions: np.ndarray
+    features: list[np.ndarray]
+
+
+def _translate(
+    model: Model,
+    evaluation_set: EvaluationSet,
+    requested: RequestedTranslations,
+    classifiers: Sequence[LabelPredictor],
+    references: Sequence[ReferenceFeatures],
+) -> _Translations:
+    """Translates in batches, and compares each translation with its source and with the true translation."""
+    sources = to_array(evaluation_set.source_images)
+    count = len(requested.rows)
+    pixels = np.empty((count, *evaluation_set.source_images.shape[1:]), np.uint8)
+    values: defaultdict[str, list[np.ndarray]] = defaultdict(list)
+    predictions: list[np.ndarray] = []
+    pooled: list[list[np.ndarray]] = [[] for _ in references]
+    with Progress("translate and compare", count, "translations") as progress:
+        for start in range(0, count, BATCH):
+            part = slice(start, start + BATCH)
+            rows, datasets, targets = requested.rows[part], requested.datasets[part], requested.target_values[part]
+            source = sources[rows]
+            pixels[part] = to_pixels(model.generate(source, model.domains.labels(targets, datasets)))
+            translated = to_array(pixels[part])  # rounded, as it would be read from a file
+            source_labels = model.domains.labels(evaluation_set.source_values[rows], datasets)
+            back = model.generate(translated, source_labels)
+            truths = [evaluation_set.true_translation(int(r), t) for r, t in zip(rows, targets, strict=True)]
+            compared = compare_with_source(source, translated, back) | compare_with_truth(source, translated, truths)
+            for name, numbers in compared.items():
+                values[name].append(numbers)
+            predictions.append(np.stack([classifier.predict(translated) for classifier in classifiers]))
+            for parts, reference in zip(pooled, references, strict=True):
+                parts.append(reference.space.pooled(translated))
+            progress.update(min(start + BATCH, count))
+    joined = {name: np.concatenate(parts) for name, parts in values.items()}
+    return _Translations(pixels, joined, np.concatenate(predictions, axis=1), [np.concatenate(p) for p in pooled])
+
+
+def compare_with_source(source: np.ndarray, translated: np.ndarray, back: np.ndarray) -> dict[str, np.ndarray]:
+    """Compares images with their translations and with their reconstructions; each (N, 3, H, W) float32 in [-1, 1].
+
+    Returns:
+        By metric, (N,).
+    """
     found = {
         "rec_l1": metrics.l1(source, back),
         "rec_psnr": metrics.psnr(source, back),
         "rec_ssim": metrics.ssim(source, back),
-        "background": metrics.background(source, made),
-        "sharpness": metrics.sharpness(made) / np.maximum(metrics.sharpness(source), 1e-8),
+        "background": metrics.background(source, translated),
+        "sharpness": metrics.sharpness(translated) / np.maximum(metrics.sharpness(source), 1e-8),
     }
     if features.installed():
         found["rec_perceptual"] = features.perceptual(source, back)
     return found
 
 
-def _truth(subject: Subject, row: int, wanted: np.ndarray) -> np.ndarray | None:
-    return subject.truth(row, wanted) if subject.truth else None
-
-
-def against_truth(source: np.ndarray, made: np.ndarray, truths: Sequence[np.ndarray | None]) -> dict[str, np.ndarray]:
-    """Compares translations, and their untouched sources, with the truth.
+def compare_with_truth(
+    source: np.ndarray, translated: np.ndarray, truths: Sequence[np.ndarray | None]
+) -> dict[str, np.ndarray]:
+    """Compares translations, and their unchanged sources, with the true translations.
 
     Args:
         source: (N, 3, H, W) float32 in [-1, 1].
-        made: The same of their translations.
+        translated: The same of the translations.
         truths: N true translations, (H, W, 3) uint8, or None where one is not known.
 
     Returns:
         By metric, (N,), NaN where the truth is not known.
     """
     known = np.array([truth is not None for truth in truths])
-    compared = {"psnr": metrics.psnr, "ssim": metrics.ssim}
+    functions = {"psnr": metrics.psnr, "ssim": metrics.ssim}
     if features.installed():
-        compared["perceptual"] = features.perceptual
-    found = {f"{who}_{name}": np.full(len(truths), np.nan) for who in ("truth", "idle") for name in compared}
+        functions["perceptual"] = features.perceptual
+    found = {f"{prefix}_{name}": np.full(len(truths), np.nan) for prefix in ("truth", "baseline") for name in functions}
     if known.any():
-        truth = prepared(np.stack([picture for picture in truths if picture is not None]))
-        for name, function in compared.items():
-            found[f"truth_{name}"][known] = function(made[known], truth)
-            found[f"idle_{name}"][known] = function(source[known], truth)
+        truth = to_array(np.stack([image for image in truths if image is not None]))
+        for name, function in functions.items():
+            found[f"truth_{name}"][known] = function(translated[known], truth)
+            found[f"baseline_{name}"][known] = function(source[known], truth)
     return found
 
 
-def _identities(
-    recogniser: Recogniser, sources: np.ndarray, made: np.ndarray, rows: np.ndarray, seed: int
-) -> dict[str, np.ndarray]:
-    """Distances between faces before and after, and between different pictures, of some of the translations."""
-    chosen = np.sort(np.random.default_rng(seed).permutation(len(rows))[:RECOGNISED])
-    needed = np.unique(rows[chosen])
-    found = {"identity": np.full(len(rows), np.nan), "stranger": np.full(len(rows), np.nan)}
-    with Progress("compare faces", len(needed) + len(chosen), "faces") as progress:
-        faces, own = {}, {}
-        for done, row in enumerate(needed):
-            faces[row] = recogniser.find(sources[row])
-            own[row] = recogniser.describe(sources[row][None], [faces[row]])[0]
-            progress.update(done + 1)
-        others = dict(zip(needed, np.roll(needed, 1), strict=True))
-        for done, index in enumerate(chosen):
-            row = rows[index]
-            theirs = recogniser.describe(made[index][None], [faces[row]])[0]
-            found["identity"][index] = np.linalg.norm(theirs - own[row])
-            found["stranger"][index] = np.linalg.norm(own[others[row]] - own[row])
-            progress.update(len(needed) + done + 1)
-    return found
+# ---------------------------------------------------------------- figures
 
 
-def figures_of(each: Mapping[str, np.ndarray], rows: np.ndarray, tasks: Mapping[str, np.ndarray], seed: int) -> Figures:
-    """Means of the metrics that have a number at all.
+def figures_of(
+    values: Mapping[str, np.ndarray], rows: np.ndarray, parts: Mapping[str, np.ndarray], seed: int
+) -> Figures:
+    """Means of all metrics that have a number, over each part of the translations.
 
     Args:
-        each: By metric, (M,), or (M, J): shares, by each judge.
-        rows: (M,) of which picture each translation is.
-        tasks: By task, numbers of translations.
-        seed: Of the intervals.
+        values: By metric, (M,), or (M, K): shares, by each classifier.
+        rows: (M,) the source image of each translation.
+        parts: By task or group, indices of translations.
+        seed: Seed of the intervals.
     """
-    known = {name: numbers for name, numbers in each.items() if np.isfinite(numbers).any()}
-    within = {name: metrics.SHARE if numbers.ndim == 2 else metrics.ANY for name, numbers in known.items()}
+    known = {name: numbers for name, numbers in values.items() if np.isfinite(numbers).any()}
+    bounds = {name: intervals.SHARE if numbers.ndim == 2 else intervals.UNBOUNDED for name, numbers in known.items()}
     return {
-        task: {name: metrics.mean(numbers[index], rows[index], seed, within[name]) for name, numbers in known.items()}
-        for task, index in tasks.items()
+        part: {name: intervals.mean(numbers[i], rows[i], seed, bounds[name]) for name, numbers in known.items()}
+        for part, i in parts.items()
     }
 
 
-def _judge(domains: Domains, subject: Subject, seen: Sequence[np.ndarray], seed: int) -> dict[str, Figure]:
-    wrong = np.stack([~domains.agree(by_one, subject.shown) for by_one in seen], axis=2)
+def _scores(
+    domains: Domains,
+    evaluation_set: EvaluationSet,
+    requested: RequestedTranslations,
+    predictions: np.ndarray,
+    source_predictions: Sequence[np.ndarray],
+) -> dict[str, np.ndarray]:
+    """By metric, (M, K): the scores of K classifiers' predictions."""
+    source_values = evaluation_set.source_values[requested.rows]
+    scores = [
+        score_predictions(domains, requested, of_translations, of_sources[requested.rows], source_values)
+        for of_translations, of_sources in zip(predictions, source_predictions, strict=True)
+    ]
+    return {name: np.stack([score[name] for score in scores], axis=1) for name in scores[0]}
+
+
+def _groups(evaluation_set: EvaluationSet, rows: np.ndarray) -> dict[str, np.ndarray]:
+    """By label and by its absence, the translations of the source images with and without it."""
+    members = {name: member[rows] for name, member in evaluation_set.groups.items()}
+    sides = [side for name, member in members.items() for side in ((name, member), (f"{name}=0", ~member))]
+    return {name: np.flatnonzero(member) for name, member in sides if member.any()}
+
+
+def _classifier_errors(
+    domains: Domains, evaluation_set: EvaluationSet, source_predictions: Sequence[np.ndarray], seed: int
+) -> dict[str, Figure]:
+    agreed = [domains.agree(predictions, evaluation_set.source_values) for predictions in source_predictions]
+    wrong = ~np.stack(agreed, axis=2)
     rows = np.arange(len(wrong))
     return {
-        ", ".join(domains.names[column] for column in columns): metrics.mean(wrong[:, index], rows, seed, metrics.SHARE)
-        for index, (owner, columns, _) in enumerate(domains.groups())
-        if owner in subject.datasets
+        name: intervals.mean(wrong[:, index], rows, seed, intervals.SHARE)
+        for index, (name, owner) in enumerate(zip(domains.group_names, domains.group_datasets, strict=True))
+        if owner in evaluation_set.datasets
     }
 
 
-def _skipped(figures: Figures) -> dict[str, str]:
-    """Why there is no figure, of all tasks or of some."""
+def _not_measured(figures: Figures) -> dict[str, str]:
+    """Reasons why all tasks, or some, lack a figure."""
     reasons = {}
     if not features.installed():
         reasons["kid, fid, perceptual distances"] = "need: pip install 'stargan[evaluate]'"
     else:
-        reasons |= _too_few(figures, "kid", FEW, "says nothing")
-        reasons |= _too_few(figures, "fid", ENOUGH_FOR_FID, "tells of their number more than of their quality")
+        reasons |= _too_few(figures, "kid", MIN_FOR_KID, "it is meaningless")
+        reasons |= _too_few(figures, "fid", MIN_FOR_FID, "it depends on their number more than on their quality")
     if "inception_kid" not in figures[ALL]:
-        reasons["inception_kid, inception_fid"] = "need --inception FILE, the network of papers"
+        reasons["inception_kid, inception_fid"] = "need --inception FILE, the network used in papers"
     if "identity" not in figures[ALL]:
         lacks = "no face was found" if identity.installed() else f"needs a face recogniser: {identity.PACKAGES}"
         reasons["identity"] = lacks
     if "truth_psnr" not in figures[ALL]:
-        reasons["truth_..."] = "the true translations are not known; with --data cartoons they are, or give --pairs"
+        reasons["truth_..."] = "the true translations are not known; use --data cartoons or --pairs"
     if "kept" not in figures[ALL]:
-        reasons["kept"] = "nothing else is there to be kept"
+        reasons["kept"] = "there are no other labels to keep"
     return reasons
 
 
-def _too_few(figures: Figures, name: str, enough: int, else_it: str) -> dict[str, str]:
-    without = [task for task, measured in figures.items() if name not in measured and task != ALL]
+def _too_few(figures: Figures, name: str, enough: int, consequence: str) -> dict[str, str]:
+    without = [task for task, by_metric in figures.items() if name not in by_metric and task != ALL]
     if not without:
         return {}
     of = f"{name} of {', '.join(without)}" if name in figures[ALL] else name
-    return {of: f"fewer than {enough} translations or real pictures of the target domain, with which it {else_it}"}
+    return {of: f"fewer than {enough} translations or real images of the target domain, with which {consequence}"}

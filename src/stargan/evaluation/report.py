@@ -1,63 +1,123 @@
-"""What a report holds, and report.json; the page is page.py's."""
+"""The content of a report, as JSON and as text; `page` formats it as HTML."""
 
 import json
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any
 
 import numpy as np
 
-from stargan.evaluation import metrics
+from stargan.evaluation import intervals
 from stargan.evaluation.definitions import DEFINITIONS
-from stargan.evaluation.measure import Measured
-from stargan.evaluation.metrics import Figure
+from stargan.evaluation.measure import Measurements
 from stargan.evaluation.tasks import ALL
+from stargan.model.figure import Figure
 
-FORMAT = "stargan-report-1"
+FORMAT = "stargan-report-2"
 
 
 @dataclass(frozen=True)
-class Entry:
-    """One model in a report.
+class ModelResult:
+    """The results of one model.
 
     Attributes:
-        name: What it is called.
-        about: What it says about itself and, of a run folder, its settings: plain data by heading.
-        measured: What was found on the data set.
-        pairs: What was found on pictures with known translations; None where none were given.
-        curves: By name of a figure of its run, (steps, values); empty where its run is not known.
+        name: Its name in the report.
+        about: Plain data by heading: the model's description and, for a run folder, its training settings.
+        measurements: Measured on the evaluation set.
+        pairs: Measured on image pairs with known translations; None if there were none.
+        curves: Steps and values by name, from the log of its run; empty if unknown.
     """
 
     name: str
     about: Mapping[str, Any]
-    measured: Measured
-    pairs: Measured | None = None
-    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] | None = None
+    measurements: Measurements
+    pairs: Measurements | None = None
+    curves: Mapping[str, tuple[Sequence[float], Sequence[float]]] = field(default_factory=dict)
 
 
-def dumps(entries: Sequence[Entry], settings: Mapping[str, Any]) -> str:
-    """report.json: the settings, what each metric means, and each model's figures with intervals.
+@dataclass(frozen=True)
+class Report:
+    """The results of all models, measured on the same images.
 
-    Args:
-        entries: The models, measured on the same pictures.
+    Attributes:
+        models: One result per model; the others are compared with the first.
         settings: Data, split, protocol, seed and so on, as plain data.
     """
-    definitions = {name: DEFINITIONS[name].definition for name in told(entries)}
-    models = {entry.name: _model(entry) for entry in entries}
-    apart = {name: _plain(figures) for name, figures in differences(entries, settings["seed"]).items()}
-    report = {"format": FORMAT, **settings, "definitions": definitions, "models": models, "less_the_first": apart}
-    return json.dumps(report, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+    models: Sequence[ModelResult]
+    settings: Mapping[str, Any]
+
+    @property
+    def metrics(self) -> list[str]:
+        """The metrics that any of the models has, in the order of their definitions."""
+        parts = [part for result in self.models for part in (result.measurements, result.pairs) if part]
+        return [name for name in DEFINITIONS if any(name in part.figures[ALL] for part in parts)]
+
+    def rows(self) -> list[tuple[str, str, list[Figure | None]]]:
+        """Rows of the table over all tasks: a title, its metric, and one figure per model."""
+        rows = [(name, name, [r.measurements.figures[ALL].get(name) for r in self.models]) for name in self.metrics]
+        rows += [
+            (f"pairs: {name}", name, [r.pairs.figures[ALL].get(name) if r.pairs else None for r in self.models])
+            for name in self.metrics
+        ]
+        return [row for row in rows if any(row[2])]
+
+    @cached_property
+    def differences(self) -> dict[str, dict[str, Figure]]:
+        """By model, the figures over all tasks minus those of the first model, image by image.
+
+        All models translated the same images, so these intervals are narrower than those of the figures. KID and FID
+        have no value for a single image and are left out; so are models for which other translations were requested.
+        """
+        first = self.models[0].measurements
+        found = {}
+        for result in self.models[1:]:
+            other = result.measurements
+            if np.array_equal(other.rows, first.rows) and np.array_equal(other.tasks, first.tasks):
+                found[result.name] = _difference(first, other, self.settings["seed"])
+        return found
+
+    def dumps(self) -> str:
+        """report.json: the settings, the definitions of the metrics, and each model's figures with intervals."""
+        content = {
+            "format": FORMAT,
+            **self.settings,
+            "definitions": {name: DEFINITIONS[name].definition for name in self.metrics},
+            "models": {result.name: _plain_result(result) for result in self.models},
+            "difference_to_first": {name: _plain(figures) for name, figures in self.differences.items()},
+        }
+        return json.dumps(content, indent=1, allow_nan=False, ensure_ascii=False) + "\n"
+
+    def summary(self) -> str:
+        """The figures over all tasks, side by side, and the differences to the first model, as text."""
+        lines = [f"{'':24}" + "".join(f"{result.name[-23:]:>24}" for result in self.models)]
+        lines += [f"{title:24}" + "".join(f"{text(f):>24}" for f in figures) for title, _, figures in self.rows()]
+        for name, figures in self.differences.items():
+            lines += ["", f"{name} minus {self.models[0].name}:"]
+            lines += [f"{metric:24}{text(figures[metric]):>24}" for metric in DEFINITIONS if metric in figures]
+        return "\n".join(lines)
 
 
-def _model(entry: Entry) -> dict[str, Any]:
+def _difference(first: Measurements, other: Measurements, seed: int) -> dict[str, Figure]:
+    found = {}
+    for name in (name for name in first.values if name in other.values):
+        difference = other.values[name] - first.values[name]
+        bounds = intervals.SHARE_DIFFERENCE if difference.ndim == 2 else intervals.UNBOUNDED
+        found[name] = intervals.mean(difference, first.rows, seed, bounds)
+    return {name: figure for name, figure in found.items() if figure.count}
+
+
+def _plain_result(result: ModelResult) -> dict[str, Any]:
+    measurements, pairs = result.measurements, result.pairs
     return {
-        "about": entry.about,
-        "classifier_error_on_real_pictures": _plain(entry.measured.judge),
-        "figures": {task: _plain(figures) for task, figures in entry.measured.figures.items()},
-        "groups": {group: _plain(figures) for group, figures in entry.measured.groups.items()},
-        **({"pairs": {t: _plain(figures) for t, figures in entry.pairs.figures.items()}} if entry.pairs else {}),
-        "skipped": entry.measured.skipped,
+        "about": result.about,
+        "classifier_error_on_real_images": _plain(measurements.classifier_errors),
+        "figures": {task: _plain(figures) for task, figures in measurements.figures.items()},
+        "groups": {group: _plain(figures) for group, figures in measurements.groups.items()},
+        **({"pairs": {task: _plain(figures) for task, figures in pairs.figures.items()}} if pairs else {}),
+        "not_measured": measurements.not_measured,
     }
 
 
@@ -66,40 +126,6 @@ def _plain(figures: Mapping[str, Figure]) -> dict[str, dict[str, float | int | N
         name: {part: number if math.isfinite(number) else None for part, number in vars(figure).items()}
         for name, figure in figures.items()
     }
-
-
-def told(entries: Sequence[Entry]) -> list[str]:
-    """Those that any of the models has, in the order of their definitions."""
-    measured = [part for entry in entries for part in (entry.measured, entry.pairs) if part]
-    return [name for name in DEFINITIONS if any(name in part.figures[ALL] for part in measured)]
-
-
-def table(entries: Sequence[Entry]) -> list[tuple[str, str, list[Figure | None]]]:
-    """Rows over all tasks: what is said, of which metric, and a figure for each model."""
-    rows = [(name, name, [e.measured.figures[ALL].get(name) for e in entries]) for name in told(entries)]
-    rows += [
-        (f"pairs: {name}", name, [e.pairs.figures[ALL].get(name) if e.pairs else None for e in entries])
-        for name in told(entries)
-    ]
-    return [row for row in rows if any(row[2])]
-
-
-def differences(entries: Sequence[Entry], seed: int) -> dict[str, dict[str, Figure]]:
-    """By name, each further model's figures over all tasks less the first one's, picture by picture.
-
-    Both did the same tasks with the same pictures, so these intervals are narrower than those of the figures. Distances
-    of sets (kid, fid) have no number for a picture and are left out; so are models that were asked other things.
-    """
-    first, *others = (entry.measured for entry in entries)
-    found = {}
-    for entry, other in zip(entries[1:], others, strict=True):
-        if np.array_equal(other.rows, first.rows) and np.array_equal(other.tasks, first.tasks):
-            both = [name for name in first.each if name in other.each]
-            less = {name: other.each[name] - first.each[name] for name in both}
-            within = {name: metrics.DIFFERENCE if less[name].ndim == 2 else metrics.ANY for name in both}
-            apart = {name: metrics.mean(less[name], first.rows, seed, within[name]) for name in both}
-            found[entry.name] = {name: figure for name, figure in apart.items() if figure.count}
-    return found
 
 
 def text(figure: Figure | None) -> str:
@@ -111,15 +137,5 @@ def text(figure: Figure | None) -> str:
 
 
 def _short(number: float) -> str:
-    """Three digits that count, and no powers of ten: 1083, 19.2, 0.415."""
+    """Three significant digits without powers of ten: 1083, 19.2, 0.415."""
     return f"{number:.0f}" if abs(number) >= 100 else f"{number:.3g}"
-
-
-def overall(entries: Sequence[Entry], seed: int) -> str:
-    """The figures over all tasks, side by side, and the differences to the first model, as text."""
-    lines = [f"{'':24}" + "".join(f"{entry.name[-23:]:>24}" for entry in entries)]
-    lines += [f"{said:24}" + "".join(f"{text(figure):>24}" for figure in row) for said, _, row in table(entries)]
-    for name, figures in differences(entries, seed).items():
-        lines += ["", f"{name} less {entries[0].name}:"]
-        lines += [f"{metric:24}{text(figures[metric]):>24}" for metric in DEFINITIONS if metric in figures]
-    return "\n".join(lines)

@@ -1,4 +1,4 @@
-"""What a protocol asks of a set of pictures, and how a judge's word about the results is counted."""
+"""The translations that a protocol requests, and how classifiers' predictions about them are scored."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -8,104 +8,115 @@ import numpy as np
 from stargan.domains import Domains
 from stargan.domains.protocols import Protocol
 from stargan.errors import DataError
-from stargan.evaluation.test_set import Subject
+from stargan.evaluation.evaluation_set import EvaluationSet
 
 ALL = "all"
 
 
 @dataclass(frozen=True)
-class Asked:
-    """All translations that are asked of a subject, M of them.
+class RequestedTranslations:
+    """All M translations that a protocol requests of an evaluation set.
 
     Attributes:
-        tasks: (M,) names of tasks.
-        rows: (M,) which of the subject's sources.
-        wanted: (M, C) what the translation shall show.
-        datasets: (M,) which data set that is of.
-        changed: (M, number of groups) bool: the groups in which it shall differ from the source.
-        others: (M, number of groups) bool: the groups of the same data set that it shall keep.
-        order: The tasks that are asked of any picture, in the protocol's order.
+        tasks: (M,) names of the tasks.
+        rows: (M,) indices of the source images within the evaluation set's test images.
+        target_values: (M, C) the values that the translations should have.
+        datasets: (M,) the model's data set that the values belong to.
+        changed: (M, number of groups) bool: label groups in which the target differs from the source.
+        unchanged: (M, number of groups) bool: the other label groups of the same data set.
+        task_names: The tasks that occur, in the protocol's order.
     """
 
     tasks: np.ndarray
     rows: np.ndarray
-    wanted: np.ndarray
+    target_values: np.ndarray
     datasets: np.ndarray
     changed: np.ndarray
-    others: np.ndarray
-    order: tuple[str, ...]
+    unchanged: np.ndarray
+    task_names: tuple[str, ...]
 
-    def each(self) -> Iterator[tuple[str, np.ndarray]]:
-        """Yields each task with the numbers of its translations, after `all` with all of them."""
+    def by_task(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yields each task with the indices of its translations; first `all` with all of them."""
         yield ALL, np.arange(len(self.tasks))
-        for task in self.order:
+        for task in self.task_names:
             yield task, np.flatnonzero(self.tasks == task)
 
 
-def ask(subject: Subject, protocol: Protocol, domains: Domains) -> Asked:
-    """Every task of every picture; tasks of data sets that the subject has no labels of are left out.
+def request_translations(evaluation_set: EvaluationSet, protocol: Protocol, domains: Domains) -> RequestedTranslations:
+    """Lists every task of every test image, except tasks of data sets whose labels the images do not have.
 
     Raises:
-        DataError: Nothing is asked of any picture: none is neutral, for example.
+        DataError: The protocol requests no translation, for example because no image is neutral.
     """
-    found = [
-        (task, row, wanted, dataset)
-        for row, values in enumerate(subject.shown)
-        for task, wanted, dataset in protocol.targets(values)
-        if dataset in subject.datasets
+    requests = [
+        (task, row, target_values, dataset)
+        for row, values in enumerate(evaluation_set.source_values)
+        for task, target_values, dataset in protocol.targets(values)
+        if dataset in evaluation_set.datasets
     ]
-    if not found:
-        raise DataError(f"{subject.name}: --protocol {protocol.name} asks nothing of any of these pictures")
-    tasks, rows, wanted, datasets = (np.array(part) for part in zip(*found, strict=True))
-    owners = np.array([dataset for dataset, _, _ in domains.groups()])
-    own = owners[None] == datasets[:, None]
-    changed = own & ~domains.agree(wanted, subject.shown[rows])
-    order = tuple(task for task in protocol.tasks if task in tasks)
-    return Asked(tasks, rows, wanted.astype(np.float32), datasets, changed, own & ~changed, order)
+    if not requests:
+        raise DataError(f"{evaluation_set.name}: --protocol {protocol.name} does not apply to any of these images")
+    tasks, rows, target_values, datasets = (np.array(part) for part in zip(*requests, strict=True))
+    own = domains.labelled_groups(datasets)
+    changed = own & ~domains.agree(target_values, evaluation_set.source_values[rows])
+    return RequestedTranslations(
+        tasks,
+        rows,
+        target_values.astype(np.float32),
+        datasets,
+        changed,
+        own & ~changed,
+        tuple(task for task in protocol.tasks if task in tasks),
+    )
 
 
-def judged(
-    domains: Domains, asked: Asked, found: np.ndarray, seen: np.ndarray, shown: np.ndarray
+def score_predictions(
+    domains: Domains,
+    requested: RequestedTranslations,
+    predictions: np.ndarray,
+    source_predictions: np.ndarray,
+    source_values: np.ndarray,
 ) -> dict[str, np.ndarray]:
-    """What a judge's word about translations, and about their untouched sources, comes to.
+    """Scores a classifier's predictions for translations and for their unchanged sources.
 
     Args:
-        domains: The layout.
-        asked: What was asked for.
-        found: (M, C) what the judge sees in the translations.
-        seen: (M, C) what it sees in their sources.
-        shown: (M, C) what the sources show.
+        domains: The label layout.
+        requested: The requested translations.
+        predictions: (M, C) predictions for the translations.
+        source_predictions: (M, C) predictions for their source images.
+        source_values: (M, C) labels of the source images.
 
     Returns:
-        By metric, (M,) in [0, 1]; NaN where there was nothing else to keep.
+        By metric, (M,) in [0, 1]; NaN where there are no other labels to keep.
     """
-    right, real = domains.agree(found, asked.wanted), domains.agree(seen, shown)
+    right = domains.agree(predictions, requested.target_values)
+    real = domains.agree(source_predictions, source_values)
     return {
-        "error": (asked.changed & ~right).any(1).astype(float),
-        "real_error": (asked.changed & ~real).any(1).astype(float),
-        "hit": _share(right, asked.changed),
-        "kept": _share(right, asked.others),
-        "real_kept": _share(real, asked.others),
+        "error": (requested.changed & ~right).any(1).astype(float),
+        "real_error": (requested.changed & ~real).any(1).astype(float),
+        "hit": _share(right, requested.changed),
+        "kept": _share(right, requested.unchanged),
+        "real_kept": _share(real, requested.unchanged),
     }
 
 
-def alike(domains: Domains, asked: Asked, translations: np.ndarray, values: np.ndarray) -> np.ndarray:
-    """Which real pictures are of the target domain of some translations.
+def in_target_domain(
+    domains: Domains, requested: RequestedTranslations, translations: np.ndarray, values: np.ndarray
+) -> np.ndarray:
+    """Finds real images of the target domain of some translations.
 
     Args:
-        domains: The layout.
-        asked: What was asked for.
-        translations: Numbers of the translations, of one task.
-        values: (R, C) what the real pictures show.
+        domains: The label layout.
+        requested: The requested translations.
+        translations: Indices of translations of one task.
+        values: (R, C) labels of real images.
 
     Returns:
-        Rows of `values` that show, in the groups that the task changes, what one of its translations shall show.
+        Rows of `values` that equal the target of one of the translations in all label groups that the task changes.
     """
-    changed = asked.changed[translations].any(0)
-    spans = [span for (_, span, _), yes in zip(domains.groups(), changed, strict=True) if yes]
-    columns = [column for span in spans for column in span]
-    combinations = {tuple(row) for row in asked.wanted[translations][:, columns].tolist()}
-    return np.array([i for i, row in enumerate(values[:, columns].tolist()) if tuple(row) in combinations], int)
+    columns = domains.group_columns(requested.changed[translations].any(0))
+    targets = {tuple(row) for row in requested.target_values[translations][:, columns].tolist()}
+    return np.array([i for i, row in enumerate(values[:, columns].tolist()) if tuple(row) in targets], int)
 
 
 def _share(true: np.ndarray, among: np.ndarray) -> np.ndarray:

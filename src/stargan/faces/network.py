@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from stargan.model.onnx_session import session
+
 STRIDE = 4  # pixels of the image for one of the map
 MULTIPLE = 32  # sides that the network takes
 
@@ -23,12 +25,7 @@ Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 @functools.cache
 def _session() -> Any:
     """The network in ONNX Runtime; loaded once."""
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3
-    options.enable_mem_pattern = False
-    return onnxruntime.InferenceSession(WEIGHTS.read_bytes(), options, providers=["CPUExecutionProvider"])
+    return session(WEIGHTS.read_bytes(), spin=False)
 
 
 def detect(pixels: np.ndarray, threshold: float) -> Detections:

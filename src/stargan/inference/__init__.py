@@ -1,1 +1,1 @@
-"""Using a model, without PyTorch where the file is an `.onnx` file."""
+"""Using a model; `.onnx` files need no PyTorch."""

@@ -1,4 +1,4 @@
-"""Translating files and whole folders: names, batches, progress. Nothing is overwritten unless told."""
+"""Translating image files and whole folders of them."""
 
 import os
 from collections import Counter
@@ -18,17 +18,17 @@ from stargan.errors import ImageError
 from stargan.inference.translator import Translator
 from stargan.progress import Progress
 
-BATCH = 8  # pictures that are translated together
-GRID = "all"  # what a picture's grid of all translations is called
+CHUNK = 8  # images that are read, translated and written at a time
+GRID = "all"  # names the file with the grid of an image's translations
 
 
 @dataclass(frozen=True)
 class Job:
-    """One picture file and what its translations are called.
+    """One image file and the names of its translations.
 
     Attributes:
-        path: The picture.
-        name: Where its translations go, relative to the output folder, without the target and the ending.
+        path: The image.
+        name: Its translations' path in the output folder, without the target and the ending.
     """
 
     path: Path
@@ -41,57 +41,25 @@ class Job:
 
 @dataclass
 class Report:
-    """What was done.
+    """The result of translating files.
 
     Attributes:
         written: The files, in order.
-        failed: One line for each picture that could not be read.
+        failed: One line for each image that could not be translated.
     """
 
     written: list[Path] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
-def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
-    """The pictures that paths mean: files as they are, folders with all that is in them.
-
-    Args:
-        paths: Files and folders.
-        out: Where translations go; what lies there, within one of the folders, is left out.
-
-    Raises:
-        ImageError: A path does not exist or a folder holds no picture.
-    """
-    found: list[tuple[Path, Path]] = []
-    for path in paths:
-        if path.is_dir():
-            inside = [p for p in sorted(path.rglob("*")) if p.suffix.lower() in images.SUFFIXES and p.is_file()]
-            if out is not None and path.resolve() in out.resolve().parents:
-                inside = [p for p in inside if out.resolve() not in p.resolve().parents]
-            if not inside:
-                raise ImageError(f"{path}: no picture in this folder")
-            found += [(p, p.relative_to(path)) for p in inside]
-        elif path.exists():
-            found.append((path, Path(path.name)))
-        else:
-            raise ImageError(f"{path}: no such file or folder")
-    stems = Counter(relative.with_suffix("") for _, relative in found)
-    # a.jpg and a.png would both give a.<target>.png: then the ending stays in the name.
-    jobs = [Job(p, r if stems[r.with_suffix("")] > 1 else r.with_suffix("")) for p, r in found]
-    twice = [str(name) for name, count in Counter(job.name for job in jobs).items() if count > 1]
-    if twice:
-        raise ImageError(f"two of the pictures are called {twice[0]}; translate them into different folders")
-    return jobs
-
-
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of every picture.
+    """The translations to make of every image.
 
     Attributes:
-        names: Every name that a translation can get, for its file.
-        targets: From the (C,) values that a picture shows to the names and (L,) labels of its translations.
-        grid: Whether each picture also gets a labelled grid of them, `all`.
+        names: Every name that a translation may get in its file name.
+        targets: From an image's (C,) values to the names and (L,) labels of its translations.
+        grid: Whether each image also gets a labelled grid of its translations.
     """
 
     names: tuple[str, ...]
@@ -99,139 +67,177 @@ class Plan:
     grid: bool = False
 
 
-def plan(domains: Domains, words: Sequence[Sequence[str]] = (), protocol_name: str | None = None) -> Plan:
-    """The plan for targets in words, for a protocol, or, where neither is given, for every domain of a picture.
+def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
+    """Finds the images to translate: files as they are, folders with everything inside.
+
+    Args:
+        paths: Files and folders.
+        out: The output folder; where it lies inside one of the folders, its images are left out.
 
     Raises:
-        DomainError: A word is not understood, or the domains lack what the protocol asks for.
+        ImageError: A path does not exist, a folder has no image in it, or two images would get the same name.
+    """
+    found: list[tuple[Path, Path]] = []
+    for path in paths:
+        if path.is_dir():
+            found += [(file, file.relative_to(path)) for file in _images_in(path, out)]
+        elif path.exists():
+            found.append((path, Path(path.name)))
+        else:
+            raise ImageError(f"{path}: no such file or folder")
+    stems = Counter(relative.with_suffix("") for _, relative in found)
+    # a.jpg and a.png would both give a.<target>.png, so they keep their endings.
+    jobs = [Job(p, r if stems[r.with_suffix("")] > 1 else r.with_suffix("")) for p, r in found]
+    twice = [str(name) for name, count in Counter(job.name for job in jobs).items() if count > 1]
+    if twice:
+        raise ImageError(f"two of the images are called {twice[0]}; translate them into different folders")
+    return jobs
+
+
+def _images_in(folder: Path, out: Path | None) -> list[Path]:
+    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in images.SUFFIXES and p.is_file()]
+    if out is not None and folder.resolve() in out.resolve().parents:
+        found = [p for p in found if out.resolve() not in p.resolve().parents]
+    if not found:
+        raise ImageError(f"{folder}: no image in this folder")
+    return found
+
+
+def plan(domains: Domains, targets: Sequence[Sequence[str]] = (), protocol_name: str | None = None) -> Plan:
+    """Plans the translations: to `targets`, to those of a protocol, or, without either, to every domain.
+
+    Raises:
+        DomainError: A target is not understood, or the domains lack one that the protocol needs.
         ConfigError: There is no such protocol.
     """
-    if words:
-        named = {",".join(target): target for target in words}
-        for target in named.values():
-            requests.apply(domains, np.zeros(domains.num_classes), target)
-        return Plan(tuple(named), lambda values: [(n, requests.target(domains, values, t)) for n, t in named.items()])
+    if targets:
+        named = {",".join(words): words for words in targets}
+        for words in named.values():
+            requests.apply(domains, np.zeros(domains.num_classes), words)
+        return Plan(tuple(named), lambda values: [(n, requests.target(domains, values, w)) for n, w in named.items()])
     if protocol_name is not None:
-        asked = protocol(protocol_name, domains)
+        tasks = protocol(protocol_name, domains)
         return Plan(
-            asked.tasks,
-            lambda values: [(n, domains.labels(v[None], dataset)[0]) for n, v, dataset in asked.targets(values)],
+            tasks.tasks,
+            lambda values: [(n, domains.labels(v[None], dataset)[0]) for n, v, dataset in tasks.targets(values)],
             grid=True,
         )
-    shown = (np.zeros(domains.num_classes), np.ones(domains.num_classes))
-    every = dict.fromkeys(word for values in shown for word, _ in requests.every_target(domains, values))
-    return Plan(tuple(every), lambda values: requests.every_target(domains, values), grid=True)
+    return Plan(requests.every_word(domains), lambda values: requests.every_target(domains, values), grid=True)
 
 
 def translate(
     model: Translator,
     jobs: Sequence[Job],
-    asked: Plan,
+    plan: Plan,
     out: Path,
     *,
     known: Request = (),
     overwrite: bool = False,
 ) -> Report:
-    """Writes one PNG for each picture and target.
+    """Writes one PNG for each image and target.
 
     Args:
         model: Translates.
-        jobs: What `find` gave.
-        asked: What is asked for.
-        out: The folder; made if it is not there. Folders inside a folder are kept.
-        known: What all pictures show, see `Translator.values`.
-        overwrite: Whether files of these names may be replaced.
+        jobs: The images, from `find`.
+        plan: The translations to make of each.
+        out: The output folder; it is made, and folders inside an input folder are made in it.
+        known: Labels of all images, see `Translator.values`.
+        overwrite: Whether to replace existing files.
 
     Returns:
-        What was written, and the pictures that were left out: unreadable ones, and those of which the plan asks
-        nothing.
+        The files written, and the images left out: those that cannot be read, and those for which the plan has no
+        target.
 
     Raises:
-        ImageError: A file of such a name exists and `overwrite` is False; checked before any work.
+        ImageError: A file exists and `overwrite` is False; this is checked before any work.
     """
     if not overwrite:
-        _refuse_existing(jobs, asked, out)
+        _refuse_existing(jobs, plan, out)
     report = Report()
     writers: list[Future[None]] = []
-    with (
-        ThreadPoolExecutor(os.cpu_count()) as pool,
-        Progress("translate", len(jobs), "pictures") as progress,
-    ):
+    with ThreadPoolExecutor(os.cpu_count()) as pool, Progress("translate", len(jobs), "images") as progress:
         done = 0
-        for chunk, pictures in _decoded(model, jobs, pool):
-            read = [(job, p) for job, p in zip(chunk, pictures, strict=True) if isinstance(p, Image.Image)]
-            report.failed += [str(p) for p in pictures if isinstance(p, ImageError)]
-            for wait in writers:  # of the chunk before: bounds how many pictures are in memory
-                wait.result()
+        for chunk, decoded in _decoded(model, jobs, pool):
+            readable = [(job, x) for job, x in zip(chunk, decoded, strict=True) if isinstance(x, Image.Image)]
+            report.failed += [str(x) for x in decoded if isinstance(x, ImageError)]
+            for writer in writers:  # of the previous chunk: this bounds how many images are in memory
+                writer.result()
             writers = []
-            for path, picture in _translated(model, read, asked, out, known, report):
+            for path, image in _translated(model, readable, plan, out, known, report):
                 report.written.append(path)
-                writers.append(pool.submit(images.save, picture, path))
+                writers.append(pool.submit(images.save, image, path))
             done += len(chunk)
             progress.update(done)
-        for wait in writers:
-            wait.result()
+        for writer in writers:
+            writer.result()
     return report
 
 
 def _decoded(
     model: Translator, jobs: Sequence[Job], pool: ThreadPoolExecutor
 ) -> Iterator[tuple[Sequence[Job], list[Image.Image | ImageError]]]:
-    """Yields the jobs in chunks, the next chunk being read while the last one is computed."""
+    """Yields the jobs in chunks; the next chunk is read while the last one is translated."""
 
     def read(job: Job) -> Image.Image | ImageError:
         try:
-            return images.fit(images.decode(job.path), model.image_size, model.info.crop)
+            return images.read(job.path, model.image_size, model.info.crop)
         except ImageError as error:
             return error
 
-    chunks = [jobs[start : start + BATCH] for start in range(0, len(jobs), BATCH)]
+    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
     ahead = [pool.submit(read, job) for job in chunks[0]] if chunks else []
     for index, chunk in enumerate(chunks):
-        now, ahead = ahead, []
+        current, ahead = ahead, []
         if index + 1 < len(chunks):
             ahead = [pool.submit(read, job) for job in chunks[index + 1]]
-        yield chunk, [future.result() for future in now]
+        yield chunk, [future.result() for future in current]
 
 
 def _translated(
     model: Translator,
-    read: Sequence[tuple[Job, Image.Image]],
-    asked: Plan,
+    readable: Sequence[tuple[Job, Image.Image]],
+    plan: Plan,
     out: Path,
     known: Request,
     report: Report,
 ) -> Iterator[tuple[Path, Image.Image]]:
-    """Yields the files of one chunk."""
-    if not read:
+    """Yields the output files of one chunk and their images."""
+    if not readable:
         return
-    prepared = images.to_array([picture for _, picture in read])
-    wanted = [asked.targets(values) for values in model.values(prepared, known)]
-    rows = [row for row, targets in enumerate(wanted) for _ in targets]
-    labels = [label for targets in wanted for _, label in targets]
-    results: list[np.ndarray] = []
-    for start in range(0, len(rows), BATCH):  # bounds the memory of a picture with many targets
-        part = slice(start, start + BATCH)
-        results.extend(images.to_pixels(model.generate(prepared[rows[part]], np.stack(labels[part]))))
-    pixels = iter(results)
-    for (job, picture), targets in zip(read, wanted, strict=True):
-        if not targets:
-            report.failed.append(f"{job.path}: does not show what this starts from; say what it shows with --from")
-            continue
-        made = [next(pixels) for _ in targets]
-        if asked.grid:  # first, since it takes longest to write
-            captions = ["source", *(name for name, _ in targets)]
-            yield (
-                job.output(out, GRID),
-                images.grid(np.stack([np.asarray(picture), *made]), len(captions), titles=captions),
+    prepared = images.to_array([image for _, image in readable])
+    targets = [plan.targets(values) for values in model.values(prepared, known)]
+    pixels = iter(_generated(model, prepared, targets))
+    for (job, image), own in zip(readable, targets, strict=True):
+        if not own:
+            report.failed.append(
+                f"{job.path}: no translation starts from its labels; if they are wrong, name them with --from"
             )
-        for (name, _), result in zip(targets, made, strict=True):
+            continue
+        results = [next(pixels) for _ in own]
+        if plan.grid:  # first, since it takes longest to write
+            titles = ["source", *(name for name, _ in own)]
+            cells = np.stack([np.asarray(image), *results])
+            yield job.output(out, GRID), images.grid(cells, len(titles), titles=titles)
+        for (name, _), result in zip(own, results, strict=True):
             yield job.output(out, name), Image.fromarray(result)
 
 
-def _refuse_existing(jobs: Sequence[Job], asked: Plan, out: Path) -> None:
+def _generated(
+    model: Translator, prepared: np.ndarray, targets: Sequence[Sequence[tuple[str, np.ndarray]]]
+) -> list[np.ndarray]:
+    """The (H, W, 3) pixels of all translations of a chunk, image by image."""
+    rows = [row for row, own in enumerate(targets) for _ in own]
+    labels = [label for own in targets for _, label in own]
+    results: list[np.ndarray] = []
+    for start in range(0, len(rows), CHUNK):  # bounds the memory where an image has many targets
+        part = slice(start, start + CHUNK)
+        results.extend(images.to_pixels(model.generate(prepared[rows[part]], np.stack(labels[part]))))
+    return results
+
+
+def _refuse_existing(jobs: Sequence[Job], plan: Plan, out: Path) -> None:
     for job in jobs:
-        for name in (*asked.names, *([GRID] if asked.grid else [])):
+        for name in (*plan.names, *([GRID] if plan.grid else [])):
             path = job.output(out, name)
             if path.exists():
                 raise ImageError(f"{path}: exists; say --overwrite to replace it, or another --out")

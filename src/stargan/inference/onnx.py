@@ -1,97 +1,114 @@
-"""ONNX Runtime and OpenVINO, as we configure them: from a graph to what runs it."""
+"""Models in `.onnx` files, run by ONNX Runtime or OpenVINO."""
 
-import contextlib
-import threading
-from collections.abc import Callable
+import base64
+from collections.abc import Callable, Mapping
+from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Literal
 
-from stargan.errors import ModelError
-from stargan.model import locations
+import numpy as np
 
-if TYPE_CHECKING:
-    from concurrent.futures import Future
+from stargan.errors import ModelError, require
+from stargan.inference import openvino
+from stargan.model.info import ModelInfo
+from stargan.model.onnx_session import session
+from stargan.old_names import NETWORKS, renamed
 
-    import numpy as np
+Runtime = Literal["onnxruntime", "openvino"]
+"""What can run an `.onnx` file."""
 
-_ahead: "dict[tuple[Path, int], Future[Any]]" = {}  # sessions, by file and when it was written
 
-
-def load_ahead(path: str | Path) -> None:
-    """Begins to load an `.onnx` file in another thread; the next `opened` of it waits for the rest.
-
-    ONNX Runtime does this outside of Python, which can load what else is needed meanwhile. What is wrong with the file,
-    that `opened` raises; what is not such a file is left to others.
+class OnnxBackend:
+    """The generator, ready to run, and the attribute classifier, which is loaded when it is first used.
 
     Args:
-        path: As `locations.locate` takes it.
+        path: The file, for messages.
+        generate: From (N, 3, H, W) images and (N, L) labels to (N, 3, H, W) images.
+        load_classifier: Makes the attribute classifier's session.
     """
-    with contextlib.suppress(ModelError):
-        file = locations.locate(Path(path), locations.BEST_FOR_USE)
-        if file.suffix == ".onnx" and file.is_file():
-            from concurrent.futures import ThreadPoolExecutor
 
-            import onnxruntime  # noqa: F401  in this thread: two that import at the same time hold up each other
+    def __init__(
+        self,
+        path: Path,
+        generate: Callable[[np.ndarray, np.ndarray], np.ndarray],
+        load_classifier: Callable[[], Any],
+    ) -> None:
+        self._path = path
+        self.generate = generate
+        self._classifier = cache(load_classifier)
 
-            pool = ThreadPoolExecutor(1, "load")
-            _ahead[_version(file)] = pool.submit(session, str(file))
-            pool.shutdown(wait=False)
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        """(N, 3, H, W) images to (N, C) logits, float32.
+
+        Raises:
+            ModelError: The attribute classifier is damaged.
+        """
+        try:
+            classifier = self._classifier()
+        except Exception as error:  # ONNX Runtime raises its own unrelated classes
+            raise ModelError(f"{self._path}: its attribute classifier is damaged ({_first_line(error)})") from error
+        logits: np.ndarray = classifier.run(["logits"], {"images": images})[0]
+        return logits
 
 
-def opened(file: Path) -> Any:
-    """G's session, perhaps one that was begun before.
+def open_model(path: Path, runtime: Runtime) -> tuple[ModelInfo, OnnxBackend]:
+    """Opens a model file.
+
+    ONNX Runtime looks at the file in any case, so that either runtime gives the same messages about a bad one.
 
     Raises:
-        Exception: ONNX Runtime has many of its own for damaged files.
+        ModelError: The file is missing, damaged or not ours, or the runtime cannot run it.
+        MissingExtraError: The runtime is not installed.
     """
-    begun = _ahead.pop(_version(file), None)
-    return session(str(file)) if begun is None else begun.result()
-
-
-def _version(file: Path) -> tuple[Path, int]:
-    return file, file.stat().st_mtime_ns
-
-
-def session(model: bytes | str, *, run: bool = True, awake: bool = True) -> Any:
-    """A model in ONNX Runtime.
-
-    Args:
-        model: Its bytes or its file.
-        run: Whether it will be run; else it is only looked at, and loads in less time.
-        awake: Whether its threads wait for more work at full speed, which slows down all others meanwhile.
-    """
-    import onnxruntime
-
-    options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # its warnings about the machine are not for our users
-    options.enable_mem_pattern = False  # the plan takes up to 1.8 times the memory, for no speed
-    if not awake:
-        options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    if not run:
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
-
-
-def openvino(file: Path) -> Callable[["np.ndarray", "np.ndarray"], "np.ndarray"]:
-    """G in OpenVINO: from images and labels to translated ones.
-
-    Raises:
-        ModelError: OpenVINO cannot run the graph.
-    """
-    import openvino as library
-
-    # On CPUs that have bf16 it would compute in that, which gives other pictures.
-    settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    if runtime == "openvino":
+        require("openvino", "openvino", "run models with OpenVINO")
     try:
-        compiled = library.Core().compile_model(file, "CPU", settings)
-    except RuntimeError as error:
-        *_, reason = ["it does not say why", *str(error).strip().splitlines()]  # before it, places in OpenVINO's source
-        raise ModelError(f"{file}: OpenVINO cannot run it ({reason})") from error
-    one_at_a_time = threading.Lock()  # all calls share the memory of one request
+        generator = session(str(path), optimize=runtime == "onnxruntime")
+        metadata = renamed(generator.get_modelmeta().custom_metadata_map, NETWORKS)
+    except Exception as error:  # ONNX Runtime raises its own unrelated classes
+        raise ModelError(f"{path}: damaged or not an .onnx file ({_first_line(error)})") from error
+    if "stargan" not in metadata:
+        raise ModelError(f"{path}: an .onnx file, but not one that stargan wrote")
+    info = _description(path, metadata, generator)
 
-    def generate(images: "np.ndarray", labels: "np.ndarray") -> "np.ndarray":
-        with one_at_a_time:
-            made: np.ndarray = compiled({"images": images, "labels": labels})["translated"]
-            return made
+    def load_classifier() -> Any:
+        graph = base64.b64decode(metadata.get("classifier", ""), validate=True)
+        classifier = session(graph, spin=False)  # it runs once a batch, between the generator's calls
+        _check_graph(classifier, _image_input(info), "logits")
+        return classifier
 
-    return generate
+    if runtime == "openvino":
+        del generator  # frees its memory before OpenVINO needs as much
+        return info, OnnxBackend(path, openvino.generator(path), load_classifier)
+
+    def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        translated: np.ndarray = generator.run(["translated"], {"images": images, "labels": labels})[0]
+        return translated
+
+    return info, OnnxBackend(path, generate, load_classifier)
+
+
+def _description(path: Path, metadata: Mapping[str, str], generator: Any) -> ModelInfo:
+    """The file's description, checked against its graph."""
+    try:
+        info = ModelInfo.loads(metadata["stargan"])
+        _check_graph(generator, {**_image_input(info), "labels": [info.domains.num_labels]}, "translated")
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+    return info
+
+
+def _image_input(info: ModelInfo) -> dict[str, list[int]]:
+    width, height = info.image_size
+    return {"images": [3, height, width]}
+
+
+def _check_graph(graph: Any, inputs: dict[str, list[int]], output: str) -> None:
+    """Checks that a graph has these inputs, with these shapes behind the batch axis, and this output."""
+    shapes = {node.name: node.shape[1:] for node in graph.get_inputs()}
+    if shapes != inputs or output not in [node.name for node in graph.get_outputs()]:
+        raise ModelError(f"its description does not fit its graph, whose inputs are {shapes}")
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -1,1 +1,1 @@
-"""Model files for other programs, and from them."""
+"""Conversion of model files: export to other kinds, and import and export of other codes' checkpoints."""

@@ -1,4 +1,4 @@
-"""`stargan export`: one kind of model file into another."""
+"""Conversion of a model to another kind of file (`stargan export`)."""
 
 import json
 from collections.abc import Callable
@@ -11,7 +11,7 @@ from stargan.model import locations, onnx_file, run_folder, safetensors_file
 from stargan.model.card import Card
 from stargan.model.info import ModelInfo
 
-TOLERANCE = 1e-4  # largest difference from the framework's own results
+TOLERANCE = 1e-4  # largest difference allowed between an exported graph's results and the framework's
 
 
 def export(
@@ -25,54 +25,73 @@ def export(
     licence: str | None = None,
     limits: str = "",
 ) -> ModelInfo:
-    """Writes the model of a run folder or of a `.safetensors` file as another file.
+    """Writes the model of a run folder or of a `.safetensors` file to another file.
 
     Args:
         source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file. An `.onnx` file is an
-            end product: from it comes only another one that says something else about itself.
-        out: The file to write; its ending says the kind.
-        overwrite: Whether `out` may exist.
-        half: Whether an `.onnx` file keeps its weights in float16, which halves it; it still computes in float32.
-        plain: Whether an `.onnx` file is written without what makes large models faster on CPUs, and slower elsewhere.
-        report: The report.json of `stargan evaluate` about this model, for its card.
-        licence: Licence of the training data, in words; None leaves what the source says.
-        limits: What the model should not be used for, in words, for its card.
+            end product: it can only be copied with another description.
+        out: The file to write; its ending determines the kind.
+        overwrite: Whether to replace an existing file.
+        half: Store the weights of an `.onnx` file as float16, which halves its size; it still computes in float32.
+        plain: Write the `.onnx` file without the changes that make large models faster on CPUs but slower elsewhere.
+        report: The report.json that `stargan evaluate` wrote for this model, from which to make its card.
+        licence: Licence of the training data as text; None keeps that of the source.
+        limits: What the model should not be used for, as text for its card.
 
     Returns:
-        What the model says about itself.
+        The description of the model.
 
     Raises:
         ModelError: The source or the report cannot be read, the kind is unknown, or `out` exists.
     """
-    if out.suffix not in WRITERS:
-        raise ModelError(f"{out}: cannot write this kind of model; known: {', '.join(WRITERS)}")
-    if out.exists() and not overwrite:
-        raise ModelError(f"{out}: exists; say --overwrite to replace it")
+    check_output(out, overwrite)
     if limits and not report:
-        raise ModelError("limits stand on a model's card, which needs a report")
+        raise ModelError("--limits: limits are part of the model card, which needs --report")
 
-    def described(info: ModelInfo) -> ModelInfo:
+    def describe(info: ModelInfo) -> ModelInfo:
         if report:
             info = replace(info, card=_card(report, limits, info))
         return info if licence is None else replace(info, licence=licence)
 
-    path = _located(source)
+    path = _locate(source)
     if path.suffix == out.suffix == ".onnx" and not half and not plain:
-        return onnx_file.describe(path, out, described)
+        return onnx_file.describe(path, out, describe)
     info, arrays = read_model(source)
-    info = described(info)
+    info = describe(info)
     WRITERS[out.suffix](out, info, arrays, half, plain)
     return info
 
 
-def _located(source: Path) -> Path:
-    """The file to export."""
-    # The newest checkpoint goes first: the model files of a run that was prolonged are those of before.
-    kept = run_folder.checkpoints(source)
-    return kept[-1] if kept else locations.locate(source)
+def check_output(out: Path, overwrite: bool) -> None:
+    """Checks that a model file can be written.
+
+    Raises:
+        ModelError: The kind of file is unknown, or the file exists and `overwrite` is not set.
+    """
+    if out.suffix not in WRITERS:
+        raise ModelError(f"{out}: cannot write this kind of model file; it must end in {' or '.join(WRITERS)}")
+    check_new(out, overwrite)
+
+
+def check_new(path: Path, overwrite: bool) -> None:
+    """Checks that a file does not exist or may be replaced.
+
+    Raises:
+        ModelError: It exists and `overwrite` is not set.
+    """
+    if path.exists() and not overwrite:
+        raise ModelError(f"{path}: exists; say --overwrite to replace it")
+
+
+def _locate(source: Path) -> Path:
+    """Returns the file to export."""
+    # The newest checkpoint takes precedence: after a run is extended, its model files are still those from before.
+    checkpoints = run_folder.checkpoints(source)
+    return checkpoints[-1] if checkpoints else locations.locate(source)
 
 
 def _card(report: Path, limits: str, info: ModelInfo) -> Card:
+    """Makes the model card from a report."""
     try:
         return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits, info.domains.to_json())
     except FileNotFoundError as error:
@@ -84,19 +103,19 @@ def _card(report: Path, limits: str, info: ModelInfo) -> Card:
 
 
 def read_model(source: Path) -> tuple[ModelInfo, safetensors_file.Arrays]:
-    """Reads what is to be exported; the argument and the errors are those of `export`."""
-    path = _located(source)
+    """Reads the model to export; the argument and the errors are those of `export`."""
+    path = _locate(source)
     if path.suffix == ".onnx":
-        raise ModelError(f"{path}: an .onnx file is an end product; export from the .safetensors file or the run")
+        raise ModelError(f"{path}: an .onnx file is an end product; export the run or its .safetensors file instead")
     info, arrays, _ = safetensors_file.read(path)
     return info, arrays
 
 
 def _safetensors(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, half: bool, plain: bool) -> None:
     if half:
-        raise ModelError(f"{path}: only an .onnx file is written with weights in float16")
+        raise ModelError(f"{path}: --half is only for .onnx files")
     if plain:
-        raise ModelError(f"{path}: only an .onnx file can be plain or not; this kind holds weights alone")
+        raise ModelError(f"{path}: --plain is only for .onnx files")
     safetensors_file.write(path, info, arrays, {})
 
 
@@ -104,8 +123,10 @@ def _onnx(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, half: bo
     framework = engine.framework(info.engine, "write .onnx files")
     graphs = framework.export_onnx(info.architecture, info.domains, arrays, half=half, plain=plain)
     if graphs.difference > TOLERANCE:
-        found = f"its results differ from those of {info.engine} by {graphs.difference:.1e}"
-        raise ModelError(f"{path}: {found}; nothing was written")
+        raise ModelError(
+            f"{path}: not written, because its results differ from those of {info.engine} by "
+            f"{graphs.difference:.1e}, more than {TOLERANCE:.0e}"
+        )
     onnx_file.write(path, info, graphs.generator, graphs.classifier)
 
 

@@ -1,4 +1,4 @@
-"""`stargan import` and `stargan export --official`: checkpoints of other codes."""
+"""Checkpoints of other codes (`stargan import` and `stargan export --official`)."""
 
 import io
 import pickle
@@ -13,12 +13,13 @@ import numpy as np
 from stargan.domains import Domains, Group, LabelSet
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ModelError, require
-from stargan.interop.export import WRITERS, read_model
+from stargan.interop.export import WRITERS, check_new, check_output, read_model
 from stargan.interop.official import Sizes, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.model import safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.model.safetensors_file import Arrays
+from stargan.storage import write_bytes
 
 
 def import_model(
@@ -32,39 +33,35 @@ def import_model(
     crop: int | None = None,
     overwrite: bool = False,
 ) -> ModelInfo:
-    """Writes a checkpoint of another code as a model file of ours.
+    """Converts a checkpoint of another code to a model file.
 
     Args:
-        source: The official code's `N-G.ckpt`, or taki0112's checkpoint: its prefix, or the folder it lies in.
+        source: The official code's `N-G.ckpt`, or taki0112's checkpoint, given by its prefix or its folder.
         out: The model file to write, of a kind that `export` knows.
-        discriminator: The official code's D; by default `N-D.ckpt` beside `N-G.ckpt`, if it is there.
-        attributes: Names of the binary labels, in order; by default, where there are five, the sources' own five.
-        one_of_n: Names of one-of-n labels, in order. With `attributes` as well, the two are two data sets of joint
-            training, in this order, as in the official code.
-        image_size: (width, height); by default what the discriminator was made for, else 128.
-        crop: As `Config.crop`.
-        overwrite: Whether `out` may exist.
+        discriminator: The official code's D; by default `N-D.ckpt` next to `N-G.ckpt`, if it exists.
+        attributes: Names of the binary labels, in order; by default, if there are five labels, the five attributes
+            that both codes use.
+        one_of_n: Names of the one-of-n labels, in order. If `attributes` is given as well, these are the two data sets
+            of joint training, attributes first, as in the official code.
+        image_size: (width, height); by default the size that the discriminator was made for, else 128.
+        crop: As in `DataSettings`.
+        overwrite: Whether to replace an existing file.
 
     Returns:
-        What the model says about itself.
+        The description of the model.
 
     Raises:
-        ModelError: A file is missing, damaged or hostile, a tensor is missing, left over or of the wrong shape, or the
-            names do not fit the number of labels. Nothing is written then.
-        MissingExtraError: PyTorch, or for taki0112's checkpoints TensorFlow, is not installed.
+        ModelError: A file is missing, damaged or malicious, a tensor is missing, unexpected or of the wrong shape, or
+            the names do not fit the number of labels. In these cases nothing is written.
+        MissingExtraError: PyTorch (or TensorFlow for taki0112's checkpoints) is not installed.
     """
-    if out.suffix not in WRITERS:
-        raise ModelError(f"{out}: cannot write this kind of model; known: {', '.join(WRITERS)}")
-    if out.exists() and not overwrite:
-        raise ModelError(f"{out}: exists; say --overwrite to replace it")
-    prefix = _tensorflow_prefix(source)
-    if prefix is not None:
-        recipe, tensors, others = "taki0112", _read_tensorflow(prefix), None
-    else:
-        beside = discriminator or _beside(source)
-        recipe, tensors, others = "official", _read_pytorch(source), _read_pytorch(beside) if beside else None
+    check_output(out, overwrite)
+    recipe, tensors, discriminator_tensors = _read(source, discriminator)
     try:
-        arrays, sizes = from_tensorflow1(tensors) if prefix is not None else from_official(tensors, others)
+        if recipe == "taki0112":
+            arrays, sizes = from_tensorflow1(tensors)
+        else:
+            arrays, sizes = from_official(tensors, discriminator_tensors)
         domains = _domains(sizes, attributes, one_of_n)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
@@ -79,49 +76,51 @@ def import_model(
 
 
 def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> list[Path]:
-    """Writes a model as a pair of checkpoints that the official code loads: `N-G.ckpt` and `N-D.ckpt`.
+    """Writes a model as the pair of checkpoints that the official code loads: `N-G.ckpt` and `N-D.ckpt`.
 
     Args:
         source: As for `export`.
-        folder: Where to; N is the number of steps.
-        overwrite: Whether the files may exist.
+        folder: The folder to write to. N is the number of steps.
+        overwrite: Whether to replace existing files.
 
     Returns:
-        The files; without D where the model has none.
+        The files written; without D if the model has none.
 
     Raises:
-        ModelError: The source cannot be read, a file exists, or G has what that code lacks: a mask, resizing.
+        ModelError: The source cannot be read, a file exists, or G has an attention mask or resize convolutions, which
+            the official code does not support.
     """
     info, arrays = read_model(source)
     for has, what in (
-        (info.architecture.attention_mask, "an output mask"),
-        (info.architecture.resize_conv, "no transposed convolutions"),
+        (info.architecture.attention_mask, "an attention mask"),
+        (info.architecture.resize_conv, "resize convolutions"),
     ):
         if has:
-            raise ModelError(f"{source}: its generator has {what}, which the official code does not know")
-    torch = require("torch", "train", "write .ckpt files")
-    contents: dict[Path, bytes] = {}
-    networks = {letter: safetensors_file.under(to_official(_paper_only(arrays)), letter) for letter in ("G", "D")}
-    for letter, tensors in networks.items():
-        if tensors:
-            state = {name: torch.from_numpy(np.array(array)) for name, array in _with_buffers(tensors).items()}
-            buffer = io.BytesIO()
-            torch.save(state, buffer)
-            contents[folder / f"{info.steps}-{letter}.ckpt"] = buffer.getvalue()
+            raise ModelError(f"{source}: its generator has {what}, which the official code does not support")
+    arrays = {name: array for name, array in arrays.items() if name.startswith(("generator/", "discriminator/"))}
+    networks = {letter: safetensors_file.under(to_official(arrays), letter) for letter in ("G", "D")}
+    contents = {
+        folder / f"{info.steps}-{letter}.ckpt": _pytorch_checkpoint(tensors)
+        for letter, tensors in networks.items()
+        if tensors
+    }
     for path in contents:
-        if path.exists() and not overwrite:
-            raise ModelError(f"{path}: exists; say --overwrite to replace it")
+        check_new(path, overwrite)
     for path, content in contents.items():
-        safetensors_file.write_bytes(path, content)
+        write_bytes(path, content)
     return list(contents)
 
 
-def _paper_only(arrays: Arrays) -> Arrays:
-    return {name: array for name, array in arrays.items() if name.startswith(("generator/", "discriminator/"))}
+def _pytorch_checkpoint(tensors: Arrays) -> bytes:
+    """Serialises tensors as a state dict for the official code."""
+    torch = require("torch", "train", "write .ckpt files")
+    buffer = io.BytesIO()
+    torch.save({name: torch.from_numpy(np.array(array)) for name, array in _with_buffers(tensors).items()}, buffer)
+    return buffer.getvalue()
 
 
 def _with_buffers(tensors: Arrays) -> Arrays:
-    """Adds the running statistics that the official code's instance norms keep and never use."""
+    """Adds the running statistics that the official code's instance norms store but never use."""
     full: Arrays = {}
     for name, array in tensors.items():
         full[name] = array
@@ -136,23 +135,38 @@ def _with_buffers(tensors: Arrays) -> Arrays:
 # ---------------------------------------------------------------- reading
 
 
-def _beside(source: Path) -> Path | None:
-    found = re.fullmatch(r"(\d+)-G(\.\w+)", source.name)
-    other = source.with_name(f"{found[1]}-D{found[2]}") if found else None
-    return other if other is not None and other.is_file() else None
+def _read(source: Path, discriminator: Path | None) -> tuple[str, Arrays, Arrays | None]:
+    """Reads a checkpoint of any supported code.
+
+    Returns:
+        The recipe named after the code, the tensors of the source (for the official code, of G), and the tensors of D
+        if they are in a separate file.
+    """
+    prefix = _tensorflow_prefix(source)
+    if prefix is not None:
+        return "taki0112", _read_tensorflow(prefix), None
+    discriminator = discriminator or _matching_discriminator(source)
+    return "official", _read_pytorch(source), _read_pytorch(discriminator) if discriminator else None
+
+
+def _matching_discriminator(source: Path) -> Path | None:
+    """Returns the `N-D.ckpt` next to an `N-G.ckpt`, if it exists."""
+    match = re.fullmatch(r"(\d+)-G(\.\w+)", source.name)
+    path = source.with_name(f"{match[1]}-D{match[2]}") if match else None
+    return path if path is not None and path.is_file() else None
 
 
 def _read_pytorch(path: Path) -> Arrays:
-    """The tensors of a PyTorch checkpoint. Only tensors: a pickle that would run code is refused."""
+    """Reads the tensors of a PyTorch checkpoint; refuses pickles with other objects, which could run code."""
     torch = require("torch", "train", "import PyTorch checkpoints")
     if not path.is_file():
         raise ModelError(f"{path}: no such checkpoint")
     try:
-        with warnings.catch_warnings():  # of pickles that it then refuses
+        with warnings.catch_warnings():  # PyTorch warns about pickles before it refuses them
             warnings.simplefilter("ignore")
             state = torch.load(path, map_location="cpu", weights_only=True)
     except pickle.UnpicklingError as error:
-        raise ModelError(f"{path}: refused: it holds more than tensors, or is no PyTorch checkpoint") from error
+        raise ModelError(f"{path}: refused: contains more than tensors, or is not a PyTorch checkpoint") from error
     except Exception as error:  # torch.load raises nearly anything on damaged files
         raise ModelError(f"{path}: damaged or not a PyTorch checkpoint ({str(error).splitlines()[0][:100]})") from error
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
@@ -161,11 +175,11 @@ def _read_pytorch(path: Path) -> Arrays:
 
 
 def _tensorflow_prefix(source: Path) -> Path | None:
-    """The prefix of a TensorFlow checkpoint, from itself, one of its files or its folder; None for other things."""
+    """Returns the prefix of a TensorFlow checkpoint, given as prefix, file or folder; None for any other source."""
     if source.is_dir():
         indices = sorted(source.glob("*.index"))
         if len(indices) != 1:
-            raise ModelError(f"{source}: {len(indices)} TensorFlow checkpoints in this folder; give one by its prefix")
+            raise ModelError(f"{source}: {len(indices)} TensorFlow checkpoints in this folder; name one by its prefix")
         return indices[0].with_suffix("")
     prefix = source.with_suffix("") if source.suffix in (".index", ".meta") else source
     return prefix if Path(f"{prefix}.index").is_file() else None
@@ -180,10 +194,11 @@ def _read_tensorflow(prefix: Path) -> Arrays:
         raise ModelError(f"{prefix}: damaged TensorFlow checkpoint ({str(error).splitlines()[0][:100]})") from error
 
 
-# ---------------------------------------------------------------- what tensors do not tell
+# ---------------------------------------------------------------- what the tensors do not contain
 
 
 def _domains(sizes: Sizes, attributes: Sequence[str], one_of_n: Sequence[str]) -> Domains:
+    """Builds the label layout from names and checks it against the sizes of the networks."""
     if not attributes and not one_of_n and sizes.num_labels == len(CELEBA_ATTRIBUTES):
         attributes = CELEBA_ATTRIBUTES
     sets = []
@@ -193,18 +208,18 @@ def _domains(sizes: Sizes, attributes: Sequence[str], one_of_n: Sequence[str]) -
         sets.append(LabelSet("one_of_n", (Group(tuple(one_of_n), categorical=True),)))
     domains = Domains(tuple(sets)) if sets else None
     if domains is None or domains.num_labels != sizes.num_labels:
-        named = f"{domains.num_labels} with the mask" if domains and len(sets) > 1 else len(attributes or one_of_n)
+        mask = " (with the domain mask)" if domains and len(sets) > 1 else ""
         raise ModelError(
-            f"the generator takes {sizes.num_labels} labels, {named} are named; name them in order with --attributes "
-            "(on or off), --one-of-n (exactly one), or both for joint training"
+            f"the generator takes {sizes.num_labels} labels, not {domains.num_labels if domains else 0}{mask}; name "
+            "them in order with --attributes (on or off), --one-of-n (exactly one), or both for joint training"
         )
     if sizes.num_classes is not None and domains.num_classes != sizes.num_classes:
-        raise ModelError(f"the discriminator tells {sizes.num_classes} classes, {domains.num_classes} are named")
+        raise ModelError(f"the discriminator predicts {sizes.num_classes} classes, not {domains.num_classes}")
     return domains
 
 
 def _binary(attributes: Sequence[str]) -> tuple[Group, ...]:
-    """Attributes, CELEBA's hair colours as an exclusive group where they stand side by side."""
+    """Returns groups for attributes; CelebA's hair colours, if they are adjacent, form one exclusive group."""
     names = tuple(attributes)
     start = next((i for i in range(len(names)) if names[i : i + len(CELEBA_HAIR)] == CELEBA_HAIR), None)
     if start is None:
@@ -213,11 +228,12 @@ def _binary(attributes: Sequence[str]) -> tuple[Group, ...]:
     return (*(Group((name,)) for name in before), Group(CELEBA_HAIR), *(Group((name,)) for name in after))
 
 
-def _image_size(source: Path, sizes: Sizes, wished: tuple[int, int] | None) -> tuple[int, int]:
-    own, layers = sizes.architecture.image_size, sizes.architecture.d_layers
-    size = wished or own
-    if sizes.num_classes is not None and [side >> layers for side in size] != [side >> layers for side in own]:
-        raise ModelError(f"{source}: its discriminator is for {'x'.join(map(str, own))} images")
+def _image_size(source: Path, sizes: Sizes, requested: tuple[int, int] | None) -> tuple[int, int]:
+    """Returns the requested image size, else the inferred one, after checking that the networks support it."""
+    inferred, layers = sizes.architecture.image_size, sizes.architecture.d_layers
+    size = requested or inferred
+    if sizes.num_classes is not None and [side >> layers for side in size] != [side >> layers for side in inferred]:
+        raise ModelError(f"{source}: its discriminator is for {'x'.join(map(str, inferred))} images")
     if any(side % 4 for side in size):
         raise ModelError(f"--image-size {size[0]}x{size[1]}: must be multiples of 4")
     return size

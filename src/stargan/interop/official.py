@@ -1,9 +1,9 @@
-"""Weights of the official PyTorch code (yunjey/stargan): its tensor names, and ours.
+"""Conversion between the tensor names of the official PyTorch code (yunjey/stargan) and ours.
 
-Its networks are ours layer by layer; only the containers have other names. Its instance norms also keep running
-statistics, which it stores but never uses (it never calls `.eval()`), so they are dropped.
+Its networks match ours layer by layer; only the names of the containers differ. Its instance norms also store running
+statistics, which it never uses (it never calls `.eval()`), so they are dropped.
 
-`Naming` and `rename` serve any code whose networks are those of the paper: see also `stargan.interop.tensorflow1`.
+`Naming` and `rename` work for any code that has the paper's networks; see also `stargan.interop.tensorflow1`.
 """
 
 import re
@@ -21,13 +21,13 @@ from stargan.model.safetensors_file import Arrays
 
 @dataclass(frozen=True)
 class Sizes:
-    """What tensors tell about the networks they are of.
+    """The sizes of networks, inferred from their tensors.
 
     Attributes:
-        architecture: Of both networks. Its image size is the smallest that D's last kernel fits; without D it is the
-            default, like the number of D's layers.
-        num_labels: L, the length of G's label vector; with several data sets the mask vector is part of it.
-        num_classes: C, how many classes D tells; None without D.
+        architecture: The sizes of both networks. The image size is the smallest that fits D's last kernel. Without D,
+            the image size and the number of D's layers are the defaults.
+        num_labels: L, the length of G's label vector, including the domain mask if there are several data sets.
+        num_classes: C, the number of classes D predicts; None without D.
     """
 
     architecture: Architecture
@@ -37,14 +37,15 @@ class Sizes:
 
 @dataclass(frozen=True)
 class Naming:
-    """How some code names its tensors.
+    """The tensor names of another code.
 
     Attributes:
-        first: G's first kernel.
-        block: Pattern of one name that each residual block has once.
-        layer: Pattern of one name that each stride-2 layer of D has once.
-        classes: D's classifying kernel.
-        names: The whole table for networks of some sizes, from our names (`generator/layers.0.weight`) to theirs.
+        first: The name of G's first kernel.
+        block: A pattern that matches exactly one tensor name per residual block.
+        layer: A pattern that matches exactly one tensor name per stride-2 layer of D.
+        classes: The name of D's classification kernel.
+        names: Returns all names for networks of given sizes, as a dict from ours (`generator/layers.0.weight`) to
+            theirs.
     """
 
     first: str
@@ -61,12 +62,12 @@ _BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def official_name(name: str) -> str:
-    """`generator/layers.9.layers.0.weight` to `G/main.9.main.0.weight`: each word by the table, numbers as they are."""
+    """Converts one of our names, `generator/layers.9.layers.0.weight`, to the official `G/main.9.main.0.weight`."""
     return re.sub(r"[a-z]+[0-9]*", lambda word: _WORDS.get(word[0], word[0]), name)
 
 
 def official_names(sizes: Sizes) -> dict[str, str]:
-    """From our names to the official ones, for networks of some sizes."""
+    """Returns the official names by ours, for networks of given sizes."""
     return {name: official_name(name) for name in shapes(sizes)}
 
 
@@ -82,26 +83,27 @@ OFFICIAL = Naming(
 def from_official(
     generator: Mapping[str, np.ndarray], discriminator: Mapping[str, np.ndarray] | None = None
 ) -> tuple[Arrays, Sizes]:
-    """The weights of the official code under our names.
+    """Converts weights of the official code to our names.
 
     Args:
         generator: The state dict of its G, as in `200000-G.ckpt`.
-        discriminator: That of its D, if there is one.
+        discriminator: The state dict of its D, if available.
 
     Returns:
         The arrays `generator/...` and `discriminator/...`, float32, and the sizes of the networks.
 
     Raises:
-        ModelError: A tensor is missing, left over or of the wrong shape; the line names it, `G/` or `D/` in front.
+        ModelError: A tensor is missing, unexpected or of the wrong shape; the message names it, with the prefix `G/` or
+            `D/`.
     """
     theirs = {f"G/{name}": array for name, array in generator.items()}
     theirs |= {f"D/{name}": array for name, array in (discriminator or {}).items()}
-    kept = {name: array for name, array in theirs.items() if not name.endswith(_BUFFERS)}
-    return rename(kept, OFFICIAL)
+    weights = {name: array for name, array in theirs.items() if not name.endswith(_BUFFERS)}
+    return rename(weights, OFFICIAL)
 
 
 def to_official(arrays: Mapping[str, np.ndarray]) -> Arrays:
-    """The inverse of `from_official`, buffers aside: our arrays `generator/...` as `G/main.0.weight` and so on."""
+    """Converts our arrays to the official names, such as `G/main.0.weight`; adds no buffers."""
     return {official_name(name): array for name, array in arrays.items()}
 
 
@@ -109,69 +111,69 @@ def to_official(arrays: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def rename(theirs: Mapping[str, np.ndarray], naming: Naming) -> tuple[Arrays, Sizes]:
-    """Foreign tensors under our names, every one of them accounted for.
+    """Renames another code's tensors to our names and checks that none is missing or unexpected.
 
     Args:
-        theirs: By their names; kernels in PyTorch's order of axes.
-        naming: How that code names them.
+        theirs: The tensors by the other code's names; kernels in PyTorch's order of axes.
+        naming: The names in that code.
 
     Returns:
         The arrays `generator/...` and `discriminator/...`, float32, and the sizes of the networks.
 
     Raises:
-        ModelError: A tensor is missing, left over or of the wrong shape; the line names it as they do.
+        ModelError: A tensor is missing, unexpected or of the wrong shape; the message has the other code's name for it.
     """
     sizes = infer(theirs, naming)
     names = naming.names(sizes)
     arrays: Arrays = {}
-    left = dict(theirs)
+    remaining = dict(theirs)
     for ours, shape in shapes(sizes).items():
         name = names[ours]
-        if name not in left:
+        if name not in remaining:
             raise ModelError(f"{name} is missing")
-        array = left.pop(name)
+        array = remaining.pop(name)
         if array.shape != shape:
             raise ModelError(f"{name} has shape {array.shape}, not {shape}")
         if array.dtype.kind not in "fiu":
-            raise ModelError(f"{name} holds {array.dtype}, not real numbers")
+            raise ModelError(f"{name} contains {array.dtype}, not real numbers")
         arrays[ours] = np.ascontiguousarray(array, np.float32)
-    for name in sorted(left):
-        raise ModelError(f"{name} does not belong to a generator or discriminator of StarGAN")
+    for name in sorted(remaining):
+        raise ModelError(f"unexpected tensor {name}, which StarGAN's networks do not have")
     return arrays, sizes
 
 
 def infer(theirs: Mapping[str, np.ndarray], naming: Naming) -> Sizes:
-    """The sizes of the networks that the tensors are of; the arguments and errors are those of `rename`."""
+    """Infers the sizes of the networks from their tensors; the arguments and errors are those of `rename`."""
     width, channels = _kernel(theirs, naming.first)[:2]
     if channels < 4:
-        raise ModelError(f"{naming.first} takes {channels} channels, which leaves none for labels")
+        raise ModelError(f"{naming.first} has {channels} input channels: 3 for the image and none for labels")
     blocks = sum(bool(re.fullmatch(naming.block, name)) for name in theirs)
     layers = sum(bool(re.fullmatch(naming.layer, name)) for name in theirs)
     if not layers and naming.classes not in theirs:
         return Sizes(Architecture(width=width, blocks=blocks), channels - 3)
-    classes, _, height, across = _kernel(theirs, naming.classes)
+    classes, _, kernel_height, kernel_width = _kernel(theirs, naming.classes)
     if not layers:
-        raise ModelError(f"{naming.classes} is there, but no layer of the discriminator in front of it")
-    if layers > MAX_SIDE.bit_length() or max(height, across) << layers > MAX_SIDE:
-        raise ModelError(f"{naming.classes} is for pictures of more than {MAX_SIDE} pixels a side")
-    mask = channels - 3 - classes
-    if mask < 0 or mask == 1:  # none for one data set, else as long as there are data sets
-        raise ModelError(f"the generator takes {channels - 3} labels, but the discriminator tells {classes} classes")
-    size = across << layers, height << layers
+        raise ModelError(f"the discriminator has {naming.classes}, but no layers before it")
+    if layers > MAX_SIDE.bit_length() or max(kernel_height, kernel_width) << layers > MAX_SIDE:
+        raise ModelError(f"{naming.classes} is for images of more than {MAX_SIDE} pixels a side")
+    mask = channels - 3 - classes  # length of the domain mask: 0 for one data set, else the number of data sets
+    if mask < 0 or mask == 1:
+        raise ModelError(f"the generator takes {channels - 3} labels, but the discriminator predicts {classes} classes")
+    size = kernel_width << layers, kernel_height << layers
     return Sizes(Architecture(size, width, blocks, layers), channels - 3, classes)
 
 
 def shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
-    """The shape of every array of our networks, by name."""
+    """Returns the shape of every array of our networks by name."""
     framework = engine.framework("pytorch", "import foreign checkpoints")
     return framework.parameter_shapes(sizes.architecture, sizes.num_labels, sizes.num_classes)
 
 
 def _kernel(theirs: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
-    """The shape of a convolution's kernel."""
+    """Returns the shape of a convolution's kernel."""
     if name not in theirs:
         raise ModelError(f"{name} is missing")
     shape = theirs[name].shape
     if len(shape) != 4 or 0 in shape:
-        raise ModelError(f"{name} has shape {shape}, which is not that of a convolution")
+        raise ModelError(f"{name} has shape {shape}, not that of a convolution kernel")
     return shape

@@ -1,8 +1,8 @@
-"""Weights of the simple TensorFlow 1 code (taki0112/StarGAN-Tensorflow): its variable names, and ours.
+"""Conversion from the variable names of the simple TensorFlow 1 code (taki0112/StarGAN-Tensorflow) to ours.
 
-Its kernels are (height, width, in, out), those of its transposed convolutions (height, width, out, in), while
-PyTorch has (out, in, height, width) and (in, out, height, width): one order of axes turns both. Its padding SAME
-takes one pixel off every side of a 4x4 transposed convolution of stride 2, as ours does.
+Its kernels are (height, width, in, out), those of its transposed convolutions (height, width, out, in). PyTorch has
+(out, in, height, width) and (in, out, height, width), so the same permutation of axes converts both. Its SAME padding
+removes one pixel from every side of a 4x4 transposed convolution of stride 2, as ours does.
 """
 
 import re
@@ -17,7 +17,7 @@ _IGNORED = re.compile(r".*/Adam(_\d+)?|(.*/)?beta[12]_power(_\d+)?|global_step")
 
 
 def tensorflow1_names(sizes: Sizes) -> dict[str, str]:
-    """From our names to those of the TensorFlow code, for networks of some sizes."""
+    """Returns the names in the TensorFlow code by ours, for networks of given sizes."""
     table = {"layers.0": "conv/conv2d", "layers.1": "ins_norm"}
     for i in range(2):
         table[f"layers.{3 + 3 * i}"] = f"conv_{i}/conv2d"
@@ -59,22 +59,22 @@ TENSORFLOW1 = Naming(
 
 
 def from_tensorflow1(variables: Mapping[str, np.ndarray]) -> tuple[Arrays, Sizes]:
-    """The weights of the TensorFlow code under our names.
+    """Converts weights of the TensorFlow code to our names.
 
     Args:
-        variables: Every variable of its checkpoint by name; those of Adam are ignored. The discriminator's may be
-            left out.
+        variables: All variables of its checkpoint by name. Those of Adam are ignored; those of the discriminator may be
+            missing.
 
     Returns:
         The arrays `generator/...` and `discriminator/...`, float32, and the sizes of the networks.
 
     Raises:
-        ModelError: A variable is missing, left over or of the wrong shape; the line names it.
+        ModelError: A variable is missing, unexpected or of the wrong shape; the message names it.
     """
-    kept = {name: array for name, array in variables.items() if not _IGNORED.fullmatch(name)}
-    return rename({name: _turned(array) for name, array in kept.items()}, TENSORFLOW1)
+    weights = {name: array for name, array in variables.items() if not _IGNORED.fullmatch(name)}
+    return rename({name: _transposed(array) for name, array in weights.items()}, TENSORFLOW1)
 
 
-def _turned(array: np.ndarray) -> np.ndarray:
-    """A kernel with its axes in PyTorch's order; anything else as it is."""
+def _transposed(array: np.ndarray) -> np.ndarray:
+    """Converts the axes of a kernel to PyTorch's order; other arrays stay unchanged."""
     return array.transpose(3, 2, 0, 1) if array.ndim == 4 else array

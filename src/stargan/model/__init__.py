@@ -1,1 +1,1 @@
-"""A model file: what it says about itself, its card, its arrays, and where model files lie."""
+"""Model files: their description, model card and arrays, and where they are stored."""

@@ -1,128 +1,124 @@
-"""A model card: how well a model does what it can be asked for, and for whom, on pictures it was not trained on."""
+"""A model card: how well a model performs each task, and for whom, on images it was not trained on."""
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
 from typing import Any
 
+from stargan import old_names
 from stargan.errors import ModelError
+from stargan.model.figure import Figure, FigureTable
+from stargan.old_names import renamed
 
 METRICS = (
-    "error", "real_error", "kept", "real_kept", "kid", "idle_kid", "real_kid", "rec_psnr",
-    "identity", "stranger", "background", "sharpness", "truth_psnr", "idle_psnr",
+    "error", "real_error", "kept", "real_kept", "kid", "baseline_kid", "real_kid", "rec_psnr",
+    "identity", "other_person", "background", "sharpness", "truth_psnr", "baseline_psnr",
 )  # fmt: skip
-"""What a card takes over from a report; `stargan evaluate` defines them."""
-MEASURED = ("data", "split", "pictures", "skip", "protocol", "judges", "seed")
+"""The metrics that a card takes from a report; `stargan evaluate` defines them."""
 GROUP_METRICS = ("error", "kept", "identity")
+CONDITIONS = ("data", "split", "images", "skip", "protocol", "classifiers", "seed")
+"""How the figures were measured."""
 ALL = "all"
-MODEL = "What the model says"  # heading, in a report, of what `ModelInfo` holds
-BAD = 0.5  # of the translations of a task: from this share of failures on, a user is warned
-
-
-@dataclass(frozen=True)
-class Score:
-    """A figure with its 95 % interval, of `count` samples."""
-
-    value: float
-    low: float
-    high: float
-    count: int
-
-
-Scores = Mapping[str, Mapping[str, Score]]
+MODEL = "model"  # key, in a report, of a model's `ModelInfo`
+HIGH_ERROR = 0.5  # users are warned about tasks that fail at least this often
 
 
 @dataclass(frozen=True)
 class Card:
-    """What was measured, and what somebody has to say about it.
+    """A model's measured performance and its known limits.
 
     Attributes:
-        measured: How it was measured, by the names in `MEASURED`.
-        tasks: By task, `all` among them, then by metric.
-        groups: By a label of the sources, `Male`, and its absence, `Male=0`; then by metric.
+        measured: How the figures were measured, with the keys of `CONDITIONS`.
+        tasks: Figures by task, including `all`, then by metric.
+        groups: Figures by a label of the source images (`Male`) and its absence (`Male=0`), then by metric.
         limits: What the model should not be used for, in words.
     """
 
     measured: Mapping[str, str | int]
-    tasks: Scores
-    groups: Scores
+    tasks: FigureTable
+    groups: FigureTable
     limits: str
 
-    def warnings(self, asked: Sequence[str] | None = None) -> list[str]:
-        """What to know before translating.
+    def warnings(self, requested: Sequence[str] | None = None) -> list[str]:
+        """Warnings about tasks that fail in half of the cases or more.
 
         Args:
-            asked: Tasks, as `Domains.every` words them; default: all that were measured.
+            requested: Tasks, named as by `requests.every_target`; by default all that were measured.
 
         Returns:
-            A line for each that fails in half of the cases or more.
+            One line per task.
         """
-        asked = [task for task in self.tasks if task != ALL] if asked is None else asked
-        found = [(task, self.tasks[task]["error"]) for task in asked if "error" in self.tasks.get(task, {})]
+        requested = [task for task in self.tasks if task != ALL] if requested is None else requested
+        errors = [(task, self.tasks[task]["error"]) for task in requested if "error" in self.tasks.get(task, {})]
         return [
-            f"{task}: this model fails at it in {error.value:.0%} of {error.count} test pictures"
-            for task, error in found
-            if error.value >= BAD
+            f"{task}: this model fails at it in {error.value:.0%} of {error.count} test images"
+            for task, error in errors
+            if error.value >= HIGH_ERROR
         ]
 
     def to_json(self) -> dict[str, Any]:
-        """As a plain dict; a score is [value, low, high, count]."""
+        """The card as a plain dict; a figure is [value, low, high, count]."""
         parts = {"tasks": self.tasks, "groups": self.groups}
         plain = {
             part: {
-                name: {metric: list(vars(score).values()) for metric, score in scores.items()}
-                for name, scores in by_name.items()
+                name: {metric: list(astuple(figure)) for metric, figure in figures.items()}
+                for name, figures in table.items()
             }
-            for part, by_name in parts.items()
+            for part, table in parts.items()
         }
         return {"measured": dict(self.measured), **plain, "limits": self.limits}
 
     @classmethod
     def from_json(cls, data: Any) -> "Card":
-        """The inverse of `to_json`, checked.
+        """Reads what `to_json` returns; also reads cards of earlier versions.
 
         Raises:
-            ModelError: It is of another form.
+            ModelError: `data` is not a card.
         """
         if not isinstance(data, dict) or data.keys() != {"measured", "tasks", "groups", "limits"}:
-            raise ModelError("its card does not have exactly measured, tasks, groups and limits")
+            raise ModelError("its card does not have exactly the fields measured, tasks, groups and limits")
         measured, limits = data["measured"], data["limits"]
         plain = isinstance(measured, dict) and all(isinstance(value, str | int) for value in measured.values())
         if not plain or not isinstance(limits, str):
-            raise ModelError("its card does not say in plain words what was measured and what the limits are")
-        tasks, groups = ({n: _scores(s) for n, s in _items(data[part])} for part in ("tasks", "groups"))
-        return cls(measured, tasks, groups, limits)
+            raise ModelError("its card does not have plain text in its fields measured and limits")
+        tasks, groups = (
+            {name: _figures(figures) for name, figures in _items(data[part])} for part in ("tasks", "groups")
+        )
+        return cls(renamed(measured, old_names.REPORT), tasks, groups, limits)
 
     @classmethod
     def from_report(cls, report: Any, limits: str, domains: Any) -> "Card":
-        """From the report.json of `stargan evaluate`, of one model.
+        """Makes a card from a `report.json` about one model; also from one of an earlier version.
 
         Args:
-            report: What the file holds.
-            limits: As of a card.
-            domains: What the model can be asked for, as its file says it.
+            report: The content of the file.
+            limits: See `Card`.
+            domains: The model's domains, as `Domains.to_json` returns them.
 
         Raises:
-            ModelError: It is not such a report, or one of a model with other domains.
+            ModelError: It is not such a report, or it is about a model with other domains.
         """
         try:
+            report = {"classifiers": 1, **renamed(report, old_names.REPORT)}  # early reports used only one
             (model,) = report["models"].values()
-            if model["about"][MODEL]["domains"] != domains:
-                raise ModelError("the report of a model with other domains")
-            how = {"judges": 1, **report}  # reports from before several judged do not say it
+            model = renamed(model, old_names.REPORT)
+            if renamed(model["about"], old_names.REPORT)[MODEL]["domains"] != domains:
+                raise ModelError("the report is about a model with other domains")
             return cls(
-                {name: how[name] for name in MEASURED},
-                {task: _taken(figures, METRICS) for task, figures in model["figures"].items()},
-                {group: _taken(figures, GROUP_METRICS) for group, figures in model["groups"].items()},
+                {name: report[name] for name in CONDITIONS},
+                {task: _selected(figures, METRICS) for task, figures in model["figures"].items()},
+                {group: _selected(figures, GROUP_METRICS) for group, figures in model["groups"].items()},
                 limits,
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            raise ModelError("not the report.json of one model, as `stargan evaluate` writes it") from error
+            raise ModelError("not a report.json about one model, as `stargan evaluate` writes it") from error
 
 
-def _taken(figures: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, Score]:
-    kept = {name: figures[name] for name in metrics if name in figures}
-    return {name: Score(**figure) for name, figure in kept.items() if None not in figure.values()}
+def _selected(figures: Mapping[str, Mapping[str, Any]], metrics: Sequence[str]) -> dict[str, Figure]:
+    """The given metrics of a report's figures, without those that have no value or no interval."""
+    figures = renamed(figures, old_names.METRICS)
+    found = {name: figures[name] for name in metrics if name in figures}
+    return {name: Figure(**figure) for name, figure in found.items() if None not in figure.values()}
 
 
 def _items(data: Any) -> list[tuple[str, Any]]:
@@ -131,11 +127,11 @@ def _items(data: Any) -> list[tuple[str, Any]]:
     return list(data.items())
 
 
-def _scores(data: Any) -> dict[str, Score]:
-    scores = {}
+def _figures(data: Any) -> dict[str, Figure]:
+    figures = {}
     for metric, numbers in _items(data):
-        right = isinstance(numbers, list) and len(numbers) == 4 and all(type(n) in (int, float) for n in numbers)
-        if not right or not all(abs(n) < 2**63 and math.isfinite(n) for n in numbers):
-            raise ModelError(f"its card says nothing understandable about {metric}; must be [value, low, high, count]")
-        scores[metric] = Score(*numbers)
-    return scores
+        valid = isinstance(numbers, list) and len(numbers) == 4 and all(type(n) in (int, float) for n in numbers)
+        if not valid or not all(abs(n) < 2**63 and math.isfinite(n) for n in numbers):
+            raise ModelError(f"its card has no valid figure for {metric}; must be [value, low, high, count]")
+        figures[old_names.METRICS.get(metric, metric)] = Figure(*numbers)
+    return figures

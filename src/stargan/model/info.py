@@ -1,4 +1,4 @@
-"""What a model file says about itself; the same JSON in `.onnx` and `.safetensors`."""
+"""The description in a model file; the same JSON in `.onnx` and `.safetensors`."""
 
 import dataclasses
 import json
@@ -15,26 +15,26 @@ from stargan.model.card import Card
 from stargan.old_names import DATA, DESCRIPTION, SETTINGS, renamed
 
 FORMAT = "stargan-model-2"
-FIRST_FORMAT = "stargan-model-1"  # had the sizes of the networks beside the rest, and other names: see `old_names`
+FIRST_FORMAT = "stargan-model-1"  # had the sizes of the networks at the top level, and other names: see `old_names`
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a model file says about itself.
+    """The description of a model.
 
     Attributes:
-        domains: What it can be asked for.
+        domains: The label layout: which domains the model can translate to.
         architecture: The sizes of its networks.
         crop: As in `DataSettings`.
         label_frequencies: How often each class is on in the training data, (C,), in [0, 1].
-        classifier: Whether the file holds an attribute classifier, which tells what an image shows.
+        classifier: Whether the file contains an attribute classifier, which estimates the labels of an image.
         engine: The framework it was trained with.
         recipe: The recipe it was trained with.
-        steps: Updates of D that it had.
-        data: One object a data set: name, kind, number of training images.
-        quality: Measured figures by name, on images not trained on.
-        licence: Licence of the training data, in words; empty where unknown.
-        card: How well it does; None where that was not measured.
+        steps: The number of updates of D.
+        data: One object per data set: its name, kind and number of training images.
+        quality: Metrics by name, measured on images that were not used for training.
+        licence: Licence of the training data as text; empty if unknown.
+        card: The measured quality of the model; None if it was not measured.
     """
 
     domains: Domains
@@ -56,7 +56,7 @@ class ModelInfo:
         return self.architecture.image_size
 
     def dumps(self) -> str:
-        """As JSON text."""
+        """Returns the description as JSON text."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
         plain |= {
             "domains": self.domains.to_json(),
@@ -67,17 +67,17 @@ class ModelInfo:
 
     @classmethod
     def loads(cls, text: str) -> "ModelInfo":
-        """The inverse of `dumps`, checked; reads what earlier versions wrote as well.
+        """Restores and checks what `dumps` returned; also reads the format of earlier versions.
 
         Raises:
-            ModelError: The text is not what `dumps` writes.
+            ModelError: The text is not a valid description.
         """
         try:
             plain = json.loads(text)
-            found = plain.pop("format")
-            if found == FIRST_FORMAT:
+            version = plain.pop("format")
+            if version == FIRST_FORMAT:
                 plain = _from_first_format(plain)
-            elif found != FORMAT:
+            elif version != FORMAT:
                 raise ModelError(f"not of the format {FORMAT}; written by a newer version of stargan?")
             plain["domains"] = Domains.from_json(plain["domains"])
             plain["architecture"] = _architecture(plain["architecture"])
@@ -87,7 +87,7 @@ class ModelInfo:
                 raise ModelError(f"unknown field {unknown[0]!r}; written by a newer version of stargan?")
             info = cls(**{**plain, **{name: tuple(plain[name]) for name in ("label_frequencies", "data")}})
             info._check()
-            info.dumps().encode()  # what cannot be written again (half a surrogate pair) is refused now
+            info.dumps().encode()  # fails on text that could not be written again, such as half a surrogate pair
         except (DomainError, ConfigError) as error:
             raise ModelError(f"its description cannot be read: {str(error).removeprefix('--')}") from error
         except (KeyError, TypeError, ValueError, AttributeError, RecursionError) as error:
@@ -95,33 +95,33 @@ class ModelInfo:
         return info
 
     def _check(self) -> None:
-        self._is("steps", is_integer(self.steps) and 0 <= self.steps < 2**31, f"a count from 0 to {2**31 - 1}")
-        self._is(
+        self._require("steps", is_integer(self.steps) and 0 <= self.steps < 2**31, f"a count from 0 to {2**31 - 1}")
+        self._require(
             "crop", self.crop is None or (is_integer(self.crop) and 0 < self.crop <= MAX_CROP), "a number of pixels"
         )
-        for name, kind, meant in (
+        for name, kind, expected in (
             ("classifier", bool, "true or false"),
             ("engine", str, "text"),
             ("recipe", str, "text"),
             ("licence", str, "text"),
             ("quality", dict, "figures by name"),
         ):
-            self._is(name, isinstance(getattr(self, name), kind), meant)
-        self._is("quality", all(map(is_number, self.quality.values())), "figures by name")
-        self._is("data", all(isinstance(item, dict) for item in self.data), "one object a data set")
-        shares = all(is_number(share) and 0 <= share <= 1 for share in self.label_frequencies)
-        self._is("label_frequencies", shares, "numbers in [0, 1]")
+            self._require(name, isinstance(getattr(self, name), kind), expected)
+        self._require("quality", all(map(is_number, self.quality.values())), "figures by name")
+        self._require("data", all(isinstance(item, dict) for item in self.data), "one object per data set")
+        frequencies_valid = all(is_number(value) and 0 <= value <= 1 for value in self.label_frequencies)
+        self._require("label_frequencies", frequencies_valid, "numbers in [0, 1]")
         if len(self.label_frequencies) not in (0, self.domains.num_classes):
             count = len(self.label_frequencies)
-            raise ModelError(f"it has {count} label frequencies for {self.domains.num_classes} classes")
+            raise ModelError(f"its description has {count} label frequencies for {self.domains.num_classes} classes")
 
-    def _is(self, name: str, holds: bool, meant: str) -> None:
-        if not holds:
-            raise ModelError(f"its {name} is {reprlib.repr(getattr(self, name))}, not {meant}")
+    def _require(self, name: str, valid: bool, expected: str) -> None:
+        if not valid:
+            raise ModelError(f"its description has {name} {reprlib.repr(getattr(self, name))}, not {expected}")
 
 
 def _from_first_format(plain: dict[str, Any]) -> dict[str, Any]:
-    """A description of the first format in the shape of the present one."""
+    """Converts a description of the first format to the current one."""
     plain = renamed(renamed(plain, SETTINGS), DESCRIPTION)
     sizes = [f.name for f in dataclasses.fields(Architecture)]
     plain["architecture"] = {n: plain.pop(n) for n in sizes if n == "image_size" or n in plain}
@@ -130,6 +130,6 @@ def _from_first_format(plain: dict[str, Any]) -> dict[str, Any]:
 
 
 def _architecture(plain: Any) -> Architecture:
-    known = {f.name: f.default for f in dataclasses.fields(Architecture)}
-    plain = {"image_size": plain["image_size"], **plain}
-    return Architecture(**{name: typed(name, value, known[name]) for name, value in plain.items()})
+    defaults = {f.name: f.default for f in dataclasses.fields(Architecture)}
+    plain = {"image_size": plain["image_size"], **plain}  # required, although `Architecture` has a default for it
+    return Architecture(**{name: typed(name, value, defaults[name]) for name, value in plain.items()})

@@ -1,4 +1,4 @@
-"""`.onnx` model files: they run anywhere without PyTorch."""
+"""`.onnx` model files, which run without PyTorch."""
 
 import base64
 from collections.abc import Callable
@@ -10,21 +10,21 @@ from stargan.model.info import ModelInfo
 from stargan.old_names import NETWORKS
 from stargan.storage import write_bytes
 
-DESCRIPTION = "stargan"  # metadata: what the model says about itself
-CLASSIFIER = "classifier"  # metadata: the attribute classifier's graph in base64
+DESCRIPTION = "stargan"  # metadata key of the model's description
+CLASSIFIER = "classifier"  # metadata key of the attribute classifier's graph, in base64
 
 
 def write(path: Path, info: ModelInfo, generator: bytes, classifier: bytes | None) -> None:
-    """Writes a file whole or not at all.
+    """Writes a model file atomically.
 
-    The attribute classifier travels as metadata: only images with unknown labels need it, and as part of the graph it
-    would be computed at every translation.
+    The attribute classifier is stored as metadata. Only images with unknown labels need it, and as a part of the graph
+    it would run at every translation.
 
     Args:
-        path: Ends in `.onnx`.
-        info: What the file says about itself.
+        path: The file to write, ending in `.onnx`.
+        info: The description of the model.
         generator: A serialised graph from `images` and `labels` to `translated`.
-        classifier: One from `images` to `logits`.
+        classifier: A serialised graph from `images` to `logits`, or None.
     """
     model = require("onnx", "train", "write .onnx files").load_from_string(generator)
     metadata = {DESCRIPTION: info.dumps()}
@@ -36,18 +36,18 @@ def write(path: Path, info: ModelInfo, generator: bytes, classifier: bytes | Non
 
 
 def describe(source: Path, path: Path, change: Callable[[ModelInfo], ModelInfo]) -> ModelInfo:
-    """Writes a file again, with the same graphs and another description.
+    """Copies a model file and changes its description.
 
     Args:
-        source: The file.
-        path: The file to write, which may be the same.
-        change: Makes the new description from the old one.
+        source: The file to read.
+        path: The file to write; may be the same.
+        change: Returns the new description for the old one.
 
     Returns:
         The new description.
 
     Raises:
-        ModelError: The file is missing, damaged or not ours; or what `change` raises.
+        ModelError: The file is missing, damaged or not one of ours. Errors of `change` pass through.
     """
     library = require("onnx", "train", "write .onnx files")
     try:
@@ -67,5 +67,5 @@ def describe(source: Path, path: Path, change: Callable[[ModelInfo], ModelInfo])
 
 
 def _entry(model: Any, key: str) -> Any:
-    (found,) = (entry for entry in model.metadata_props if entry.key == key)
-    return found
+    (match,) = (entry for entry in model.metadata_props if entry.key == key)
+    return match

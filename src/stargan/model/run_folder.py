@@ -1,4 +1,4 @@
-"""Where things are in a run folder: settings, logged figures, checkpoints, samples."""
+"""The layout of a run folder: settings, logged figures, checkpoints, samples."""
 
 import contextlib
 import json
@@ -14,24 +14,24 @@ STATS = "stats.jsonl"
 SAMPLES = "samples"
 CHECKPOINTS = "checkpoints"
 Curve = tuple[list[float], list[float]]
-"""Steps and values."""
+"""The steps and values of a logged figure."""
 
 
 def checkpoints(run: Path) -> list[Path]:
-    """The checkpoints of a run folder, oldest first."""
+    """Returns the checkpoints of a run folder, oldest first."""
     return sorted((run / CHECKPOINTS).glob("step-*.safetensors"))
 
 
 def save_config(run: Path, config: Config) -> None:
-    """Writes the settings of a run folder, which is made if it is not there."""
+    """Writes the settings into a run folder and creates the folder if necessary."""
     write_bytes(run / CONFIG, (json.dumps(config.to_json(), indent=1) + "\n").encode())
 
 
 def saved_config(run: Path) -> Config:
-    """The settings of a run folder.
+    """Reads the settings of a run folder.
 
     Raises:
-        CheckpointError: There are none, or they cannot be read.
+        CheckpointError: The folder has no settings, or they cannot be read.
     """
     path = run / CONFIG
     try:
@@ -43,11 +43,11 @@ def saved_config(run: Path) -> Config:
 
 
 def stats(run: Path) -> dict[str, Curve]:
-    """The logged figures of a run folder by name; empty if there are none."""
+    """Reads the logged figures of a run folder by name; empty if there are none."""
     path = run / STATS
     points: dict[str, list[tuple[float, float]]] = {}
     for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
-        # A killed run may have left half a line, and a file from elsewhere may contain anything.
+        # A killed run may leave half a line, and a file from another source may contain anything.
         with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, OverflowError, RecursionError):
             row = json.loads(line)
             step = float(row.pop("step"))
@@ -55,4 +55,4 @@ def stats(run: Path) -> dict[str, Curve]:
             for name, value in values.items():
                 if name not in ("lr", "steps_per_second") and math.isfinite(value) and math.isfinite(step):
                     points.setdefault(name, []).append((step, value))
-    return {name: ([s for s, _ in found], [v for _, v in found]) for name, found in points.items()}
+    return {name: ([s for s, _ in pairs], [v for _, v in pairs]) for name, pairs in points.items()}

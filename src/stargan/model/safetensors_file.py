@@ -1,8 +1,8 @@
-"""Files of named arrays that describe themselves: `model.safetensors` and the checkpoints of a run.
+"""`.safetensors` files, which contain named arrays and a description: model files and the checkpoints of a run.
 
-Both hold the arrays `generator/...` (the running mean of G's weights, which is what translates),
-`discriminator/...` and `classifier/...`, and a `ModelInfo` as JSON. A checkpoint holds `training/...` besides, so that
-it is also a model file, and reading a model from either is the same.
+Both contain a `ModelInfo` as JSON and the arrays `generator/...` (the EMA weights, which are used to translate),
+`discriminator/...` and `classifier/...`. A checkpoint also contains `training/...`. So every checkpoint is a model file
+as well, and both are read in the same way.
 """
 
 from collections.abc import Mapping, Sequence
@@ -21,13 +21,13 @@ TRAINING = "training/"
 
 
 def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], extra: Mapping[str, str]) -> None:
-    """Writes a file whole or not at all: temporary name, fsync, rename, fsync of the folder.
+    """Writes a model file or a checkpoint atomically: temporary name, fsync, rename, fsync of the folder.
 
     Args:
-        path: Ends in `.safetensors`.
-        info: What the file says about itself.
-        arrays: By name; any numeric dtype.
-        extra: More metadata by name, as text.
+        path: The file to write, ending in `.safetensors`.
+        info: The description of the model.
+        arrays: The arrays by name, of any numeric dtype.
+        extra: Additional metadata by name, as text.
     """
     library = require("safetensors.numpy", "train", "write .safetensors files")
     content = library.save(
@@ -45,13 +45,13 @@ def read(
     Args:
         path: The `.safetensors` file.
         training: Whether to read the arrays under `training/` as well.
-        networks: Read only the arrays of these.
+        networks: The networks whose arrays to read; by default all.
 
     Returns:
-        What it says about itself, its arrays by name, and its other metadata.
+        The description, the arrays by name, and the remaining metadata.
 
     Raises:
-        ModelError: It is missing, truncated, not a safetensors file or not one of ours.
+        ModelError: The file is missing, truncated, not a safetensors file or not one of ours.
     """
     library = require("safetensors", "train", "read .safetensors files")
     if not path.is_file():
@@ -60,11 +60,11 @@ def read(
         with library.safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
             if "stargan" not in metadata:
-                raise ModelError("no description of a stargan model in it; `stargan import` reads foreign files")
+                raise ModelError("not a stargan model: it has no description; `stargan import` reads foreign files")
             info = ModelInfo.loads(metadata.pop("stargan"))
             names = [name for name in file.keys() if training or not name.startswith(TRAINING)]  # noqa: SIM118
-            kept = tuple(f"{network}/" for network in networks) if networks is not None else ("",)
-            arrays = {_name(n): file.get_tensor(n) for n in names if _name(n).startswith(kept)}
+            prefixes = tuple(f"{network}/" for network in networks) if networks is not None else ("",)
+            arrays = {_name(n): file.get_tensor(n) for n in names if _name(n).startswith(prefixes)}
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (library.SafetensorError, OSError, ValueError, TypeError) as error:
@@ -73,10 +73,10 @@ def read(
 
 
 def under(arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:
-    """The arrays whose names begin with `prefix/`, without it."""
+    """Returns the arrays whose names start with `prefix/`, with that prefix removed."""
     return {name.removeprefix(prefix + "/"): array for name, array in arrays.items() if name.startswith(prefix + "/")}
 
 
 def _name(name: str) -> str:
-    """An array's name as it is now, of a file that an earlier version may have written."""
+    """Returns the current name of an array from a file that an earlier version may have written."""
     return "/".join(NETWORKS.get(part, part) for part in name.split("/"))

@@ -1,4 +1,4 @@
-"""Training: a prepared run, one loop for one or many data sets, checkpoints, and what a run writes."""
+"""Training: preparation of a run, one loop for one or many data sets, validation, checkpoints and the log."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -21,15 +21,18 @@ def train(
 ) -> Result:
     """Trains in a run folder, from the beginning or from its newest checkpoint.
 
-    On one CPU a resumed run gives bit for bit the weights of an uninterrupted one: all random numbers follow from the
-    seed and the step, and a checkpoint holds the rest.
+    On the same CPU, a resumed run gives exactly the weights of an uninterrupted one. The seed and the step determine
+    all random numbers, and a checkpoint contains the rest of the state.
 
     Args:
         config: All settings.
-        folder: The run folder; a new run makes it.
+        folder: The run folder; a new run creates it.
         resume: Continue from the newest checkpoint.
-        start_from: A model file whose weights a new run starts from.
-        say: Takes lines for the user.
+        start_from: A model file or run folder whose weights a new run starts from.
+        say: Is called with each line of output for the user.
+
+    Returns:
+        How the run ended.
 
     Raises:
         StarganError: The data, the settings or the checkpoint cannot be used, or a loss became NaN.

@@ -1,4 +1,4 @@
-"""Checkpoints: everything that an exact continuation needs, written whole or not at all."""
+"""Checkpoints: everything needed to continue a run exactly, written atomically."""
 
 from pathlib import Path
 
@@ -10,21 +10,21 @@ from stargan.model.info import ModelInfo
 
 
 def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_key: str, keep: int) -> Path:
-    """Writes the checkpoint of `info.steps` and removes all but the newest `keep`.
+    """Writes the checkpoint for step `info.steps` and deletes all but the newest `keep` checkpoints.
 
     Args:
         run: The run folder.
-        arrays: What `Engine.state` gave.
-        info: What the model says about itself.
-        data_key: Stands for the content of the training data, see `load`.
-        keep: How many checkpoints stay.
+        arrays: The result of `Engine.state`.
+        info: The description of the model.
+        data_key: Identifies the content of the training data, see `load`.
+        keep: The number of checkpoints to keep.
 
     Raises:
-        TrainingError: A weight is not finite; nothing is written or removed.
+        TrainingError: A weight is not finite; nothing is written or deleted.
     """
     broken = [name for name, array in arrays.items() if not np.isfinite(array).all()]
     if broken:
-        raise TrainingError(f"{broken[0]} is not finite after step {info.steps}; no checkpoint of it was written")
+        raise TrainingError(f"{broken[0]} is not finite after step {info.steps}; this checkpoint was not written")
     path = run / run_folder.CHECKPOINTS / f"step-{info.steps:08}.safetensors"
     safetensors_file.write(path, info, arrays, {"data_key": data_key})
     for old in run_folder.checkpoints(run)[:-keep]:
@@ -37,21 +37,22 @@ def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Array
 
     Args:
         run: The run folder.
-        data_key: Must be that of the checkpoint: with other data a run would not go on but become another.
+        data_key: Identifies the training data. It must equal that of the checkpoint, since a run cannot continue
+            exactly with other data.
 
     Raises:
-        CheckpointError: There is none, it is damaged, or it was trained on other data.
+        CheckpointError: There is no checkpoint, it is damaged, or it was trained on other data.
     """
     found = run_folder.checkpoints(run)
     if not found:
-        raise CheckpointError(f"{run}: no checkpoint to go on from")
+        raise CheckpointError(f"{run}: has no checkpoint to continue from")
     try:
         info, arrays, metadata = safetensors_file.read(found[-1], training=True)
     except ModelError as error:
-        hint = f"; delete it to go on from {found[-2].name}" if len(found) > 1 else ""
+        hint = f"; delete it to continue from {found[-2].name}" if len(found) > 1 else ""
         raise CheckpointError(f"{error}{hint}") from error
     if metadata.get("data_key") != data_key:
         raise CheckpointError(
-            f"{run}: the images or labels of the data have changed since; start a new run with --start-from {found[-1]}"
+            f"{run}: the images or labels have changed since this run; start a new run with --start-from {found[-1]}"
         )
     return info, arrays

@@ -1,4 +1,4 @@
-"""What a training would be, without training: sizes, cost, time."""
+"""Estimates of a run's network sizes, cost and time, without training."""
 
 import time
 from collections.abc import Callable
@@ -13,21 +13,21 @@ from stargan.data import sources
 from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import ConfigError
 
-TIMED = 3  # updates of each kind that are timed, after one that is not
+TIMED = 3  # number of updates of each kind to time, after one that is not timed
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a training would be.
+    """The size, cost and time of a run.
 
     Attributes:
         domains: The label layout.
-        parameters: Of each network by name.
-        macs: Multiply-adds of one picture forward through each network, by name.
-        d_seconds: One update of D, measured here.
-        g_seconds: One update of G, measured here.
-        seconds: All updates, without data, samples and checkpoints.
-        peak_memory: Bytes, of the process, or of the GPU where there is one.
+        parameters: The number of parameters of each network, by name.
+        macs: Multiply-adds of one image's forward pass through each network, by name.
+        d_seconds: Seconds for one update of D, measured on this machine.
+        g_seconds: Seconds for one update of G, measured on this machine.
+        seconds: Seconds for all updates, without data, samples and checkpoints.
+        peak_memory: Peak memory in bytes: of the GPU if the run uses one, else of the process.
     """
 
     domains: Domains
@@ -40,13 +40,13 @@ class Plan:
 
 
 def plan(config: Config) -> Plan:
-    """Builds the networks and times some updates on random pictures; nothing is written.
+    """Builds the networks and times a few updates on random images; writes nothing.
 
     Args:
-        config: All settings. Without data the named attributes stand for the labels.
+        config: All settings. If they name no data, the labels are the named attributes.
 
     Raises:
-        StarganError: As training would; or neither data nor attributes are named.
+        StarganError: Training would raise it too, or the settings name neither data nor attributes.
     """
     domains = _domains(config)
     engine = engines.create(config, domains)
@@ -81,7 +81,7 @@ def _domains(config: Config) -> Domains:
     if config.data:
         return sources.find_all(config.data, config.attributes, config.exclusive)[1]
     if not config.attributes:
-        raise ConfigError("--dry-run needs --data PATH, or --attributes that stand for the labels")
+        raise ConfigError("--dry-run needs --data PATH, or --attributes with the names of the labels")
     groups: list[Group] = []
     for name in config.attributes:
         group = next((item.split(",") for item in config.exclusive if name in item.split(",")), [name])

@@ -1,7 +1,7 @@
-"""What a run writes besides weights: stats.jsonl, sample grids, and both as TensorBoard events.
+"""The log of a run: stats.jsonl, sample grids, and both as TensorBoard events.
 
-TensorBoard's files are written by tensorboardX: PyTorch's own `SummaryWriter` needs PyTorch, whatever engine trains,
-and imports TensorFlow where that is installed.
+tensorboardX writes the TensorBoard files, because PyTorch's `SummaryWriter` would need PyTorch with any engine, and
+imports TensorFlow if it is installed.
 """
 
 import json
@@ -23,8 +23,8 @@ class Log:
 
     Args:
         run: The run folder.
-        step: Steps done before. Lines of later steps, of a run that was killed, are dropped, and TensorBoard is told
-            to drop them.
+        step: The number of steps already done. Lines of later steps, which a killed run may have left, are removed,
+            also from TensorBoard.
     """
 
     def __init__(self, run: Path, step: int) -> None:
@@ -44,21 +44,21 @@ class Log:
         self._events.close()
 
     def losses(self, step: int, losses: Mapping[str, float], lr: float) -> None:
-        """Adds one line of losses, with the learning rate and the steps a second since the last such line."""
+        """Adds a line of losses, with the learning rate and the steps per second since the previous such line."""
         now = time.monotonic()
         rate = (step - self._counted) / (now - self._since)
         self._since, self._counted = now, step
         self.scalars(step, {**losses, "lr": lr, "steps_per_second": rate})
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
-        """Adds one line of figures."""
+        """Adds a line of figures."""
         self._file.write(json.dumps({"step": step, **values}) + "\n")
         self._file.flush()
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
 
     def sample(self, step: int, grid: Image.Image) -> None:
-        """Adds a sample grid, samples/step-N.png."""
+        """Saves a sample grid as samples/step-N.png and adds it to TensorBoard."""
         images.save(grid, self.run / run_folder.SAMPLES / f"step-{step:08}.png")
         self._events.add_image("samples", np.asarray(grid), step, dataformats="HWC")
 
@@ -70,6 +70,6 @@ class Log:
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-            except ValueError:  # the line that a killed run was writing
+            except ValueError:  # an incomplete line from a killed run
                 continue
         write_bytes(self.path, "".join(kept).encode())

@@ -20,9 +20,9 @@ class Result:
     """How a run ended.
 
     Attributes:
-        step: Updates of D that are done.
-        finished: False where Ctrl-C or SIGTERM stopped it; it can be resumed.
-        figures: The last figures on the validation images, see `Validation.measure`.
+        step: The number of updates of D done.
+        finished: False if Ctrl-C or SIGTERM stopped the run, which can then be resumed.
+        figures: The latest figures on the validation images, see `Validation.measure`.
     """
 
     step: int
@@ -31,10 +31,10 @@ class Result:
 
 
 def train(prepared: PreparedRun) -> Result:
-    """Runs the updates, from the step that the run has reached; one step is one update of D.
+    """Trains from the step that the run has reached to the last one; one step is one update of D.
 
     Args:
-        prepared: What `prepare.prepare` gave.
+        prepared: The result of `prepare.prepare`.
 
     Raises:
         TrainingError: A loss or a weight is not finite.
@@ -49,7 +49,7 @@ def train(prepared: PreparedRun) -> Result:
         stop_signals() as stopped,
     ):
         while step < config.steps and not stopped():
-            # ---- updates: D at every step, G at every n_critic-th of each data set
+            # ---- updates: D at every step, G at every n_critic-th step of each data set
             batch, lr = next(stream), schedules.learning_rate(config, step)
             engine.d_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
             if prepared.g_has_its_turn(step):
@@ -58,7 +58,7 @@ def train(prepared: PreparedRun) -> Result:
             step += 1
             last = step == config.steps or stopped()
 
-            # ---- log: reading the losses waits for the device, so not at every step
+            # ---- log: not at every step, because reading the losses waits for the device
             note = ""
             if step % config.log_every == 0 or step % config.checkpoint_every == 0 or last:
                 losses = engine.losses()
@@ -82,7 +82,7 @@ def train(prepared: PreparedRun) -> Result:
     return Result(step, step >= config.steps, figures)
 
 
-_IN_THE_BAR = ("g_cls", "g_rec")  # as many as fit a terminal of 80 columns beside the bar
+_IN_THE_BAR = ("g_cls", "g_rec")  # as many as fit next to the progress bar in 80 columns
 
 
 def _check_finite(losses: dict[str, float], step: int, folder: Path) -> None:

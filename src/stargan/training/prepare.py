@@ -1,4 +1,4 @@
-"""From settings and a folder to a run that the loop can start or continue: data, engine, batches, validation."""
+"""Preparation of a run, new or resumed: data, engine, batches and validation."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ import numpy as np
 from stargan import engine as engines
 from stargan.config import Config
 from stargan.data import cache, sources
-from stargan.data.batches import Batches, Part
+from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.engine import Engine
@@ -27,39 +27,39 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class DataSet:
-    """One data set, found and decoded.
+    """A data set with decoded images.
 
     Attributes:
-        source: What was found.
+        source: Its files, labels and splits.
         images: Its decoded images.
-        values: (N, C) float32, their labels in the layout of `Domains`.
+        values: (N, C) float32, the labels of the images in the layout of `Domains`.
     """
 
     source: Source
-    images: cache.Pictures
+    images: cache.CachedImages
     values: np.ndarray
 
     def rows(self, split: str) -> np.ndarray:
-        """The rows of a split whose images can be read."""
+        """Returns the rows of a split, without those of unreadable images."""
         rows = self.source.rows(split)
         return rows[~np.isin(rows, list(self.images.bad))]
 
 
 @dataclass(frozen=True)
 class PreparedRun:
-    """A run, ready for the loop.
+    """Everything the training loop needs.
 
     Attributes:
         config: All settings.
         folder: The run folder.
-        engine: Holds the weights to start from.
-        batches: Of the updates of D.
-        g_batches: Of the updates of G, with `g_own_batch`.
-        validation: Images to look at; None where there are none.
-        data_key: Stands for the training data, see `checkpoint.load`.
-        description: What a model file of this run says about itself, but for its steps and figures.
-        step: Updates of D that are done.
-        figures: The last figures on the validation images.
+        engine: The engine, with the weights to start from.
+        batches: The batches for the updates of D.
+        g_batches: The batches for the updates of G if `g_own_batch` is set.
+        validation: Measures figures and draws sample grids; None if there are no images for it.
+        data_key: Identifies the training data, see `checkpoint.load`.
+        description: The description for this run's model files, except for steps and figures.
+        step: The number of updates of D already done.
+        figures: The latest figures on the validation images.
     """
 
     config: Config
@@ -74,11 +74,11 @@ class PreparedRun:
     figures: dict[str, float]
 
     def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
-        """What a model file says about itself after a step."""
+        """Returns the description for a model file written after a step."""
         return replace(self.description, steps=step, quality=figures)
 
     def g_has_its_turn(self, step: int) -> bool:
-        """Whether G is updated at a step. Data sets take turns, so the updates of D count for each one by itself."""
+        """Returns whether G is updated at a step. Data sets take turns; D's updates are counted per data set."""
         turn = step // len(self.description.domains.sets) + (0 if self.config.g_first else 1)
         return turn % self.config.n_critic == 0
 
@@ -94,14 +94,15 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
     else:
         if start_from is not None:
             _start_from(engine, start_from, description)
-        # `auto` is written as what was measured: measured again at a resume, it might come out otherwise.
+        # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     say(_summary(engine, data, domains, config, step))
-    parts = [
-        Part(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels)) for part in data
+    sets = [
+        TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
+        for part in data
     ]
     batches, g_batches = (
-        Batches(parts, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
+        Batches(sets, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
         for seed in (config.seed, config.seed + 1)
     )
     validation = Validation.of(domains, data)
@@ -118,7 +119,7 @@ def _data(config: Config, say: Say) -> tuple[list[DataSet], Domains]:
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
     decoded = [_decoded(source, config, say) for source in found]
     data = [
-        DataSet(source, images, domains.place(source.labels, index))
+        DataSet(source, images, domains.pad(source.labels, index))
         for index, (source, images) in enumerate(zip(found, decoded, strict=True))
     ]
     for part in data:
@@ -127,7 +128,7 @@ def _data(config: Config, say: Say) -> tuple[list[DataSet], Domains]:
     return data, domains
 
 
-def _decoded(source: Source, config: Config, say: Say) -> cache.Pictures:
+def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
     with Progress(f"read {source.name}", len(source.files), "images") as progress:
         images = cache.load(
             source,
@@ -142,7 +143,7 @@ def _decoded(source: Source, config: Config, say: Say) -> cache.Pictures:
 
 
 def _data_key(found: Sequence[Source]) -> str:
-    """Stands for which images have which labels and which split, wherever they are."""
+    """Returns a digest of which images have which labels and split; it does not depend on their folder."""
     digest = hashlib.sha256()
     for source in found:
         digest.update(json.dumps([source.files, source.label_set.names]).encode())
@@ -151,15 +152,11 @@ def _data_key(found: Sequence[Source]) -> str:
 
 
 def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> ModelInfo:
-    trained = [part.values[part.rows("train")] for part in data]
-    frequencies = tuple(
-        float(trained[owner][:, column].mean()) for owner, columns, _ in domains.groups() for column in columns
-    )
     return ModelInfo(
         domains=domains,
         architecture=config.architecture,
         crop=config.crop,
-        label_frequencies=frequencies,
+        label_frequencies=domains.frequencies([part.values[part.rows("train")] for part in data]),
         classifier=True,
         engine=config.engine,
         recipe=config.recipe,
@@ -186,8 +183,8 @@ def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str)
     saved, arrays = checkpoint.load(folder, data_key=data_key)
     if saved.domains != description.domains:
         raise CheckpointError(
-            f"the checkpoint knows {', '.join(saved.domains.names)}; "
-            f"the data now shows {', '.join(description.domains.names)}"
+            f"the labels of the checkpoint are {', '.join(saved.domains.names)}; "
+            f"those of the data are {', '.join(description.domains.names)}"
         )
     engine.load_state(arrays)
     return replace(description, quality=saved.quality), saved.steps
@@ -196,30 +193,28 @@ def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str)
 def _start_from(engine: Engine, path: Path, description: ModelInfo) -> None:
     file = locations.locate(path)
     if file.suffix == ".onnx":
-        raise ConfigError(f"--start-from {path}: an .onnx file cannot be trained on; give a run or a .safetensors file")
+        raise ConfigError(f"--start-from {path}: cannot train an .onnx file; use a run folder or a .safetensors file")
     other, arrays, _ = safetensors_file.read(file)
     for name, size in vars(description.architecture).items():
         own = getattr(other.architecture, name)
         if own != size:
             raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}")
-    if _layout(other.domains) != _layout(description.domains):
-        raise ConfigError(f"--start-from {path}: it knows {', '.join(other.domains.names)}, grouped as there")
+    if not other.domains.same_layout(description.domains):
+        raise ConfigError(
+            f"--start-from {path}: its labels {', '.join(other.domains.names)} differ from those of the data in names, "
+            "order or groups"
+        )
     engine.load_weights(arrays)
 
 
-def _layout(domains: Domains) -> list[list[tuple[tuple[str, ...], bool]]]:
-    """What gives each label its meaning: names and grouping, not the names of sets and groups."""
-    return [[(group.names, group.categorical) for group in labels.groups] for labels in domains.sets]
-
-
 def check_new(folder: Path) -> None:
-    """Refuses a folder that holds a run or anything else already.
+    """Checks that a folder for a new run is empty or does not exist.
 
     Raises:
-        ConfigError: It does.
+        ConfigError: The folder contains a run or other files.
     """
     if (folder / run_folder.CONFIG).exists():
-        raise ConfigError(f"--run {folder}: holds a run already; go on with --resume {folder} or choose another name")
+        raise ConfigError(f"--run {folder}: already contains a run; use --resume {folder} or choose another name")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"--run {folder}: exists and is not an empty folder; choose another name")
 
@@ -228,17 +223,17 @@ CHANGEABLE = frozenset({
     "data", "steps", "device", "precision", "workers", "max_bad",
     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
-"""Settings that a resumed run may change. None of them decides a weight, except that training may be longer, or on
-another device or in another precision, which round differently."""
+"""Settings that may change when a run is resumed. They do not affect the weights, except that the run may become longer
+or move to another device or precision, which round differently."""
 
 
 def check_changes(saved: Config, config: Config) -> None:
-    """Refuses to resume a run with other settings than it was started with.
+    """Checks that a run is resumed with the settings it was started with.
 
     Raises:
-        ConfigError: A setting that is not in `CHANGEABLE` differs.
+        ConfigError: A setting differs that is not in `CHANGEABLE`.
     """
     for name, value in config.to_json().items():
         if name not in CHANGEABLE and value != saved.to_json()[name]:
             option = "--" + name.replace("_", "-")
-            raise ConfigError(f"{option}: a resumed run keeps {saved.to_json()[name]!r}; begin a new one for {value!r}")
+            raise ConfigError(f"{option}: a resumed run keeps {saved.to_json()[name]!r}; start a new run for {value!r}")

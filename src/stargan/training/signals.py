@@ -1,4 +1,4 @@
-"""Stopping a training from outside."""
+"""Stopping a run with signals."""
 
 import contextlib
 import signal
@@ -8,13 +8,16 @@ from collections.abc import Callable, Iterator
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turns Ctrl-C and SIGTERM into a flag, so that the loop ends between two steps, with a checkpoint.
+    """Turns Ctrl-C and SIGTERM into a flag, so that the loop can finish its step and write a checkpoint.
 
-    A second Ctrl-C ends at once.
+    A second Ctrl-C stops the program at once.
+
+    Yields:
+        A function that returns whether a signal has arrived.
     """
     flag = threading.Event()
     if threading.current_thread() is not threading.main_thread():
-        yield flag.is_set  # signals reach only the main thread
+        yield flag.is_set  # only the main thread receives signals
         return
 
     def stop(number: int, frame: object) -> None:

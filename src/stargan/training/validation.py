@@ -1,4 +1,4 @@
-"""A look at images that are not trained on: a few figures and a sample grid."""
+"""Figures and a sample grid on images that are not used for training."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,20 +14,20 @@ from stargan.engine import Engine
 if TYPE_CHECKING:
     from stargan.training.prepare import DataSet
 
-IMAGES = 128  # measured each time; some seconds on a CPU
-ROWS = 6  # of the sample grid
+IMAGES = 128  # number of images to measure on, which takes a few seconds on a CPU
+ROWS = 6  # rows of the sample grid
 
 
 @dataclass(frozen=True)
 class Validation:
-    """Pictures to look at, and one change asked of each.
+    """The images to measure on; the figures translate each of them with one change.
 
     Attributes:
         domains: The label layout.
-        split: Which part they are of: `val`, or `train` where a data set has no other.
-        pixels: (N, 3, H, W) float32 in [-1, 1].
-        values: (N, C) float32, what they show.
-        datasets: (N,) which data set each is of.
+        split: The split of the images: `val`, or `train` if no data set has validation images.
+        pixels: (N, 3, H, W) float32 in [-1, 1], the images.
+        values: (N, C) float32, the labels of the images.
+        datasets: (N,), the index of each image's data set.
     """
 
     domains: Domains
@@ -38,7 +38,7 @@ class Validation:
 
     @classmethod
     def of(cls, domains: Domains, data: "Sequence[DataSet]") -> "Validation | None":
-        """Some validation images of each data set, spread evenly; training images if there are no others."""
+        """Selects validation images, spread evenly over each data set; training images if there are none."""
         for split in ("val", "train"):
             chosen = [(index, part, _spread(part.rows(split), IMAGES // len(data))) for index, part in enumerate(data)]
             if any(len(rows) for _, _, rows in chosen):
@@ -46,41 +46,42 @@ class Validation:
                 return cls(
                     domains,
                     split,
-                    np.ascontiguousarray(images.scale(pixels.astype(np.float32)).transpose(0, 3, 1, 2)),
+                    images.to_array(pixels),
                     np.concatenate([part.values[rows] for _, part, rows in chosen]),
                     np.concatenate([np.full(len(rows), index) for index, _, rows in chosen]),
                 )
         return None
 
     def measure(self, engine: Engine) -> dict[str, float]:
-        """Figures by name, in [0, 1] except the last; `train/` stands in the names for images of that part.
+        """Measures figures; all but the last are in [0, 1]. On training images the names start with `train/`.
 
         `val/label_error`: mean error of the attribute classifier on the real images, over groups.
-        `val/hit`: share of the translations in which the attribute classifier, unknown to G, finds what was asked for.
-        `val/kept`: share of the other groups that it finds unchanged.
-        `val/rec`: mean absolute difference after translating there and back.
+        `val/hit`: fraction of the translations that the attribute classifier, which G is not trained with, assigns to
+            the target domain.
+        `val/kept`: fraction of the other groups that it finds unchanged.
+        `val/rec`: mean absolute difference after translating to the target and back.
         """
         known = self._known()
-        wanted, asked = self._changes(known)
-        translated = engine.generate(self.pixels, self.domains.labels(wanted, self.datasets))
+        targets, changed = self._changes(known)
+        translated = engine.generate(self.pixels, self.domains.labels(targets, self.datasets))
         back = engine.generate(translated, self.domains.labels(self.values, self.datasets))
-        real = self.domains.agree(self._decide(engine, self.pixels), self.values)
-        found = self.domains.agree(self._decide(engine, translated), wanted)
-        others = known & ~asked
+        real_correct = self.domains.agree(self._decide(engine, self.pixels), self.values)
+        correct = self.domains.agree(self._decide(engine, translated), targets)
+        others = known & ~changed
         return {
-            f"{self.split}/label_error": float(1 - real[known].mean()),
-            f"{self.split}/hit": float(found[asked].mean()),
-            f"{self.split}/kept": float(found[others].mean()) if others.any() else 1.0,
+            f"{self.split}/label_error": float(1 - real_correct[known].mean()),
+            f"{self.split}/hit": float(correct[changed].mean()),
+            f"{self.split}/kept": float(correct[others].mean()) if others.any() else 1.0,
             f"{self.split}/rec": float(np.abs(back - self.pixels).mean()),
         }
 
     def sheet(self, engine: Engine) -> Image.Image:
-        """A grid: each row one image, then that image in every domain."""
+        """Draws a grid; each row has an image and its translations to every domain."""
         rows = np.linspace(0, len(self.pixels) - 1, min(ROWS, len(self.pixels))).astype(int)
         cells, titles = [], ["source"]
         for row in rows:
             every = requests.every_target(self.domains, self.values[row])
-            # Sources differ in what a flip turns on or off, so the title names the attribute only.
+            # The same column turns an attribute on for one image and off for another, so its title is only the name.
             titles = ["source", *(word.removesuffix("=0") for word, _ in every)]
             labels = np.stack([labels for _, labels in every])
             repeated = np.repeat(self.pixels[row : row + 1], len(labels), axis=0)
@@ -91,19 +92,18 @@ class Validation:
         return self.domains.decide(self.domains.probabilities(engine.classify(pixels)))
 
     def _known(self) -> np.ndarray:
-        """(N, number of groups): which groups each image's data set has labels for."""
-        owners = np.array([dataset for dataset, _, _ in self.domains.groups()])
-        return owners[None] == self.datasets[:, None]
+        """Returns for which groups each image's data set has labels, (N, number of groups) bool."""
+        return self.domains.labelled_groups(self.datasets)
 
     def _changes(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """What is asked of each image: (N, C) values and (N, number of groups) which group changes."""
-        wanted = self.values.copy()
+        """Chooses a change for each image: target values, (N, C), and changed groups, (N, number of groups) bool."""
+        targets = self.values.copy()
         for row, (values, dataset) in enumerate(zip(self.values, self.datasets, strict=True)):
             changes = requests.single_changes(self.domains, values, int(dataset))
-            wanted[row] = changes[row % len(changes)][1]
-        return wanted, known & ~self.domains.agree(wanted, self.values)
+            targets[row] = changes[row % len(changes)][1]
+        return targets, known & ~self.domains.agree(targets, self.values)
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:
-    """At most `count` rows, spread evenly."""
+    """Returns at most `count` of the rows, spread evenly."""
     return rows[np.linspace(0, len(rows) - 1, min(count, len(rows))).astype(int)]

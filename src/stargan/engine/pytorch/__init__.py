@@ -1,1 +1,1 @@
-"""The engine on PyTorch."""
+"""The PyTorch engine."""

@@ -1,23 +1,24 @@
-"""What D is shown in place of images where `Config.augment` is on (after Zhao et al. 2020, DiffAugment)."""
+"""Differentiable augmentation of the images D sees (`Config.augment`; after Zhao et al. 2020, DiffAugment)."""
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SHIFT = 1 / 8  # of height and width, at most, either way
-BRIGHTNESS = 0.25  # of the values in [-1, 1], at most, either way
-COVER = 1 / 4  # of height and width: the side of what is covered
+SHIFT = 1 / 8  # largest shift in each direction, as a fraction of height and width
+BRIGHTNESS = 0.25  # largest change of brightness up or down, for values in [-1, 1]
+COVER = 1 / 4  # sides of the covered rectangle, as fractions of height and width
 
 
 def augment(images: Tensor, draws: Tensor) -> Tensor:
-    """Shifts each image, makes it brighter or darker and covers a part of it, each by chance.
+    """Randomly shifts each image, changes its brightness and covers a part of it.
 
-    G is taught by D's view of its translations, and a D that sees each image in one place only is fooled by faint
-    patterns that nobody sees. It can be differentiated as often as one likes.
+    G learns from D's gradients. A D that sees every image in one position only can be fooled by faint patterns that
+    nobody sees. The result can be differentiated any number of times.
 
     Args:
         images: (N, 3, H, W) in [-1, 1].
-        draws: (N, 5) in [0, 1): the shift down and right, the light, and the place, down and right, of what is covered.
+        draws: (N, 5) random numbers in [0, 1): the vertical and horizontal shift, the brightness, and the vertical and
+            horizontal position of the covered rectangle.
     """
     height, width = images.shape[2:]
     down, right = (torch.arange(side, device=images.device) for side in (height, width))
@@ -38,5 +39,5 @@ def augment(images: Tensor, draws: Tensor) -> Tensor:
 
 
 def _pick(draws: Tensor, most: int) -> Tensor:
-    """(N,) in [0, 1) to (N, 1), whole numbers from 0 to `most`."""
-    return (draws * (most + 1)).long().clamp(max=most)[:, None]  # in few bits, 0.9999 is 1
+    """Maps (N,) random numbers in [0, 1) to (N, 1) integers from 0 to `most`."""
+    return (draws * (most + 1)).long().clamp(max=most)[:, None]  # in a short float format, 0.9999 rounds to 1

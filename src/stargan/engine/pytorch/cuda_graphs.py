@@ -1,4 +1,4 @@
-"""Updates as CUDA graphs: recorded once, then replayed by one call in place of thousands of small ones."""
+"""Updates as CUDA graphs: recorded once, then replayed with one launch instead of thousands."""
 
 from collections.abc import Callable, Mapping
 
@@ -8,15 +8,15 @@ from torch import Tensor
 Tensors = Mapping[str, Tensor]
 Update = Callable[[Tensors], dict[str, Tensor]]
 
-WARM_UPS = 3  # calls that are done as ever: libraries choose their kernels, compilers compile, Adam makes its slots
+WARM_UPS = 3  # eager calls before recording: libraries select kernels, compilers run, Adam allocates its state
 
 
 class Recorder:
-    """Does updates that always have the same shapes, the first few as ever, then as recordings.
+    """Runs updates of fixed shapes: the first few calls eagerly, later ones as recorded CUDA graphs.
 
-    A recording repeats what the device did, not what Python said: an update must do the same work at every call, take
-    all that changes from its tensors, and wait for nothing. The graphs share one pool of memory, since no two of them
-    run at once; their results stay valid until the same update is done again.
+    A graph repeats the work of the device and runs no Python. So an update must do the same work at every call, read
+    everything that changes from its tensors, and never wait for the device. The graphs share one memory pool, since no
+    two of them run at once. Their results stay valid until the same update runs again.
     """
 
     def __init__(self) -> None:
@@ -26,34 +26,37 @@ class Recorder:
         self.recordings: dict[str, Recording] = {}
 
     def __call__(self, name: str, update: Update, tensors: Tensors) -> dict[str, Tensor]:
-        """Does the update of that name.
+        """Runs an update.
 
         Args:
-            name: The same for the same update, of tensors of the same shapes.
-            update: Takes the tensors, changes weights, returns what is to be read later.
-            tensors: By name.
+            name: Identifies the update; calls with the same name must pass tensors of the same shapes.
+            update: Takes the tensors, changes weights in place and returns the tensors to be read later.
+            tensors: The inputs by name.
+
+        Returns:
+            The result of `update`, by name.
         """
         if name in self.recordings:
             return self.recordings[name](tensors)
         self.calls[name] = self.calls.get(name, 0) + 1
         if self.calls[name] <= WARM_UPS:
-            return self._aside(update, tensors)
+            return self._run_eagerly(update, tensors)
         self.recordings[name] = self._record(update, tensors)
         return self.recordings[name](tensors)
 
     def forget(self) -> None:
-        """Begins anew: for when tensors that the recordings know have been replaced by others."""
+        """Discards all recordings. Call this when tensors that they use have been replaced by others."""
         self.calls.clear()
         self.recordings.clear()
-        self.pool = torch.cuda.graph_pool_handle()  # no graph may join a pool that all others have left
+        self.pool = torch.cuda.graph_pool_handle()  # a pool that all its graphs have left cannot be used again
 
-    def _aside(self, update: Update, tensors: Tensors) -> dict[str, Tensor]:
-        """On a stream of its own, as what is recorded must have been done before."""
+    def _run_eagerly(self, update: Update, tensors: Tensors) -> dict[str, Tensor]:
+        """Runs an update without a graph, on the side stream, as CUDA requires of warm-up calls."""
         self.stream.wait_stream(torch.cuda.current_stream())
         with torch.cuda.stream(self.stream):
-            found = update(tensors)
+            outputs = update(tensors)
         torch.cuda.current_stream().wait_stream(self.stream)
-        return found
+        return outputs
 
     def _record(self, update: Update, tensors: Tensors) -> "Recording":
         inputs = {name: tensor.clone() for name, tensor in tensors.items()}
@@ -64,19 +67,19 @@ class Recorder:
 
 
 class Recording:
-    """One update, recorded.
+    """One recorded update.
 
     Args:
-        replay: Repeats it, from the inputs into the outputs.
-        inputs: Where it reads.
-        outputs: Where it writes.
+        replay: Runs the graph, which reads the inputs and writes the outputs.
+        inputs: The tensors that the graph reads, by name.
+        outputs: The tensors that the graph writes, by name.
     """
 
     def __init__(self, replay: Callable[[], None], inputs: Tensors, outputs: dict[str, Tensor]) -> None:
         self.replay, self.inputs, self.outputs = replay, inputs, outputs
 
     def __call__(self, tensors: Tensors) -> dict[str, Tensor]:
-        """Does it once more, with other tensors."""
+        """Copies the tensors into the inputs, runs the graph and returns its outputs."""
         for name, tensor in tensors.items():
             self.inputs[name].copy_(tensor)
         self.replay()

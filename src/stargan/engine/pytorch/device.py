@@ -1,4 +1,4 @@
-"""Where an engine computes, and in which number format."""
+"""Choice of the device and the number format of an engine."""
 
 import functools
 import importlib.util
@@ -16,10 +16,10 @@ from stargan.errors import ConfigError
 
 
 def choose(config: Config) -> torch.device:
-    """The device that a configuration asks for; `auto` is a GPU if there is one.
+    """Returns the device for a configuration; `auto` means a GPU if there is one.
 
     Raises:
-        ConfigError: It asks for a GPU, and PyTorch finds none.
+        ConfigError: The configuration requires a GPU and PyTorch finds none.
     """
     if config.device == "cuda" and not torch.cuda.is_available():
         raise ConfigError("--device cuda: this PyTorch sees no GPU; use --device cpu")
@@ -28,7 +28,7 @@ def choose(config: Config) -> torch.device:
 
 
 def bf16(config: Config, device: torch.device) -> bool:
-    """Whether forward passes are in bf16; `auto` is yes where that is faster."""
+    """Returns whether forward passes are in bf16; `auto` means bf16 where it is faster."""
     if config.precision != "auto":
         return config.precision == "bf16"
     if config.plain:
@@ -40,17 +40,18 @@ def bf16(config: Config, device: torch.device) -> bool:
 
 @functools.cache
 def cpu_is_faster_in_bf16() -> bool:
-    """Whether one of G's convolutions, of two images, is faster in bf16: a tenth of a second, measured once.
+    """Returns whether this CPU computes one of G's convolutions, on two images, faster in bf16 than in float32.
 
-    Having the instructions is not enough: with the same ones (AVX-512), an AMD EPYC takes half the time of float32, an
-    Intel Xeon without AMX 1.7 times of it. No CPU measured was near the threshold. Shorter convolutions (1 ms instead
-    of 10) are now and then mismeasured.
+    The measurement takes a tenth of a second and is done once per process. Checking for the instructions is not
+    enough: with the same ones (AVX-512), an AMD EPYC takes half the time of float32, an Intel Xeon without AMX 1.7
+    times as long. No measured CPU came near the threshold. Shorter convolutions (1 ms instead of 10 ms) sometimes give
+    the wrong answer.
     """
-    # Without oneDNN's bf16 kernels a convolution takes seventy times as long, and so would measuring it.
+    # Without oneDNN's bf16 kernels a convolution takes seventy times as long, and so would the measurement.
     if not torch.backends.mkldnn.is_available() or not torch.ops.mkldnn._is_mkldnn_bf16_supported():
         return False
     best = {torch.float32: math.inf, torch.bfloat16: math.inf}
-    for _ in range(4):  # in turns, so that other work on the machine slows down both
+    for _ in range(4):  # alternating, so that other load on the machine slows down both formats
         for dtype in best:
             images, kernel = torch.ones(2, 256, 32, 32, dtype=dtype), torch.ones(256, 256, 3, 3, dtype=dtype)
             began = time.perf_counter()
@@ -60,7 +61,7 @@ def cpu_is_faster_in_bf16() -> bool:
 
 
 def can_compile() -> bool:
-    """Whether `torch.compile` finds what it needs for a GPU: Triton, which compiles C with Python's headers."""
+    """Returns whether `torch.compile` can work for a GPU: it needs Triton, a C compiler and Python's headers."""
     compiler = os.environ.get("CC") or shutil.which("cc") or shutil.which("gcc") or shutil.which("clang")
     headers = Path(sysconfig.get_paths()["include"], "Python.h").is_file()
     triton = importlib.util.find_spec("triton") is not None

@@ -1,4 +1,4 @@
-"""The engine on PyTorch: arrays in and out."""
+"""The PyTorch engine: it takes and returns numpy arrays."""
 
 import sys
 from collections.abc import Mapping
@@ -20,7 +20,7 @@ from stargan.model.safetensors_file import under
 
 Pixels = np.ndarray | DeviceBatch
 G_UPDATES = "training/g_updates"
-GENERATE_BATCH = 32  # bounds the memory of `generate`
+GENERATE_BATCH = 32  # images per pass, which limits the memory of `generate` and `classify`
 
 
 class PytorchEngine:
@@ -47,7 +47,7 @@ class PytorchEngine:
     # ---------------------------------------------------------------- updates
 
     def upload(self, pixels: np.ndarray) -> DeviceDataset | None:
-        """The images on the GPU, if there is one and they fit; see `Engine.upload`."""
+        """Copies the images to the GPU if there is one and they fit; see `Engine.upload`."""
         if self.updates.config.plain or not fits(pixels, self.updates.device):
             return None
         return DeviceDataset(pixels, self.updates.device)
@@ -62,8 +62,8 @@ class PytorchEngine:
         step: int,
         lr: float,
     ) -> None:
-        """One update of D; see `Engine.d_step`."""
-        self._at(step)
+        """Updates D once; see `Engine.d_step`."""
+        self._set_step(step)
         self.updates.update_d(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def g_step(
@@ -76,15 +76,15 @@ class PytorchEngine:
         step: int,
         lr: float,
     ) -> None:
-        """One update of G, its EMA and the attribute classifier; see `Engine.g_step`."""
-        self._at(step)
+        """Updates G, its EMA and the attribute classifier once; see `Engine.g_step`."""
+        self._set_step(step)
         self.updates.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def losses(self) -> dict[str, float]:
-        """The terms of the last updates; see `Engine.losses`."""
+        """Returns the loss terms of the last updates; see `Engine.losses`."""
         if not self.updates.terms:
             return {}
-        stacked = torch.stack(list(self.updates.terms.values()))  # one transfer, not one a term
+        stacked = torch.stack(list(self.updates.terms.values()))  # one transfer instead of one per term
         return dict(zip(self.updates.terms, stacked.tolist(), strict=True))
 
     # ---------------------------------------------------------------- inference
@@ -96,7 +96,7 @@ class PytorchEngine:
 
     @torch.no_grad()
     def classify(self, images: np.ndarray) -> np.ndarray:
-        """The attribute classifier's logits; see `Engine.classify`."""
+        """Returns the attribute classifier's logits; see `Engine.classify`."""
         return self._chunks(self.updates.classifier, images)
 
     def _chunks(self, network: nn.Module, *arrays: np.ndarray) -> np.ndarray:
@@ -110,7 +110,7 @@ class PytorchEngine:
 
     @torch.no_grad()
     def macs(self) -> dict[str, int]:
-        """Multiply-adds of one image forward; see `Engine.macs`."""
+        """Returns the multiply-adds of one image's forward pass; see `Engine.macs`."""
         width, height = self.updates.config.image_size
         image = torch.zeros(1, 3, height, width, device=self.updates.device)
         labels = torch.zeros(1, self.updates.domains.num_labels, device=self.updates.device)
@@ -122,10 +122,10 @@ class PytorchEngine:
         return counted
 
     def peak_memory(self) -> int:
-        """The most memory used so far, in bytes; see `Engine.peak_memory`."""
+        """Returns the peak memory so far in bytes; see `Engine.peak_memory`."""
         if self.updates.device.type == "cuda":
             return torch.cuda.max_memory_allocated(self.updates.device)
-        import resource  # not on Windows
+        import resource  # does not exist on Windows
 
         unit = 1 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit
@@ -133,7 +133,7 @@ class PytorchEngine:
     # ---------------------------------------------------------------- state
 
     def state(self) -> dict[str, np.ndarray]:
-        """Everything an exact continuation needs; see `Engine.state`."""
+        """Returns everything needed to continue exactly; see `Engine.state`."""
         arrays = {G_UPDATES: np.array(self.updates.g_updates, np.int64)}
         for name, network in self._stored().items():
             arrays |= {f"{name}/{key}": array for key, array in networks.to_arrays(network).items()}
@@ -143,30 +143,30 @@ class PytorchEngine:
         return arrays
 
     def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:
-        """The inverse of `state`; see `Engine.load_state`."""
-        places = [*self._stored(), *(f"training/adam/{name}" for name in self.updates.optimizers)]
+        """Restores what `state` returned; see `Engine.load_state`."""
+        prefixes = [*self._stored(), *(f"training/adam/{name}" for name in self.updates.optimizers)]
         for name in arrays:
-            if name != G_UPDATES and not name.startswith(tuple(f"{place}/" for place in places)):
-                raise CheckpointError(f"{name} does not belong there")
+            if name != G_UPDATES and not name.startswith(tuple(f"{prefix}/" for prefix in prefixes)):
+                raise CheckpointError(f"unexpected array {name}")
         if G_UPDATES not in arrays or arrays[G_UPDATES].shape != ():
-            raise CheckpointError(f"{G_UPDATES} is missing or not one number")
+            raise CheckpointError(f"{G_UPDATES} is missing or not a single number")
         self.updates.g_updates = int(arrays[G_UPDATES])
         self._load(self._stored(), arrays)
         for name, network in self.updates.networks.items():
-            place = f"training/adam/{name}"
-            optimizer.from_arrays(self.updates.optimizers[name], network, under(arrays, place), place)
+            prefix = f"training/adam/{name}"
+            optimizer.from_arrays(self.updates.optimizers[name], network, under(arrays, prefix), prefix)
         if self.updates.recorder:
             self.updates.recorder.forget()
 
     def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Starts from the weights of a model file; see `Engine.load_weights`.
 
-        A file without a attribute classifier, as imported ones are, leaves the attribute classifier as it is.
+        If the file has no attribute classifier (imported files have none), the engine keeps its own.
         """
-        known = {name: network for name, network in self.updates.networks.items() if name != "classifier"}
+        loaded = {name: network for name, network in self.updates.networks.items() if name != "classifier"}
         if under(arrays, "classifier"):
-            known["classifier"] = self.updates.classifier
-        self._load(known, arrays)
+            loaded["classifier"] = self.updates.classifier
+        self._load(loaded, arrays)
         self._load({"generator": self.updates.ema_generator}, arrays)
         self.updates.g_updates = 0
         for adam in self.updates.optimizers.values():
@@ -174,15 +174,15 @@ class PytorchEngine:
         if self.updates.recorder:
             self.updates.recorder.forget()
 
-    def _load(self, known: Mapping[str, nn.Module], arrays: Mapping[str, np.ndarray]) -> None:
+    def _load(self, modules: Mapping[str, nn.Module], arrays: Mapping[str, np.ndarray]) -> None:
         try:
-            for name, network in known.items():
+            for name, network in modules.items():
                 networks.from_arrays(network, under(arrays, name), name)
         except ModelError as error:
             raise CheckpointError(str(error)) from error
 
     def _stored(self) -> dict[str, nn.Module]:
-        """The networks by their place in a file: `generator` there has the EMA weights."""
+        """Returns the networks by their names in a file, where `generator` has the EMA weights."""
         return {
             "generator": self.updates.ema_generator,
             "discriminator": self.updates.discriminator,
@@ -196,14 +196,15 @@ class PytorchEngine:
         return torch.from_numpy(np.ascontiguousarray(array)).to(self.updates.device, non_blocking=True)
 
     def _images(self, pixels: Pixels) -> Tensor:
-        there = pixels.pixels() if isinstance(pixels, DeviceBatch) else self._tensor(pixels)
-        return scale(there.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.updates.layout)
+        uploaded = pixels.pixels() if isinstance(pixels, DeviceBatch) else self._tensor(pixels)
+        return scale(uploaded.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.updates.layout)
 
-    def _at(self, step: int) -> None:
+    def _set_step(self, step: int) -> None:
+        """Sets the weight of the classification loss and the random seed for a step."""
         self.updates.lambda_cls.fill_(schedules.class_weight(self.updates.config, step))
         self.updates.random.manual_seed(_mix(self.updates.config.seed, step))
 
 
 def _mix(seed: int, step: int) -> int:
-    """One well-mixed 64-bit seed for each step, so that a resumed run draws what the first one would have."""
+    """Returns a well-mixed seed for a step, so that a resumed run draws the same numbers as an uninterrupted one."""
     return int(np.random.SeedSequence([seed, step]).generate_state(1, np.uint64)[0] >> 1)

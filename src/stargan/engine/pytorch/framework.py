@@ -18,17 +18,17 @@ class Pytorch:
     """See `stargan.engine.Framework`."""
 
     def create(self, config: Config, domains: Domains) -> Engine:
-        """An engine with fresh weights."""
+        """Creates an engine with fresh weights; see `Framework.create`."""
         return PytorchEngine(config, domains)
 
     def predictor(self, architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray]) -> Predictor:
-        """The networks on the CPU."""
+        """Creates a predictor on the CPU; see `Framework.predictor`."""
         return PytorchPredictor(architecture, domains, arrays)
 
     def parameter_shapes(
         self, architecture: Architecture, num_labels: int, num_classes: int | None
     ) -> dict[str, tuple[int, ...]]:
-        """The shapes of all arrays, found without memory for them."""
+        """Returns the shapes of all arrays without allocating them; see `Framework.parameter_shapes`."""
         with torch.device("meta"):
             built: dict[str, torch.nn.Module] = {"generator": networks.Generator(architecture, num_labels)}
             if num_classes is not None:
@@ -48,7 +48,7 @@ class Pytorch:
         half: bool,
         plain: bool,
     ) -> OnnxGraphs:
-        """The networks as ONNX graphs."""
+        """Exports the networks as ONNX graphs; see `Framework.export_onnx`."""
         return export(architecture, domains, arrays, half=half, plain=plain)
 
 

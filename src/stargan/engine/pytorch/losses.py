@@ -13,13 +13,13 @@ from stargan.domains import Head
 
 
 def d_adversarial(objective: Objective, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor]:
-    """D's adversarial terms for real and for translated images; their sum is minimised.
+    """Computes D's adversarial terms for real and for translated images; D minimises their sum.
 
     Args:
         objective: `wgan-gp` and `wgan-lp`: -E[D(x)] and E[D(G)] (eq. 8); `gan` and `dragan`: the log-likelihoods
             of eq. 1; `lsgan`: squared distance to 1 and to 0 (Mao et al. 2017); `hinge`: Lim & Ye 2017.
-        real: (N, 1, h, w) D of real images.
-        fake: (N, 1, h, w) D of translated images.
+        real: (N, 1, h, w), D's outputs for real images.
+        fake: (N, 1, h, w), D's outputs for translated images.
     """
     if objective in ("wgan-gp", "wgan-lp"):
         return -real.mean(), fake.mean()
@@ -31,7 +31,10 @@ def d_adversarial(objective: Objective, real: Tensor, fake: Tensor) -> tuple[Ten
 
 
 def g_adversarial(objective: Objective, fake: Tensor) -> Tensor:
-    """G's adversarial term: that D takes its translations for real. `gan`: the non-saturating form."""
+    """Computes G's adversarial term, which is low when D takes translations for real.
+
+    For `gan` and `dragan` it is the non-saturating form.
+    """
     if objective == "lsgan":
         return (fake - 1).square().mean()
     if objective in ("gan", "dragan"):
@@ -42,35 +45,36 @@ def g_adversarial(objective: Objective, fake: Tensor) -> Tensor:
 # ---------------------------------------------------------------- gradient penalties
 
 PENALISED: frozenset[Objective] = frozenset({"wgan-gp", "wgan-lp", "dragan"})
-"""The objectives that have a penalty."""
+"""The objectives with a gradient penalty."""
 
 
 def between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
-    """Points on the lines between real and translated images; alpha (N, 1, 1, 1) in [0, 1] is real's share."""
+    """Interpolates between real and translated images; alpha, (N, 1, 1, 1) in [0, 1], is the weight of the real one."""
     return alpha * real + (1 - alpha) * fake
 
 
 def around(real: Tensor, alpha: Tensor, noise: Tensor) -> Tensor:
-    """DRAGAN's points around real images (Kodali et al. 2017), kept in [-1, 1].
+    """Samples DRAGAN's points around real images (Kodali et al. 2017), clamped to [-1, 1].
 
     Args:
         real: (N, 3, H, W).
-        alpha: (N, 1, 1, 1), uniform in [-1, 1]: two-sided, as its authors corrected theirs.
-        noise: (N, 3, H, W), uniform in [0, 1]; scaled by half the batch's standard deviation.
+        alpha: (N, 1, 1, 1), uniform in [-1, 1]: two-sided, like the authors' own correction of their code.
+        noise: (N, 3, H, W), uniform in [0, 1]; scaled here by half the batch's standard deviation.
     """
     spread = 0.5 * real.std(correction=0)
     return (real + alpha * spread * noise).clamp(-1, 1)
 
 
 def gradient_penalty(critic: Callable[[Tensor], Tensor], points: Tensor, *, one_sided: bool = False) -> Tensor:
-    """E[(|grad D(x^)| - 1)^2] (eq. 8, without its factor); one-sided, WGAN-LP: only norms above 1 count.
+    """Computes E[(|grad D(x^)| - 1)^2] (eq. 8, without its factor).
 
-    The norm's own gradient is taken as zero where the norm is zero, so the penalty is finite everywhere.
+    Where the norm is zero, its gradient is taken to be zero, so the penalty is finite everywhere.
 
     Args:
-        critic: Pictures (N, 3, H, W) to D's realness (N, 1, h, w), summed over patches as the official code does.
-        points: (N, 3, H, W) where the gradient is taken.
-        one_sided: Petzka et al. 2018.
+        critic: Maps images, (N, 3, H, W), to D's realness scores, (N, 1, h, w), which are summed over patches as in
+            the official code.
+        points: (N, 3, H, W), where to take the gradient.
+        one_sided: Penalise only norms above 1 (WGAN-LP, Petzka et al. 2018).
     """
     points = points.detach().requires_grad_(True)
     (gradient,) = torch.autograd.grad(critic(points).sum(), points, create_graph=True)
@@ -81,12 +85,14 @@ def gradient_penalty(critic: Callable[[Tensor], Tensor], points: Tensor, *, one_
 
 
 def classification_gradient_penalty(loss: Callable[[Tensor], Tensor], images: Tensor) -> Tensor:
-    """E[|grad_x -log D_cls(c|x)|^2] at real images (double backpropagation, Drucker & LeCun 1992).
+    """Computes E[|grad_x -log D_cls(c|x)|^2] at real images (double backpropagation, Drucker & LeCun 1992).
 
-    Where a classifier is steep, a few pixels in a colour that no face has change its answer, and G paints those.
+    Where the gradient of D's classification is large, a few pixels in a colour that no face has change the predicted
+    class, and G learns to paint such pixels.
 
     Args:
-        loss: Images (N, 3, H, W) to their mean classification loss, to which each image contributes on its own.
+        loss: Maps images, (N, 3, H, W), to their mean classification loss; each image's share must not depend on the
+            others.
         images: (N, 3, H, W).
     """
     images = images.detach().requires_grad_(True)
@@ -98,13 +104,15 @@ def classification_gradient_penalty(loss: Callable[[Tensor], Tensor], images: Te
 
 
 def classification(logits: Tensor, values: Tensor, heads: Sequence[Head]) -> Tensor:
-    """-log D_cls(c|x) (eqs. 5 and 6), over the known part of the classes only.
+    """Computes -log D_cls(c|x) (eqs. 5 and 6) over the classes whose labels are known.
+
+    Binary classes: cross-entropy, summed over classes and averaged over the batch, as in the official code. One-of-n
+    classes: softmax cross-entropy, averaged over the batch.
 
     Args:
         logits: (N, C).
-        values: (N, at least C); columns beyond C (a mask) are ignored.
-        heads: The known part. Binary classes: cross-entropy summed over classes, averaged over the batch, as the
-            official code does; one-of-n: softmax cross-entropy, averaged over the batch.
+        values: (N, C or more), the labels; columns after the first C (the domain mask) are ignored.
+        heads: The classes whose labels are known.
     """
     total = logits.new_zeros(())
     for head in heads:
@@ -117,5 +125,5 @@ def classification(logits: Tensor, values: Tensor, heads: Sequence[Head]) -> Ten
 
 
 def reconstruction(images: Tensor, back: Tensor) -> Tensor:
-    """E[|x - G(G(x, c), c')|_1] (eq. 7): mean absolute difference over all pixels."""
+    """Computes E[|x - G(G(x, c), c')|_1] (eq. 7), the mean absolute difference over all pixels."""
     return (images - back).abs().mean()

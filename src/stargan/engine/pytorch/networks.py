@@ -1,4 +1,4 @@
-"""The networks: G and D of the paper (tables 4 and 5), and a small attribute classifier."""
+"""The networks: the paper's G and D (tables 4 and 5), and a small attribute classifier."""
 
 from collections.abc import Mapping
 
@@ -13,21 +13,21 @@ from stargan.errors import ModelError
 from stargan.model.safetensors_file import under
 
 MASK_FLOOR = 0.1
-"""The least that G repaints anywhere. With a mask free to be zero, G can settle for the identity before D tells the
-classes apart, and there the mask, saturated, passes no gradient on that would lead out."""
+"""Smallest value of the attention mask. If the mask could reach zero, G could collapse to the identity before D has
+learnt the classes. The saturated mask then passes on no gradient, and G cannot recover."""
 
 
 class InstanceNorm(nn.InstanceNorm2d):
-    """Instance normalisation with scale and shift, of the instance's own statistics, always."""
+    """Instance normalisation with scale and shift that always uses the statistics of the instance itself."""
 
     def __init__(self, channels: int) -> None:
         super().__init__(channels, affine=True)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same."""
-        if not torch.compiler.is_dynamo_compiling():  # an exporter keeps it as the one operation that it is
+        """Normalises (N, channels, H, W)."""
+        if not torch.compiler.is_dynamo_compiling():  # so that exporters keep it as a single operation
             return super().forward(x)
-        # Written out, so that a compiler can make one pass of it and what stands beside it, in any memory layout.
+        # Written out so that the compiler can fuse it with its neighbours, in any memory layout.
         full = x.to(self.weight.dtype)
         variance, mean = torch.var_mean(full, (2, 3), correction=0, keepdim=True)
         scale = (variance + self.eps).rsqrt() * self.weight[:, None, None]
@@ -35,16 +35,16 @@ class InstanceNorm(nn.InstanceNorm2d):
 
 
 LARGE = 2**18
-"""Numbers in a feature map from which saving memory is worth the time: 1 MB in float32."""
+"""Elements of a feature map from which saving memory is worth the extra time: 1 MB in float32."""
 
 
 def run(layers: nn.Sequential, x: Tensor, plain: bool) -> Tensor:
-    """Applies layers one after the other, in training on a CPU with less memory: see `norm_relu_conv`.
+    """Applies layers in sequence. Training on a CPU takes less memory this way; see `norm_relu_conv`.
 
     Args:
-        layers: Any.
-        x: What the first one takes.
-        plain: Layer by layer, always.
+        layers: Any layers.
+        x: The input of the first layer.
+        plain: Apply the layers one by one, without saving memory.
     """
     if plain or not applies(x) or not torch.is_grad_enabled() or x.numel() < LARGE:
         return layers(x)
@@ -59,7 +59,7 @@ def run(layers: nn.Sequential, x: Tensor, plain: bool) -> Tensor:
 
 
 class ResidualBlock(nn.Module):
-    """x + IN(conv(ReLU(IN(conv(x))))): both convolutions 3x3, no activation after the sum."""
+    """Computes x + IN(conv(ReLU(IN(conv(x))))) with 3x3 convolutions and no activation after the sum."""
 
     def __init__(self, channels: int, plain: bool = False) -> None:
         super().__init__()
@@ -73,21 +73,21 @@ class ResidualBlock(nn.Module):
         )
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, channels, H, W) to the same."""
+        """Maps (N, channels, H, W) to the same shape."""
         return x + run(self.layers, x, self.plain)
 
 
 class Generator(nn.Module):
-    """G of table 4. Any size whose sides are multiples of 4.
+    """G of table 4, for any image size whose sides are multiples of 4.
 
-    Padding is with zeros throughout: reflection padding followed by instance normalisation would erase labels,
-    which enter as constant planes.
+    All padding is with zeros. Labels enter as constant planes, and reflection padding followed by instance
+    normalisation would erase them.
 
     Args:
-        architecture: Its sizes. Two are not in the paper. With `attention_mask`, a fourth output channel says where to
-            repaint; the rest stays the source's pixels (after Pumarola et al. 2018, GANimation, eq. 1). With
-            `resize_conv`, it enlarges by repeating pixels before a 3x3 convolution; the overlap of transposed
-            convolutions draws checkerboards (Odena et al. 2016).
+        architecture: Its sizes. Two of them are not in the paper. With `attention_mask`, a fourth output channel
+            selects where to repaint; elsewhere the source's pixels remain (after Pumarola et al. 2018, GANimation,
+            eq. 1). With `resize_conv`, G enlarges by repeating pixels before a 3x3 convolution, because overlapping
+            transposed convolutions cause checkerboard patterns (Odena et al. 2016).
         num_labels: L, the length of the label vector.
         plain: As in `run`.
     """
@@ -120,11 +120,11 @@ class Generator(nn.Module):
         self.layers = nn.Sequential(*layers)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
-        """Translates.
+        """Translates images to target labels.
 
         Args:
             images: (N, 3, H, W) in [-1, 1].
-            labels: (N, L) target labels.
+            labels: (N, L), the target labels.
 
         Returns:
             (N, 3, H, W) in [-1, 1].
@@ -133,13 +133,13 @@ class Generator(nn.Module):
         out = run(self.layers, torch.cat([images, planes], 1), self.plain)
         if not self.attention_mask:
             return out.tanh()
-        out = out.to(images.dtype)  # in full precision, so that what the mask leaves is the source's own pixels
+        out = out.to(images.dtype)  # in full precision, so that unmasked pixels are exactly those of the source
         mask = MASK_FLOOR + (1 - MASK_FLOOR) * out[:, 3:].sigmoid()
         return torch.lerp(images, out[:, :3].tanh(), mask)
 
 
 def strided(widths: list[int], plain: bool) -> nn.Sequential:
-    """Convolutions 4x4 of stride 2 with bias, each followed by LeakyReLU 0.01."""
+    """Builds 4x4 convolutions of stride 2 with bias, each followed by LeakyReLU with slope 0.01."""
     layers: list[nn.Module] = []
     for before, after in zip([3, *widths], widths, strict=False):
         layers += [StridedConv(before, after, plain), nn.LeakyReLU(0.01, inplace=True)]
@@ -147,11 +147,11 @@ def strided(widths: list[int], plain: bool) -> nn.Sequential:
 
 
 class Discriminator(nn.Module):
-    """D of table 5, for one image size, which its last kernel covers whole.
+    """D of table 5, for one image size: its last kernel covers the whole image.
 
     Args:
         architecture: Its sizes; the image size must be divisible by 2 to the power of `d_layers`.
-        num_classes: C, how many classes it tells.
+        num_classes: C, the number of classes it predicts.
         plain: As in `StridedConv`.
     """
 
@@ -165,39 +165,40 @@ class Discriminator(nn.Module):
         self.cls = nn.Conv2d(widths[-1], num_classes, left, bias=False)
 
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
-        """Judges (N, 3, H, W): realness by patch, (N, 1, h, w), and logits of the classes, (N, C)."""
+        """Maps images, (N, 3, H, W), to a realness score per patch, (N, 1, h, w), and class logits, (N, C)."""
         features = self.layers(images)
         return self.src(features), self.cls(features).flatten(1)
 
 
 class AttributeClassifier(nn.Module):
-    """Tells the labels of a image; not in the paper.
+    """Predicts the labels of an image; not in the paper.
 
-    G needs to know what a image shows in order to keep it, and nobody knows the labels of one's own photo. It sees
-    real images only and G never sees its judgement, so it also serves as an independent check of translations.
+    To keep the other attributes of an image, G needs their labels, which users do not have for their own photos. The
+    classifier is trained on real images only, and G gets no gradient from it, so it also checks translations
+    independently.
 
     Args:
-        num_classes: C.
-        layers: Stride-2 layers.
+        num_classes: C, the number of classes.
+        layers: The number of stride-2 layers.
     """
 
     def __init__(self, num_classes: int, layers: int = 6) -> None:
         super().__init__()
         widths = [min(32 * 2**i, 128) for i in range(layers)]
-        self.layers = strided(widths, plain=True)  # also because it goes into .onnx files
+        self.layers = strided(widths, plain=True)  # plain also because the classifier goes into .onnx files
         self.cls = nn.Linear(widths[-1], num_classes)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Logits, (N, C), of (N, 3, H, W)."""
+        """Maps images, (N, 3, H, W), to logits, (N, C)."""
         return self.cls(self.layers(images).mean((2, 3)))
 
 
 NAMES = ("generator", "discriminator", "classifier")
-"""The networks by the names they have in model files."""
+"""The names of the networks in model files."""
 
 
 def build(name: str, architecture: Architecture, domains: Domains, plain: bool = False) -> nn.Module:
-    """One of `NAMES`, with fresh weights."""
+    """Builds a network, one of `NAMES`, with fresh weights."""
     if name == "generator":
         return Generator(architecture, domains.num_labels, plain)
     if name == "discriminator":
@@ -206,7 +207,7 @@ def build(name: str, architecture: Architecture, domains: Domains, plain: bool =
 
 
 def initialise_xavier(network: nn.Module) -> None:
-    """Draws all kernels anew from Xavier's uniform distribution (Glorot & Bengio 2010); biases become zero."""
+    """Redraws all kernels from Xavier's uniform distribution (Glorot & Bengio 2010) and sets biases to zero."""
     for layer in network.modules():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
             nn.init.xavier_uniform_(layer.weight)
@@ -215,7 +216,7 @@ def initialise_xavier(network: nn.Module) -> None:
 
 
 def restore(name: str, architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray]) -> nn.Module:
-    """One of `NAMES` with the weights of a model file, for inference.
+    """Builds a network, one of `NAMES`, for inference, with the weights of a model file.
 
     Raises:
         ModelError: As `from_arrays`.
@@ -226,7 +227,7 @@ def restore(name: str, architecture: Architecture, domains: Domains, arrays: Map
 
 
 def to_arrays(network: nn.Module) -> dict[str, np.ndarray]:
-    """The weights by name, copied to numpy."""
+    """Returns copies of the weights as numpy arrays by name."""
     return {name: tensor.detach().cpu().numpy().copy() for name, tensor in network.state_dict().items()}
 
 
@@ -234,19 +235,19 @@ def from_arrays(network: nn.Module, arrays: Mapping[str, np.ndarray], what: str)
     """Loads weights by name.
 
     Args:
-        network: Where to.
-        arrays: What `to_arrays` gave.
-        what: Names the network in errors.
+        network: The network to load them into.
+        arrays: The result of `to_arrays`.
+        what: The network's name in error messages.
 
     Raises:
-        ModelError: An array is missing, left over or of the wrong shape; the line names it.
+        ModelError: An array is missing, unexpected or of the wrong shape; the message names it.
     """
     own = network.state_dict()
     for name in sorted(own.keys() | arrays.keys()):
         if name not in arrays:
             raise ModelError(f"{what}/{name} is missing")
         if name not in own:
-            raise ModelError(f"{what}/{name} does not belong there")
+            raise ModelError(f"unexpected array {what}/{name}")
         if arrays[name].shape != tuple(own[name].shape):
             raise ModelError(f"{what}/{name} has shape {arrays[name].shape}, not {tuple(own[name].shape)}")
     network.load_state_dict({name: torch.from_numpy(np.array(arrays[name])) for name in own})

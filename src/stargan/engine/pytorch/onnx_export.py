@@ -1,4 +1,4 @@
-"""The networks as ONNX graphs."""
+"""Export of the networks as ONNX graphs."""
 
 import contextlib
 import logging
@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import torch
 
 from stargan.config import Architecture
@@ -16,18 +15,18 @@ from stargan.engine.interface import OnnxGraphs
 from stargan.engine.pytorch import networks
 from stargan.engine.pytorch.fast import rewrite
 from stargan.errors import require
+from stargan.model.onnx_session import session
 
-TOLERANCE = 1e-4  # largest difference from PyTorch with which G stays rewritten
+TOLERANCE = 1e-4  # the rewritten G is kept if its results differ from PyTorch's by no more than this
 
 
 def export(
     architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray], *, half: bool, plain: bool
 ) -> OnnxGraphs:
-    """Exports G and, where `arrays` have one, the attribute classifier.
+    """Exports G and, if `arrays` contain one, the attribute classifier.
 
-    Unless `plain`, G's convolutions are written in the form that CPUs compute faster (`fast/rewrite.py`).
-
-    The arguments and errors are those of `Framework.export_onnx`.
+    Unless `plain`, G's convolutions take the form that CPUs compute faster (`fast/rewrite.py`). The arguments and
+    errors are those of `Framework.export_onnx`.
     """
     for library in ("onnx", "onnxscript"):
         require(library, "train", "write .onnx files")
@@ -43,7 +42,7 @@ def export(
     if not plain:
         rewrite.rewrite(generator, architecture)
     graph, difference = _graph(generator, inputs, "translated", expected, half)
-    if not plain and difference > TOLERANCE:  # weights with which other sums lose too many digits
+    if not plain and difference > TOLERANCE:  # with these weights the rewritten form loses too many digits
         generator = networks.restore("generator", architecture, domains, arrays)
         graph, difference = _graph(generator, inputs, "translated", expected, half)
     if not any(name.startswith("classifier/") for name in arrays):
@@ -54,7 +53,7 @@ def export(
 
 
 def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool) -> tuple[bytes, float]:
-    """One network with a free batch size, and its largest difference from what is expected."""
+    """Exports one network with a dynamic batch size; also returns its largest difference from `expected`."""
     batch = torch.export.Dim("batch")
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
@@ -66,26 +65,25 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, 
             output_names=[output],
             dynamic_shapes=tuple({0: batch} for _ in inputs),
         )
-        assert program is not None  # only so without dynamo
+        assert program is not None  # None only without dynamo
     model = program.model_proto
-    _forget_origin(model.graph)
+    _remove_source_notes(model.graph)
     if half:
         _halve(model.graph)
     content = model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-    (found,) = session.run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
-    return content, float(np.abs(found - expected.numpy()).max())
+    (result,) = session(content).run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
+    return content, float(np.abs(result - expected.numpy()).max())
 
 
-def _forget_origin(graph: Any) -> None:
-    """Drops what the exporter notes of each node: lines of source code, with paths of this machine."""
+def _remove_source_notes(graph: Any) -> None:
+    """Removes the exporter's notes on each node: lines of source code, with paths on this machine."""
     for part in (*graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
 
 
 def _halve(graph: Any) -> None:
-    """Keeps in float16 what that holds exactly, which rounded weights are, each behind a node that makes it float32."""
+    """Stores weights that float16 holds exactly (as rounded ones do) as float16, each followed by a cast to float32."""
     from onnx import TensorProto, helper, numpy_helper
 
     casts = []
@@ -95,7 +93,7 @@ def _halve(graph: Any) -> None:
         name, values = weight.name, numpy_helper.to_array(weight)
         short = values.astype(np.float16)
         if (short.astype(np.float32) != values).any():
-            continue  # a constant of the graph
+            continue  # a constant of the graph, not a rounded weight
         weight.CopyFrom(numpy_helper.from_array(short, f"{name}.half"))
         casts.append(helper.make_node("Cast", [f"{name}.half"], [name], to=TensorProto.FLOAT))
     nodes = [*casts, *graph.node]
@@ -105,7 +103,7 @@ def _halve(graph: Any) -> None:
 
 @contextlib.contextmanager
 def _quiet() -> Iterator[None]:
-    """Silences the exporter's remarks, among them one that torchvision is not installed."""
+    """Silences the exporter's messages, among them one that torchvision is not installed."""
     logger = logging.getLogger("torch.onnx")
     level = logger.level
     logger.setLevel(logging.ERROR)

@@ -16,10 +16,10 @@ class PytorchPredictor:
     Args:
         architecture: The sizes of the networks.
         domains: The label layout.
-        arrays: The weights by name; without an attribute classifier there is no `classify`.
+        arrays: The weights by name. Without those of an attribute classifier, `classify` does not work.
 
     Raises:
-        ModelError: An array is missing, left over or of the wrong shape.
+        ModelError: An array is missing, unexpected or of the wrong shape.
     """
 
     def __init__(self, architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray]) -> None:
@@ -30,11 +30,11 @@ class PytorchPredictor:
         }
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Translates (N, 3, H, W) to (N, L) labels; see `Predictor.generate`."""
+        """Translates images, (N, 3, H, W), to target labels, (N, L); see `Predictor.generate`."""
         return self._run("generator", images, labels)
 
     def classify(self, images: np.ndarray) -> np.ndarray:
-        """Logits, (N, C), of (N, 3, H, W); see `Predictor.classify`."""
+        """Returns the logits, (N, C), for images, (N, 3, H, W); see `Predictor.classify`."""
         return self._run("classifier", images)
 
     @torch.inference_mode()

@@ -1,4 +1,4 @@
-"""One update of D, one update of G."""
+"""The updates of D and of G."""
 
 import contextlib
 import copy
@@ -17,11 +17,11 @@ from stargan.engine.pytorch.augment import augment
 from stargan.engine.pytorch.cuda_graphs import Recorder, Tensors
 from stargan.engine.pytorch.fast import rewrite, winograd
 
-CLASSIFIER_LR = 1e-3  # plain supervised learning of a small network; follows the schedule of the other two
+CLASSIFIER_LR = 1e-3  # for supervised learning of a small network; it decays with the learning rate of G and D
 PART_SIDE = 256
-"""Sum of the sides of the images that G takes at once on a CPU: two of 128 px, four of 64. Eight of 64 px, as many
-pixels, gain 3 % of speed for 4 % more memory."""
-COMPILED_FROM = 2000  # steps: fewer do not earn back the minute that compiling takes
+"""Sum of the sides of the images that G processes at once on a CPU: two images of 128 px, four of 64 px. Eight of
+64 px, which have as many pixels as two of 128 px, are 3 % faster but take 4 % more memory."""
+COMPILED_FROM = 2000  # steps from which a run compiles G; shorter runs do not make up for the minute it takes
 
 
 class Updates:
@@ -58,7 +58,7 @@ class Updates:
             self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False)
         self.optimizers = {name: optimizer.Adam(network, config) for name, network in self.networks.items()}
         self.random = torch.Generator(self.device)
-        # A tensor: a recorded update reads it anew each time.
+        # A tensor, so that a recorded update reads its current value.
         self.lambda_cls = torch.tensor(config.lambda_cls, device=self.device)
         self.g_updates = 0
         self.terms: dict[str, Tensor] = {}
@@ -68,19 +68,19 @@ class Updates:
     def update_d(
         self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, lr: float, draws: Tensors | None = None
     ) -> None:
-        """One update of D.
+        """Updates D once.
 
         Args:
-            real: (N, 3, H, W) in [-1, 1].
-            labels: (N, L) of the images.
-            targets: (N, L) that they are translated to.
-            dataset: The data set that they are from.
+            real: (N, 3, H, W) in [-1, 1], the images.
+            labels: (N, L), the labels of the images.
+            targets: (N, L), the target labels of their translations.
+            dataset: The index of the data set that the images come from.
             lr: The learning rate.
-            draws: Some of the random numbers, fixed; see `d_terms`.
+            draws: Values to use instead of random numbers, by the names in `d_terms`.
         """
         optimizer.set_rate(self.optimizers["discriminator"], lr)
         drawn = {**self._d_draws(real), **(draws or {})}
-        self._do(self._d_update, dataset, {"real": real, "labels": labels, "targets": targets, **drawn})
+        self._run(self._d_update, dataset, {"real": real, "labels": labels, "targets": targets, **drawn})
 
     def _d_update(self, dataset: int, tensors: Tensors) -> dict[str, Tensor]:
         self._clear_gradients()
@@ -108,17 +108,17 @@ class Updates:
         dataset: int,
         draws: Tensors,
     ) -> dict[str, Tensor]:
-        """The unweighted terms of D's loss (eq. 8 and eq. 5).
+        """Computes the unweighted terms of D's loss (eq. 8 and eq. 5).
 
         Args:
-            real: (N, 3, H, W) in [-1, 1].
-            fake: (N, 3, H, W) their translations, which pass no gradient on.
-            labels: (N, L) of the real images.
-            dataset: The data set that they are from.
-            draws: Random numbers in [0, 1): `alpha`, (N, 1, 1, 1), for the penalty, which DRAGAN stretches to [-1, 1];
+            real: (N, 3, H, W) in [-1, 1], the real images.
+            fake: (N, 3, H, W), their translations, without gradients.
+            labels: (N, L), the labels of the real images.
+            dataset: The index of the data set that they come from.
+            draws: Random numbers in [0, 1): `alpha`, (N, 1, 1, 1), for the penalty (DRAGAN scales it to [-1, 1]);
                 `noise`, (N, 3, H, W), for DRAGAN; `views`, (2N, 5), for `augment`.
         """
-        # Real and translated images go through D together: D has no batch statistics.
+        # One pass for real and translated images: D has no batch statistics, so they do not affect each other.
         both = self._augmented(torch.cat([real, fake]), draws)
         real, fake = both.chunk(2)
         with self._autocast():
@@ -128,17 +128,17 @@ class Updates:
         d_cls = losses.classification(cls[: len(real)].float(), labels, self.heads[dataset])
         terms = {"d_real": d_real, "d_fake": d_fake, "d_cls": d_cls}
         if self.config.objective in losses.PENALISED:
-            # In float32 whatever the precision: a gradient of gradients overflows or drowns in fewer bits.
+            # Always in float32: second-order gradients overflow or get lost in rounding errors in shorter formats.
             terms["d_gp"] = losses.gradient_penalty(
                 lambda points: self.discriminator(points)[0],
                 self._penalty_points(real, fake, draws),
                 one_sided=self.config.objective == "wgan-lp",
             )
         if self.config.lambda_cls_gp:
-            some = slice((len(real) + 1) // 2)  # half of the images: half of the cost
+            half = slice((len(real) + 1) // 2)  # half of the images at half of the cost
             terms["d_cls_gp"] = losses.classification_gradient_penalty(
-                lambda points: losses.classification(self.discriminator(points)[1], labels[some], self.heads[dataset]),
-                real[some],
+                lambda points: losses.classification(self.discriminator(points)[1], labels[half], self.heads[dataset]),
+                real[half],
             )
         return terms
 
@@ -148,7 +148,7 @@ class Updates:
         return losses.between(real, fake, draws["alpha"])
 
     def _generator_without_gradients(self) -> Callable[[Tensor, Tensor], Tensor]:
-        """G for translations that pass no gradient on. On a CPU it is rewritten each time its weights have changed."""
+        """Returns G for translations without gradients. On a CPU, G is rewritten again after its weights change."""
         if self.config.plain or self.bf16 or self.device.type != "cpu" or not winograd.pays(self.config.architecture):
             return self.compiled_generator
         changes = sum(weight._version for weight in self.generator.parameters())
@@ -161,22 +161,22 @@ class Updates:
     # ---------------------------------------------------------------- G
 
     def update_g(self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, lr: float) -> None:
-        """One update of G, its EMA and the attribute classifier; the arguments are those of `update_d`."""
+        """Updates G, its EMA and the attribute classifier once; the arguments are those of `update_d`."""
         optimizer.set_rate(self.optimizers["generator"], lr)
         optimizer.set_rate(self.optimizers["classifier"], CLASSIFIER_LR * lr / self.config.lr)
         drawn = self._views(len(real))
-        self._do(self._g_update, dataset, {"real": real, "labels": labels, "targets": targets, **drawn})
+        self._run(self._g_update, dataset, {"real": real, "labels": labels, "targets": targets, **drawn})
         self._update_ema()
 
     def _g_update(self, dataset: int, tensors: Tensors) -> dict[str, Tensor]:
         self._clear_gradients()
-        self.rewritten = None  # G needs its memory now
-        self.discriminator.requires_grad_(False)  # D only passes gradients on; its own are not computed
+        self.rewritten = None  # frees memory that this update needs
+        self.discriminator.requires_grad_(False)  # gradients flow through D, but those of its weights are not needed
         sums: dict[str, Tensor] = {}
-        for part in self._parts(tensors["real"]):
-            some = {name: tensor[part] for name, tensor in tensors.items()}
-            share = len(some["real"]) / len(tensors["real"])
-            terms = self.g_terms(some["real"], some["labels"], some["targets"], dataset, some)
+        for rows in self._parts(tensors["real"]):
+            part = {name: tensor[rows] for name, tensor in tensors.items()}
+            share = len(part["real"]) / len(tensors["real"])
+            terms = self.g_terms(part["real"], part["labels"], part["targets"], dataset, part)
             total = terms["g_fake"] + self.lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
             (share * total).backward()
             for name, term in {**terms, "g_total": total}.items():
@@ -194,7 +194,11 @@ class Updates:
         return loss
 
     def g_terms(self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, draws: Tensors) -> dict[str, Tensor]:
-        """The unweighted terms of G's loss (eqs. 8, 6 and 7); `draws` may hold `views`, (N, 5), for `augment`."""
+        """Computes the unweighted terms of G's loss (eqs. 8, 6 and 7).
+
+        The arguments are those of `d_terms`, except `targets`, (N, L), the target labels. Of `draws`, only `views`,
+        (N, 5), is used.
+        """
         with self._autocast():
             fake = self.compiled_generator(real, targets)
             src, cls = self.discriminator(self._augmented(fake, draws))
@@ -210,7 +214,7 @@ class Updates:
         self.g_updates += 1
         if self.ema_generator is self.generator:
             return
-        # Early on the average follows quickly, so that the first weights do not hold short trainings back.
+        # The decay starts low, so that the initial weights are soon forgotten; otherwise short runs would suffer.
         decay = min(self.config.ema, self.g_updates / (9 + self.g_updates))
         averages: list[Tensor] = list(self.ema_generator.parameters())
         weights: list[Tensor] = list(self.generator.parameters())
@@ -218,8 +222,8 @@ class Updates:
 
     # ---------------------------------------------------------------- both
 
-    def _do(self, update: Callable[[int, Tensors], dict[str, Tensor]], dataset: int, tensors: Tensors) -> None:
-        """One update, on a GPU as a CUDA graph; keeps its terms."""
+    def _run(self, update: Callable[[int, Tensors], dict[str, Tensor]], dataset: int, tensors: Tensors) -> None:
+        """Runs an update, on a GPU as a CUDA graph, and stores its terms."""
         if self.recorder:
             terms = self.recorder(f"{update.__name__} {dataset}", functools.partial(update, dataset), tensors)
         else:
@@ -241,20 +245,20 @@ class Updates:
         return {"views": self._random(count, 5)} if self.config.augment else {}
 
     def _augmented(self, images: Tensor, draws: Tensors) -> Tensor:
-        """Images as D sees them."""
+        """Returns the images as D sees them."""
         return augment(images, draws["views"]) if self.config.augment else images
 
     def _clear_gradients(self) -> None:
-        """Of all networks: gradients of those that are not updated would only take memory."""
+        """Clears the gradients of all networks, since those of networks that are not updated would waste memory."""
         for adam in self.optimizers.values():
             adam.zero_grad(set_to_none=True)
 
     def _parts(self, images: Tensor) -> list[slice]:
-        """The parts of a batch that go through G, and back, one after the other, on a CPU, where that is faster.
+        """Splits a batch into parts that go forward and backward through G one at a time, which is faster on a CPU.
 
-        The results of an image do not depend on the others, and every term of G's loss is a mean over images, so the
-        gradients of the parts add up to those of the batch. There are fewer activations to keep, and feature maps stay
-        in the cache.
+        The result of an image does not depend on the others, and every term of G's loss is a mean over images, so the
+        gradients of the parts add up to those of the batch. Fewer activations have to be kept, and feature maps stay
+        in the cache. On other devices, and with `plain`, there is one part.
         """
         count = len(images)
         whole = self.config.plain or self.device.type != "cpu"
@@ -262,16 +266,16 @@ class Updates:
         return [slice(start, start + size) for start in range(0, count, size)]
 
     def _use_gpu(self) -> None:
-        torch.backends.cudnn.benchmark = True  # shapes never change
+        torch.backends.cudnn.benchmark = True  # worthwhile because shapes never change
         self.recorder = Recorder()
         if self.config.steps >= COMPILED_FROM and devices.can_compile():
-            # Compiled, norms and activations are one pass over memory, and then this layout is the convolutions' own;
-            # PyTorch's instance norm alone would turn each feature map around and back.
+            # Compiled norms and activations take one pass over memory and work in the layout that convolutions prefer.
+            # PyTorch's own instance norm would convert each feature map to the other layout and back.
             self.layout = torch.channels_last
             for network in self.networks.values():
                 network.to(memory_format=self.layout)  # type: ignore[call-overload]  # its stub lacks this form
-            # Dynamo counts the compilations of all networks of a process. This one needs three: without gradients,
-            # with those of its weights, and with those of its images too.
+            # Dynamo's limit counts all compilations in a process. G alone needs three: without gradients, with
+            # gradients of its weights, and with gradients of its images as well.
             torch._dynamo.config.recompile_limit = 64
             self.compiled_generator = torch.compile(self.generator, dynamic=False)
 
@@ -280,7 +284,7 @@ class Updates:
 
 
 def _networks(config: Config, domains: Domains) -> dict[str, nn.Module]:
-    # Drawn on the CPU: the weights are the same on every device, and the caller's random numbers stay as they are.
+    # Drawn on the CPU, so that the weights are the same on every device. The caller's random state stays unchanged.
     with torch.random.fork_rng(devices=[]):
         torch.default_generator.manual_seed(config.seed)
         built = {name: networks.build(name, config.architecture, domains, config.plain) for name in networks.NAMES}
@@ -291,5 +295,5 @@ def _networks(config: Config, domains: Domains) -> dict[str, nn.Module]:
 
 
 def _detached(terms: Tensors) -> dict[str, Tensor]:
-    """Without their graphs, which a recorded update would keep for good."""
+    """Detaches the terms from their autograd graphs, which a recorded update would otherwise keep alive."""
     return {name: term.detach() for name, term in terms.items()}

@@ -1,1 +1,1 @@
-"""The same results faster on a CPU: fused layers for training, rewritten layers for inference."""
+"""Faster computation on CPUs with the same results: fused layers for training, rewritten layers for inference."""

@@ -1,4 +1,4 @@
-"""Convolutions as a CPU does them fast and with little memory; the same sums, in another order."""
+"""Convolutions that are fast and take little memory on a CPU; they compute the same sums in another order."""
 
 from typing import Any
 
@@ -8,26 +8,27 @@ from torch import Tensor, nn
 
 
 def applies(x: Tensor) -> bool:
-    """Whether what this module holds is of use: on a CPU, in float32."""
+    """Returns whether this module helps with an input: it does on a CPU in float32."""
     return x.device.type == "cpu" and not torch.is_autocast_enabled("cpu")
 
 
 class StridedConv(nn.Conv2d):
-    """Convolution 4x4 of stride 2 with bias, which halves both sides.
+    """A 4x4 convolution of stride 2 with bias, which halves both sides.
 
     D's last layers have far more weights than positions: at 128 px the last one has 33.5 million weights for 4
-    positions. There a CPU's convolution spends its time on sorting the weights, so the same sums are taken as one
-    matrix product, which reads them once.
+    positions. There a CPU's convolution spends most of its time reordering the weights. One matrix product gives the
+    same sums and reads the weights once.
 
     Args:
-        before: Channels in.
-        after: Channels out.
-        plain: Always as a convolution.
+        before: Input channels.
+        after: Output channels.
+        plain: Always compute it as a convolution.
 
     Attributes:
-        factors: Of the part of the weights' gradient that is not in `weight.grad`: pairs (M, after) and
-            (M, before * 16), to be summed, the first transposed times the second. With few positions they are much
-            smaller than their product, which `optimizer.Adam` needs but a few rows at a time.
+        factors: Factors of the part of the weights' gradient that is not in `weight.grad`. Each is a pair of matrices,
+            (M, after) and (M, before * 16); the gradient is the sum of the products of the first, transposed, with the
+            second. With few positions the factors are much smaller than the product, of which `optimizer.Adam` needs
+            only a few rows at a time.
     """
 
     def __init__(self, before: int, after: int, plain: bool = False) -> None:
@@ -36,11 +37,11 @@ class StridedConv(nn.Conv2d):
         self.factors: list[tuple[Tensor, Tensor]] = []
 
     def forward(self, x: Tensor) -> Tensor:
-        """(N, before, H, W) to (N, after, H / 2, W / 2)."""
-        if self.plain:  # before the batch is looked at, which would fix its size in an exported graph
+        """Maps (N, before, H, W) to (N, after, H / 2, W / 2)."""
+        if self.plain:  # checked before the batch size is read, which would fix it in an exported graph
             return super().forward(x)
         height, width = x.shape[2] // 2, x.shape[3] // 2
-        few = 2 * len(x) * height * width <= self.in_channels  # then a product is faster, up to 4 times (measured)
+        few = 2 * len(x) * height * width <= self.in_channels  # a product is then up to 4 times faster (measured)
         if not few or x.device.type != "cpu":
             return super().forward(x)
         rows = F.unfold(x, 4, padding=1, stride=2).transpose(1, 2).flatten(0, 1)
@@ -49,12 +50,12 @@ class StridedConv(nn.Conv2d):
         return (out + self.bias).view(len(x), height, width, -1).permute(0, 3, 1, 2)
 
     def joined(self) -> tuple[Tensor, Tensor]:
-        """All factors as one pair."""
+        """Concatenates all factors into one pair."""
         left, right = (torch.cat(parts) for parts in zip(*self.factors, strict=True))
         return left, right
 
     def fold(self) -> None:
-        """Adds what the factors stand for to `weight.grad`, and forgets them."""
+        """Multiplies out the factors, adds the product to `weight.grad` and discards them."""
         if not self.factors:
             return
         left, right = self.joined()
@@ -65,18 +66,18 @@ class StridedConv(nn.Conv2d):
 
 
 class _Product(torch.autograd.Function):
-    """rows @ W.T, for W the kernel as a matrix; gives the layer the factors of W's gradient.
+    """Computes rows @ W.T, where W is the kernel as a matrix, and stores the factors of W's gradient in the layer.
 
-    PyTorch would make a matrix of each part of that gradient before it adds them, for D's last layer 134 MB each. The
-    parts that an update needs are those of its one backward pass. While a penalty's gradient is taken, which is
-    differentiated again, no gradient of W is asked for; PyTorch then has gradients enabled.
-    Always in the weights' own precision: to turn them into bf16 takes longer than the product.
+    PyTorch would compute each part of that gradient as a full matrix before adding them up: 134 MB each for D's last
+    layer. An update needs only the parts from its final backward pass. The gradient inside a penalty, which is
+    differentiated again, does not include W; PyTorch has gradients enabled while it computes that one.
+    The product always has the weights' precision, because converting them to bf16 takes longer than the product.
     """
 
     @staticmethod
     @torch.amp.custom_fwd(device_type="cpu", cast_inputs=torch.float32)
     def forward(ctx: Any, rows: Tensor, kernel: Tensor, layer: StridedConv) -> Tensor:
-        """(M, K) and (N, ...) to (M, N)."""
+        """Maps rows, (M, K), and a kernel, (N, ...), to (M, N)."""
         ctx.save_for_backward(rows, kernel)
         ctx.layer = layer
         return _forward(rows, kernel)
@@ -84,7 +85,7 @@ class _Product(torch.autograd.Function):
     @staticmethod
     @torch.amp.custom_bwd(device_type="cpu")
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, None, None]:
-        """The gradient of rows, which can be differentiated again."""
+        """Computes the gradient of the rows, which can be differentiated again."""
         rows, kernel = ctx.saved_tensors
         if ctx.needs_input_grad[1] and not torch.is_grad_enabled():
             ctx.layer.factors.append((gradient.detach(), rows.detach()))
@@ -93,25 +94,25 @@ class _Product(torch.autograd.Function):
 
 
 class _Back(torch.autograd.Function):
-    """gradient @ W: the way back through `_Product`, which has a way back of its own."""
+    """Computes gradient @ W, the backward pass of `_Product`, which is itself differentiable."""
 
     @staticmethod
     def forward(ctx: Any, gradient: Tensor, kernel: Tensor, layer: StridedConv) -> Tensor:
-        """(M, N) and (N, ...) to (M, K)."""
+        """Maps a gradient, (M, N), and a kernel, (N, ...), to (M, K)."""
         ctx.save_for_backward(gradient, kernel)
         ctx.layer = layer
         return _backward(gradient, kernel)
 
     @staticmethod
     def backward(ctx: Any, second: Tensor) -> tuple[Tensor | None, None, None]:
-        """The gradient of `gradient`."""
+        """Computes the gradient of `gradient`."""
         gradient, kernel = ctx.saved_tensors
         if ctx.needs_input_grad[1] and not torch.is_grad_enabled():
             ctx.layer.factors.append((gradient.detach(), second.detach()))
         return _forward(second, kernel) if ctx.needs_input_grad[0] else None, None, None
 
 
-# The same product goes up to three times as fast with the long matrix on the left, except with very few rows (measured
+# The same product is up to three times as fast with the large matrix on the left, except with very few rows (measured
 # with 1024 x 16 weights for each of 2048 channels and 4 to 64 rows).
 
 
@@ -125,15 +126,15 @@ def _backward(gradient: Tensor, kernel: Tensor) -> Tensor:
 
 
 def norm_relu_conv(x: Tensor, norm: nn.InstanceNorm2d, conv: nn.Conv2d | nn.ConvTranspose2d) -> Tensor:
-    """conv(ReLU(IN(x))) that keeps only x for the way back, and computes what lies between once more there.
+    """Computes conv(ReLU(IN(x))), keeping only x for the backward pass, which recomputes the intermediate results.
 
-    Half of what G's update would have to remember is such outputs; computing them again takes a few per cent of its
-    time. It can be differentiated once.
+    Such intermediate results are half of the memory that an update of G would need; recomputing them adds a few per
+    cent to its time. The result can be differentiated once.
 
     Args:
         x: (N, C, H, W).
-        norm: Affine, of the instance's own statistics.
-        conv: Without bias.
+        norm: Affine, using the instance's own statistics.
+        conv: A convolution without bias.
     """
     out: Tensor = _NormReluConv.apply(
         x,
@@ -173,12 +174,12 @@ class _NormReluConv(torch.autograd.Function):
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor | None, ...]:
         x, scale, shift, kernel, mean, inverse = ctx.saved_tensors
         y = _normalised(x, mean, inverse, scale, shift).relu_()
-        wanted = [True, ctx.needs_input_grad[3], False]
-        back, kernel_gradient, _ = torch.ops.aten.convolution_backward(gradient, y, kernel, None, *ctx.geometry, wanted)
+        needed = [True, ctx.needs_input_grad[3], False]
+        back, kernel_gradient, _ = torch.ops.aten.convolution_backward(gradient, y, kernel, None, *ctx.geometry, needed)
         back = torch.ops.aten.threshold_backward(back, y, 0)
         del y
         count, channels = x.shape[:2]
-        # Instance norm is batch norm over one image, whose channels are those of all images.
+        # Instance norm equals batch norm of a single image that has the channels of all images.
         image_gradient, scales, shifts = torch.ops.aten.native_batch_norm_backward(
             back.view(1, -1, *x.shape[2:]), x.view(1, -1, *x.shape[2:]), scale.repeat(count), None, None,
             mean.flatten(), inverse.flatten(), True, 0.0, [ctx.needs_input_grad[0], True, True],
