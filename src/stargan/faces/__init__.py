@@ -1,4 +1,4 @@
-"""Faces in photos: find them, align them as a model wants them, put what it made of them back."""
+"""Faces in photos: find them, align them for a model, put the changes back into the photo."""
 
 from stargan.faces.alignment import Alignment as Alignment
 from stargan.faces.alignment import align as align

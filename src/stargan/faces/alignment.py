@@ -1,4 +1,4 @@
-"""From a face in a photo to the image that a model wants."""
+"""Cutting a face out of a photo as the input of a model."""
 
 from dataclasses import dataclass
 
@@ -12,7 +12,7 @@ from stargan.faces.sampling import cut, scale_of
 
 @dataclass(frozen=True, eq=False)
 class Alignment:
-    """A face, cut out of a photo as training images were, and the way back.
+    """A face that is cut out of a photo, and its place in the photo.
 
     Attributes:
         image: RGB image of the size asked for.
@@ -36,16 +36,16 @@ class Alignment:
 
 
 def align(photo: Image.Image, face: Face, crop: FaceCrop, size: tuple[int, int]) -> Alignment:
-    """Cuts a face out so that eyes and mouth lie where they lay in the training images.
+    """Cuts a face out of a photo, with eyes and mouth at the same places as in the training images.
 
     Args:
         photo: RGB image, upright, of any size.
         face: One of its faces, from `find`.
-        crop: Where eyes and mouth belong.
+        crop: Where eyes and mouth are in the training images.
         size: (width, height) of the result.
 
     Returns:
-        The image, upright; where the square reaches over the photo's border, the photo is mirrored.
+        The upright face. Where the square extends beyond the photo, the photo is mirrored.
     """
     matrix = similarity(crop.points(size), face.landmarks[list(FITTED)])
     return Alignment(cut(photo, matrix, size), matrix)

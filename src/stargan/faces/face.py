@@ -1,4 +1,4 @@
-"""A face in an image: where it is, where its eyes, nose and mouth are, and how it is turned."""
+"""A face in an image: its box, landmarks and pose."""
 
 import math
 from dataclasses import dataclass

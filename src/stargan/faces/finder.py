@@ -1,4 +1,4 @@
-"""Finding faces in photos of any size, whichever way up."""
+"""Finding faces in photos of any size and orientation."""
 
 import math
 
@@ -9,25 +9,25 @@ from stargan.faces import network
 from stargan.faces.face import Face
 from stargan.faces.sampling import cut
 
-SEARCH = 1024  # longer side at which photos are searched; it bounds the cost
-TURNED = 640  # longer side at which they are searched lying and upside down, three times more
+SEARCH = 1024  # longer side to which photos are reduced for the search, to limit the cost
+TURNED = 640  # the same for the three searches of a photo that is turned
 ENLARGED = 640  # smaller images are enlarged up to this, at most twice
 OVERVIEW = 320  # a second search, for faces that fill the photo
 CLOSER = 256  # side of the square in which a face is looked at again
 AROUND = 2.5  # side of that square, in sides of the face
 ASIDE = 0.2  # how far from its middle a face may be, in sides of that square
-SMALLEST = 8.0  # side in pixels of a face below which nothing more is seen by looking closer
-SURE = 0.5  # the least score of a face that is returned
-MAYBE = 0.25  # the least score of what is looked at again
+SMALLEST = 8.0  # smaller faces, in pixels, are not enlarged further for the second look
+SURE = 0.5  # minimum score of a face in the second look
+MAYBE = 0.25  # minimum score of a candidate in the search
 
 
 def find(image: Image.Image) -> list[Face]:
     """Finds the faces of an image.
 
-    The image is searched at no more than `SEARCH` pixels on its longer side. What might be a face is then looked at
-    again, upright, at a size that suits the network: that gives exact landmarks in large photos and in faces that are
-    tilted, and drops most of what is no face. Where there is no upright face, the image is searched lying on its sides
-    and upside down.
+    The image is searched at no more than `SEARCH` pixels on its longer side. Each candidate gets a second look,
+    upright and at a size that suits the network. That makes the landmarks exact in large photos and in tilted faces,
+    and removes most false detections. If no face is found, the image is searched again turned by 90, 180 and 270
+    degrees. Time grows with the number of faces.
 
     Args:
         image: RGB image, upright as `images.decode` gives it.
@@ -43,7 +43,7 @@ def find(image: Image.Image) -> list[Face]:
 
 
 def _search(image: Image.Image, turns: int, longest: int) -> list[Face]:
-    """Faces that are upright once the image is turned counterclockwise by a quarter so many times."""
+    """Faces that are upright after `turns` quarter turns of the image, counterclockwise."""
     longer = max(image.size)
     fine = min(longest, max(longer, min(ENLARGED, 2 * longer)))
     small = _resized(image, fine)
@@ -60,7 +60,7 @@ def _resized(image: Image.Image, longer: int) -> Image.Image:
 
 
 def _detect(small: Image.Image, turns: int, size: tuple[int, int]) -> list[Face]:
-    """What might be faces in a resized image once it is turned, in pixels of the image of `size`."""
+    """Candidates in a resized image that is turned, in pixels of the original image of `size`."""
     scores, boxes, landmarks = network.detect(np.rot90(np.asarray(small), turns), MAYBE)
     points = np.concatenate((boxes.reshape(-1, 2, 2), landmarks), 1)
     points = turned_back(points, turns, small.size) * (np.asarray(size) / np.asarray(small.size))
@@ -81,11 +81,11 @@ def _face(corners: np.ndarray, landmarks: np.ndarray, score: float) -> Face:
 
 
 def turned_back(points: np.ndarray, turns: int, size: tuple[int, int]) -> np.ndarray:
-    """From an image that was turned counterclockwise by quarters to the image itself.
+    """Maps points of an image that was turned counterclockwise back to the image itself.
 
     Args:
         points: (..., 2), x and y in pixels of the turned image.
-        turns: How many quarters.
+        turns: Number of quarter turns.
         size: (width, height) of the image itself.
 
     Returns:
@@ -98,7 +98,7 @@ def turned_back(points: np.ndarray, turns: int, size: tuple[int, int]) -> np.nda
 
 
 def _closer(image: Image.Image, face: Face) -> Face | None:
-    """The face as it is found in an upright square around it, or None where none is found."""
+    """Finds a candidate again in an upright square around it; None if there is no face."""
     step = AROUND * max(face.size, SMALLEST) / CLOSER
     turn = math.radians(face.angle)
     linear = step * np.array(((math.cos(turn), -math.sin(turn)), (math.sin(turn), math.cos(turn))))

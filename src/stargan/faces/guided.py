@@ -2,8 +2,8 @@
 
 Enlarged by itself, a change of hair reaches over into the wall behind it, as a halo. Within a small window of the small
 image, the change is therefore written as a linear function of the colour there; the function is enlarged, which is
-smooth, and applied to the colours of the large image, which is sharp. Applied to all of them, it would also flatten
-what the model flattened, as strands of hair; so it is applied to the large image without its texture, which then stays.
+smooth, and applied to the colours of the large image, which is sharp. Models often flatten fine texture, such as
+strands of hair. To keep the photo's texture, the function is applied to the large image with its texture removed.
 
 He, Sun and Tang, "Guided image filtering" (PAMI 2013), with a guide of three channels; He and Sun, "Fast guided filter"
 (arXiv 1505.00996), for the small and the large image.
@@ -14,7 +14,7 @@ from PIL import Image
 
 RADIUS = 1  # of the window, in pixels of the small image
 SMOOTH = 0.05  # a variance of colour, where 1 is half a channel's range; well below it, a change is averaged
-TEXTURE = 0.03  # a variance of one channel of the large image; well below it, it is texture, above it an edge
+TEXTURE = 0.03  # variance of one channel in a window; well below it the window holds texture, above it an edge
 
 
 def enlarge(change: np.ndarray, small: np.ndarray, large: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ def enlarge(change: np.ndarray, small: np.ndarray, large: np.ndarray) -> np.ndar
 
 
 def without_texture(planes: np.ndarray, radius: int) -> np.ndarray:
-    """An image with its edges, but without what varies little within windows of 2 `radius` + 1 pixels.
+    """Smooths an image where it varies little within windows of 2 `radius` + 1 pixels, and keeps its edges.
 
     Args:
         planes: (C, H, W) float32 in [-1, 1]; each channel by itself.

@@ -1,4 +1,4 @@
-"""The network that finds faces: CenterFace, from pixels to boxes and landmarks.
+"""CenterFace, the network that finds faces.
 
 Xu et al., "CenterFace: Joint Face Detection and Alignment Using Face as Point" (arXiv 1911.03599). It marks the centres
 of faces on a map of a quarter of the image's size, with the box and five landmarks of each. weights/LICENSE.md says

@@ -1,4 +1,4 @@
-"""From what a model made of an aligned face back into the photo, at the photo's own resolution."""
+"""Putting the change that a model made to an aligned face back into the photo, at the photo's resolution."""
 
 import math
 from collections.abc import Iterator
@@ -12,10 +12,10 @@ from stargan.faces.crop import invert
 from stargan.faces.guided import enlarge
 from stargan.faces.sampling import bounds, cut
 
-BORDER = 0.1  # of the shorter side: where the change fades out
-LARGEST = 1024  # longer side up to which the change is worked out; beyond, it is only enlarged
-AT_ONCE = 1 << 20  # pixels of the photo that are changed at once; it bounds the memory
-GRAY = 2 / 127.5  # channels that differ by no more than two levels are a black-and-white photo's
+BORDER = 0.1  # width of the border in which the change fades out, in shorter sides of the square
+LARGEST = 1024  # longer side up to which the change follows the edges of the photo; then it is only enlarged
+AT_ONCE = 1 << 20  # pixels of the photo that are changed at once, to limit the memory
+GRAY = 2 / 127.5  # a face whose channels differ by no more than two levels counts as black and white
 
 
 def put_back(
@@ -28,21 +28,21 @@ def put_back(
     strength: float = 1.0,
     in_place: bool = False,
 ) -> Image.Image:
-    """Changes a face in a photo as a model changed it in the aligned image.
+    """Applies the change of an aligned face to the photo that it comes from.
 
-    Only the change goes into the photo: it is enlarged along the photo's own edges, fades out towards the border of the
-    square and is added, so that skin and hair keep what the camera saw. Pixels outside the square stay as they are,
-    as do all where nothing changed. A photo that is gray within the square stays gray. Several faces are put into a
-    photo one after the other.
+    The change (after minus before) is enlarged along the edges in the photo, fades out towards the border of the
+    aligned square, and is added to the photo. Skin and hair therefore keep the camera's detail. Pixels outside the
+    square are not touched, and pixels where nothing changed stay the same. A black-and-white face stays black and
+    white. For several faces, call this once for each, with the result of the call before as the photo.
 
     Args:
         photo: RGB image.
-        before: (3, H, W) float32 in [-1, 1]: the aligned image that the model was given.
-        after: (3, H, W) float32 in [-1, 1]: what it made of that.
-        alignment: Where the aligned image lies in the photo.
-        mask: (H, W) float32 in [0, 1], by which the change is multiplied: 0 keeps the photo.
-        strength: By which the change is multiplied as well.
-        in_place: Whether to change `photo` itself, which saves the time and memory of a copy.
+        before: (3, H, W) float32 in [-1, 1], the input of the model: `alignment.image` as an array.
+        after: (3, H, W) float32 in [-1, 1], the output of the model.
+        alignment: The alignment of the face, from `align`.
+        mask: (H, W) float32 in [0, 1], a factor for the change at each pixel; 0 keeps the photo.
+        strength: A factor for the whole change; 0 returns the photo bit for bit.
+        in_place: Whether to modify `photo` itself, which saves the time and memory of a copy.
 
     Returns:
         RGB image of the photo's size.
@@ -51,7 +51,7 @@ def put_back(
     before = np.asarray(before, np.float32)
     change = (np.asarray(after, np.float32) - before) * np.float32(127.5 * strength)
     if mask is not None:
-        change = change * mask
+        change = change * np.asarray(mask, np.float32)
     if not change.any():
         return result
     if np.ptp(before, axis=0).max() <= GRAY:

@@ -1,4 +1,4 @@
-"""Cutting a turned square out of a photo, at any scale, with the photo's edges mirrored."""
+"""Cutting a turned and scaled rectangle out of a photo."""
 
 import math
 from typing import Literal
@@ -21,15 +21,15 @@ def cut(
 ) -> Image.Image:
     """Cuts a piece of any position, turn and scale out of a photo.
 
-    A piece that becomes smaller is taken at the photo's own resolution and then resized bilinearly with antialiasing,
-    which is how `images.fit` prepares training images. Only the part of the photo that is needed is touched.
+    A piece that becomes smaller is sampled at the photo's resolution and then resized bilinearly with antialiasing, as
+    `images.fit` does with training images. Only the necessary part of the photo is read.
 
     Args:
         photo: RGB image.
         matrix: (2, 3), from pixels of the piece to pixels of the photo.
         size: (width, height) of the piece.
-        fine: Pixels of the photo that are kept for one of the piece; what is finer is averaged first.
-        edges: What lies beyond the photo's border: the photo mirrored, or black.
+        fine: Maximum number of samples per pixel of the piece and dimension; larger photos are averaged first.
+        edges: How the photo continues beyond its border: mirrored or black.
 
     Returns:
         RGB image of `size`.
