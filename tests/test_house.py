@@ -22,7 +22,7 @@ PACKAGE = Path(stargan.__file__).parent
 # ---------------------------------------------------------------- the rules
 
 _BASE = ("errors", "old_names", "storage", "progress", "images")
-_LOWER = (*_BASE, "domains", "config", "data", "model", "engine")
+_LOWER = (*_BASE, "domains", "config", "data", "model", "faces", "engine")
 _UPPER = (*_LOWER, "training", "inference", "evaluation", "interop")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
@@ -33,7 +33,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "domains": ("errors",),
     "config": ("errors", "old_names", "domains"),
     "model": ("errors", "old_names", "storage", "domains", "config"),
-    "data": (*_BASE, "domains", "config"),
+    "faces": ("errors", "storage", "progress", "images", "model"),  # of `model`, the ONNX Runtime sessions only
+    "data": (*_BASE, "domains", "config", "faces"),
     "engine": ("errors", "images", "domains", "config", "model"),
     "training": _LOWER,
     "inference": _LOWER,
@@ -180,6 +181,12 @@ def test_the_rules_allow_no_cycles() -> None:
         ready = [name for name, allowed in MAY_IMPORT.items() if name not in order and set(allowed) <= set(order)]
         assert ready, f"these import each other: {sorted(set(MAY_IMPORT) - set(order))}"
         order += ready
+
+
+def test_faces_know_nothing_of_models() -> None:
+    """Of `model`, they import what makes ONNX Runtime sessions and nothing else."""
+    found = {item.module for path in modules() if part(path) == "faces" for item in imports(path)}
+    assert {module for module in found if module.startswith("stargan.model")} == {"stargan.model.onnx_session"}
 
 
 def test_inference_never_imports_training() -> None:

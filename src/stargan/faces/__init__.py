@@ -1,0 +1,9 @@
+"""Faces in photos: find them, align them for a model, put the changes back into the photo."""
+
+from stargan.faces.alignment import Alignment as Alignment
+from stargan.faces.alignment import align as align
+from stargan.faces.crop import CELEBA as CELEBA
+from stargan.faces.crop import FaceCrop as FaceCrop
+from stargan.faces.face import Face as Face
+from stargan.faces.finder import find as find
+from stargan.faces.pasting import put_back as put_back
