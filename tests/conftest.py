@@ -6,6 +6,8 @@ import os
 # networks of 16 pixels gain nothing from threads. Processes that the tests start inherit it.
 os.environ["OMP_NUM_THREADS"] = "1"
 
+import contextlib
+import io
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+
+from stargan import cli
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 TINY = [
@@ -59,6 +63,14 @@ def stargan(*arguments: str | Path, timeout: float = 120) -> subprocess.Complete
     """Runs the command line in a process of its own."""
     command = [sys.executable, "-m", "stargan", *map(str, arguments)]
     return subprocess.run(command, capture_output=True, text=True, timeout=timeout)
+
+
+def in_process(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Runs the command line in this process, which has imported the libraries already."""
+    out, err = io.StringIO(), io.StringIO()
+    with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
+        code = cli.main(list(map(str, arguments)))
+    return subprocess.CompletedProcess(arguments, code, out.getvalue(), err.getvalue())
 
 
 @pytest.fixture(scope="session")

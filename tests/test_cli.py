@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, stargan
+from conftest import TINY, in_process, stargan
 from PIL import Image
 
 from stargan import __version__, cli, load
@@ -189,7 +189,7 @@ def test_translate_files_and_folders(run: Path, tmp_path: Path) -> None:
     Image.new("L", (20, 30)).save(photos / "deep" / "b.png")
     (photos / "notes.txt").write_text("not an image")
     out = tmp_path / "out"
-    done = stargan("translate", run, photos, "--to", "green", "--to", "domain=blue", "--out", out)
+    done = in_process("translate", run, photos, "--to", "green", "--to", "domain=blue", "--out", out)
     assert done.returncode == 0, done.stderr
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
     assert found == ["a.domain=blue.png", "a.green.png", "deep/b.domain=blue.png", "deep/b.green.png"]
@@ -198,24 +198,24 @@ def test_translate_files_and_folders(run: Path, tmp_path: Path) -> None:
             assert image.size == (16, 16)
 
     before = (out / "a.green.png").read_bytes()
-    again = stargan("translate", run, photos, "--to", "green", "--out", out)
+    again = in_process("translate", run, photos, "--to", "green", "--out", out)
     assert again.returncode == 2
     assert "exists; say --overwrite" in again.stderr
     assert (out / "a.green.png").read_bytes() == before
-    assert stargan("translate", run, photos, "--to", "green", "--out", out, "--overwrite").returncode == 0
+    assert in_process("translate", run, photos, "--to", "green", "--out", out, "--overwrite").returncode == 0
 
 
 def test_translations_inside_the_folder_are_not_translated_again(run: Path, tmp_path: Path) -> None:
     Image.effect_noise((20, 20), 60).save(tmp_path / "a.png")
     for word in ("red", "blue"):
-        stargan("translate", run, tmp_path, "--to", word, "--out", tmp_path / "out")
+        in_process("translate", run, tmp_path, "--to", word, "--out", tmp_path / "out")
     assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.blue.png", "a.red.png"]
 
 
 def test_translate_all_writes_every_domain_and_a_grid(run: Path, tmp_path: Path) -> None:
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.jpg")
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.png")
-    done = stargan("translate", run, tmp_path / "a.jpg", tmp_path / "a.png", "--all", "--out", tmp_path / "out")
+    done = in_process("translate", run, tmp_path / "a.jpg", tmp_path / "a.png", "--all", "--out", tmp_path / "out")
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     ends = ["all", "blue", "green", "red"]
@@ -225,7 +225,7 @@ def test_translate_all_writes_every_domain_and_a_grid(run: Path, tmp_path: Path)
 def test_unreadable_images_are_left_out_by_name(run: Path, tmp_path: Path) -> None:
     (tmp_path / "text.jpg").write_text("hello")
     Image.new("RGB", (30, 20), "red").save(tmp_path / "good.jpg")
-    done = stargan("translate", run, tmp_path, "--to", "green", "--out", tmp_path / "out")
+    done = in_process("translate", run, tmp_path, "--to", "green", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "text.jpg" in done.stderr
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.green.png"]
@@ -233,7 +233,7 @@ def test_unreadable_images_are_left_out_by_name(run: Path, tmp_path: Path) -> No
 
 def test_signs_on_the_command_line(run: Path, tmp_path: Path) -> None:
     Image.new("RGB", (30, 20), "red").save(tmp_path / "a.jpg")
-    done = stargan(
+    done = in_process(
         "translate",
         run,
         tmp_path / "a.jpg",
@@ -251,7 +251,7 @@ def test_signs_on_the_command_line(run: Path, tmp_path: Path) -> None:
 
 
 def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -> None:
-    done = stargan("data", colours, "--sheet", tmp_path / "sheet.png")
+    done = in_process("data", colours, "--sheet", tmp_path / "sheet.png")
     assert done.returncode == 0, done.stderr
     for word in ("red", "green", "blue", "60", "train", "val"):
         assert word in done.stdout
@@ -260,19 +260,19 @@ def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -
 
 
 def test_a_run_is_not_overwritten(run: Path, colours: Path) -> None:
-    done = stargan("train", "--data", colours, "--run", run, *TINY)
+    done = in_process("train", "--data", colours, "--run", run, *TINY)
     assert done.returncode == 2
     assert f"already contains a run; use --resume {run}" in done.stderr
 
 
 def test_a_finished_run_can_be_prolonged(colours: Path, tmp_path: Path) -> None:
-    first = stargan("train", "--data", colours, "--run", tmp_path / "r", *TINY, "--steps", "4")
+    first = in_process("train", "--data", colours, "--run", tmp_path / "r", *TINY, "--steps", "4")
     assert first.returncode == 0, first.stderr
-    done = stargan("train", "--resume", tmp_path / "r", "--steps", "6")
+    done = in_process("train", "--resume", tmp_path / "r", "--steps", "6")
     assert done.returncode == 0, done.stderr
     for name in ("model.onnx", "model.safetensors"):
         assert load(tmp_path / "r" / name).info.steps == 6
-    assert stargan("train", "--resume", tmp_path / "r", "--width", "8").returncode == 2
+    assert in_process("train", "--resume", tmp_path / "r", "--width", "8").returncode == 2
 
 
 def test_dry_run_says_what_it_would_be_and_writes_nothing(colours: Path, tmp_path: Path) -> None:

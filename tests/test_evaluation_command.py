@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_folders, stargan
+from conftest import draw_folders, in_process
 from PIL import Image
 
 from stargan import cli
@@ -64,7 +64,7 @@ def test_the_command(run: Path, colours: Path, tmp_path: Path, capsys: pytest.Ca
     assert "data:image/png;base64," in html
     assert not any(word in html for word in ("http://", "https://", "<script", "<link"))
     assert sorted(path.name for path in out.iterdir()) == ["report.html", "report.json"]
-    again = stargan("evaluate", run, "--data", colours, "--out", out)
+    again = in_process("evaluate", run, "--data", colours, "--out", out)
     assert again.returncode == 2
     assert "exists; use --overwrite" in again.stderr
 

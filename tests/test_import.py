@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from conftest import TINY, stargan
+from conftest import TINY, in_process, stargan
 from PIL import Image
 
 from stargan import load
@@ -60,7 +60,7 @@ def differences(model: Path, name: str) -> float:
 )
 def test_an_official_checkpoint_gives_the_same_images(name: str, labels: list[str], kind: str, tmp_path: Path) -> None:
     out = tmp_path / f"model.{kind}"
-    done = stargan("import", official(name, tmp_path), out, *labels)
+    done = in_process("import", official(name, tmp_path), out, *labels)
     assert done.returncode == 0, done.stderr
     assert done.stdout.startswith(f"{out}: official, 16x16, ")
     assert differences(out, name) < 1e-4
@@ -119,9 +119,9 @@ def test_training_can_start_from_an_imported_model(colours: Path, tmp_path: Path
     torch.save(generator, tmp_path / "7-G.ckpt")
     torch.save(discriminator, tmp_path / "7-D.ckpt")
     start = tmp_path / "start.safetensors"
-    assert stargan("import", tmp_path / "7-G.ckpt", start, "--one-of-n", *names).returncode == 0
+    assert in_process("import", tmp_path / "7-G.ckpt", start, "--one-of-n", *names).returncode == 0
     sizes = ["--image-size", "16", "--width", "4", "--blocks", "2", "--d-layers", "3", *TINY[8:]]
-    done = stargan(
+    done = in_process(
         "train",
         "--data",
         colours,
@@ -144,8 +144,8 @@ def test_training_can_start_from_an_imported_model(colours: Path, tmp_path: Path
 
 def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
     Image.new("RGB", (20, 24), "red").save(tmp_path / "a.png")
-    assert stargan("import", CHECKPOINT, tmp_path / "celeba.onnx").returncode == 0
-    done = stargan(
+    assert in_process("import", CHECKPOINT, tmp_path / "celeba.onnx").returncode == 0
+    done = in_process(
         "translate", tmp_path / "celeba.onnx", tmp_path / "a.png", "--protocol", "celeba", "--out", tmp_path / "seven"
     )
     assert done.returncode == 0, done.stderr
@@ -155,7 +155,7 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
         assert sheet.width > 8 * 16
 
     source = official("rafd_categorical", tmp_path)
-    assert stargan("import", source, tmp_path / "rafd.onnx", "--one-of-n", *EXPRESSIONS).returncode == 0
+    assert in_process("import", source, tmp_path / "rafd.onnx", "--one-of-n", *EXPRESSIONS).returncode == 0
     command: list[str | Path] = [
         "translate",
         tmp_path / "rafd.onnx",
@@ -165,10 +165,10 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
         "--out",
         tmp_path / "e",
     ]
-    unknown = stargan(*command)  # without an attribute classifier, the image's expression is unknown
+    unknown = in_process(*command)  # without an attribute classifier, the image's expression is unknown
     assert unknown.returncode == 2
     assert "a.png: no translation starts from its labels; if they are wrong, name them with --from" in unknown.stderr
-    assert stargan(*command, "--from", "neutral").returncode == 0
+    assert in_process(*command, "--from", "neutral").returncode == 0
     names = {path.name for path in (tmp_path / "e").iterdir()}
     assert names == {f"a.{name}.png" for name in {*EXPRESSIONS, "all"} - {"neutral"}}
 
@@ -176,7 +176,7 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
 def test_import_and_export_give_the_same_tensors(tmp_path: Path) -> None:
     """Importing and exporting restores all tensors that the official code wrote."""
     foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
-    done = stargan("export", tmp_path / "m.safetensors", "--official", tmp_path / "back")
+    done = in_process("export", tmp_path / "m.safetensors", "--official", tmp_path / "back")
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in (tmp_path / "back").iterdir()) == ["0-D.ckpt", "0-G.ckpt"]
     for letter in "GD":
@@ -188,7 +188,7 @@ def test_import_and_export_give_the_same_tensors(tmp_path: Path) -> None:
             assert ours[name].dtype == tensor.dtype
             if "running" not in name and "num_batches" not in name:  # unused statistics
                 assert torch.equal(ours[name], tensor), name
-    again = stargan("export", tmp_path / "m.safetensors", "--official", tmp_path / "back")
+    again = in_process("export", tmp_path / "m.safetensors", "--official", tmp_path / "back")
     assert again.returncode == 2
     assert "exists; say --overwrite" in again.stderr
 
@@ -212,7 +212,7 @@ def test_a_malicious_pickle_is_refused(tmp_path: Path) -> None:
         state = dict(torch.load(CHECKPOINT, weights_only=True))
         state["main.0.weight"] = Hostile(victim)
         write(state, trap)
-        done = stargan("import", trap, tmp_path / "m.safetensors")
+        done = in_process("import", trap, tmp_path / "m.safetensors")
         assert done.returncode == 2
         assert done.stderr == f"stargan: {trap}: refused: contains more than tensors, or is not a PyTorch checkpoint\n"
         assert not victim.exists()
@@ -273,12 +273,12 @@ def test_errors_for_bad_input_are_one_line(tmp_path: Path) -> None:
         "0 TensorFlow checkpoints in this folder": [tmp_path, out],
     }  # fmt: skip
     for message, arguments in cases.items():
-        done = stargan("import", *arguments)
+        done = in_process("import", *arguments)
         assert done.returncode == 2, done.stderr
         assert done.stderr.count("\n") == 1, done.stderr
         assert message in done.stderr
     assert not out.exists()
-    assert "say either which file to write or --official" in stargan("export", tmp_path).stderr
+    assert "say either which file to write or --official" in in_process("export", tmp_path).stderr
 
 
 @pytest.mark.parametrize(
