@@ -9,6 +9,8 @@ from stargan.errors import ConfigError
 
 MAX_SIDE = 2**13
 """Largest side of an image, in pixels."""
+MAX_LAYERS = MAX_SIDE.bit_length() - 1
+"""Stride-2 layers, at most: they reduce the largest image to one pixel."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +37,7 @@ class Architecture:
         # Networks beyond these bounds fit no machine. A typo gets an error message instead of a traceback.
         check(self, "width", 1 <= self.width <= 1024, "from 1 to 1024")
         check(self, "blocks", 0 <= self.blocks <= 1000, "from 0 to 1000")
-        check(self, "d_layers", 1 <= self.d_layers <= 13, "from 1 to 13")
+        check(self, "d_layers", 1 <= self.d_layers <= MAX_LAYERS, f"from 1 to {MAX_LAYERS}")
         for side in self.image_size:
             check(self, "image_size", side >= 4 and side % 4 == 0, "a multiple of 4 (G halves it twice)")
             check(self, "image_size", side <= MAX_SIDE, f"at most {MAX_SIDE} each way")

@@ -39,11 +39,10 @@ def train(prepared: PreparedRun) -> Result:
     Raises:
         TrainingError: A loss or a weight is not finite.
     """
-    config, engine, batches = prepared.config, prepared.engine, prepared.batches
+    config, engine = prepared.config, prepared.engine
     step, figures = prepared.step, prepared.figures
-    stream = batches.stream(step, config.workers)
     with (
-        contextlib.closing(stream),
+        contextlib.closing(prepared.batches.stream(step, config.workers)) as stream,
         Log(prepared.folder, step) as log,
         Progress("train", config.steps, "steps", step) as progress,
         stop_signals() as stopped,
@@ -52,7 +51,7 @@ def train(prepared: PreparedRun) -> Result:
             # ---- updates: D at every step, G at every n_critic-th step of each data set
             batch, lr = next(stream), schedules.learning_rate(config, step)
             engine.d_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
-            if prepared.g_has_its_turn(step):
+            if prepared.updates_g_at(step):
                 batch = prepared.g_batches.batch(step) if config.g_own_batch else batch
                 engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
             step += 1

@@ -77,8 +77,8 @@ class PreparedRun:
         """Returns the description for a model file written after a step."""
         return replace(self.description, steps=step, quality=figures)
 
-    def g_has_its_turn(self, step: int) -> bool:
-        """Returns whether G is updated at a step. Data sets take turns; D's updates are counted per data set."""
+    def updates_g_at(self, step: int) -> bool:
+        """Whether G is updated at a step. Data sets take turns, so the updates of D are counted for each one."""
         turn = step // len(self.description.domains.sets) + (0 if self.config.g_first else 1)
         return turn % self.config.n_critic == 0
 
