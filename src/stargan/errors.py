@@ -1,13 +1,13 @@
 """Every error that this package raises on purpose.
 
     StarganError                 one clear line; the command line prints it and exits with code 2
-    ├── DomainError              words or labels that the domains do not know, or that contradict each other
+    ├── DomainError              a label or request that the model does not know, or that contradicts another
     ├── ConfigError              a setting that is out of range, unknown or does not fit the others
     ├── DataError                a data set that cannot be used as it is
     │   └── ImageError           an image that cannot be read
     ├── ModelError               a model file that is missing, damaged or not ours
-    ├── CheckpointError          a checkpoint or run folder that cannot be gone on with
-    ├── TrainingError            training that cannot go on (a loss became NaN)
+    ├── CheckpointError          a checkpoint or run folder that cannot be resumed
+    ├── TrainingError            training that cannot continue (a loss became NaN)
     └── MissingExtraError        an optional part is not installed; the line says the pip command
 
 Library code raises these; only the command line turns them into an exit code.
@@ -25,7 +25,7 @@ class StarganError(Exception):
 
 
 class DomainError(StarganError):
-    """Words or labels that the domains do not know, or that contradict each other."""
+    """A label or request that the model does not know, or that contradicts another."""
 
 
 class ConfigError(StarganError):
@@ -45,11 +45,11 @@ class ModelError(StarganError):
 
 
 class CheckpointError(StarganError):
-    """A checkpoint or run folder that cannot be gone on with."""
+    """A checkpoint or run folder that cannot be resumed."""
 
 
 class TrainingError(StarganError):
-    """Training that cannot go on."""
+    """Training that cannot continue."""
 
 
 class MissingExtraError(StarganError):

@@ -116,7 +116,7 @@ def run(options: Options) -> int:
     config = options.config(_base(options.resume, options.settings.recipe))
     if options.resume:
         if options.run or options.start_from:
-            raise ConfigError("--resume goes on in its own folder; leave out --run and --start-from")
+            raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
         check_changes(run_folder.saved_config(options.resume), config)
         return _train(config, options.resume, resume=True)
     if options.dry_run:
@@ -160,7 +160,7 @@ def _dry_run(config: Config) -> int:
 def _train(config: Config, run: Path, **how: Any) -> int:
     result = training.train(config, run, **how)
     if not result.finished:
-        print(f"stopped after step {result.step}, with a checkpoint; go on with: stargan train --resume {run}")
+        print(f"stopped after step {result.step}, with a checkpoint; continue with: stargan train --resume {run}")
         return INTERRUPTED
     for name in ("model.safetensors", "model.onnx"):
         export(run, run / name, overwrite=True)
