@@ -11,8 +11,9 @@ from PIL import Image, ImageOps
 
 from stargan import faces, images
 from stargan.errors import ModelError
-from stargan.faces import crop, finder, guided, network, pasting, sampling
-from stargan.faces.crop import CELEBA, FaceCrop
+from stargan.faces import finder, guided, network, pasting, sampling, similarity
+from stargan.model import face_crop
+from stargan.model.face_crop import CELEBA, FaceCrop
 
 SIZE = (32, 32)
 NOSE = np.array((0.0, 0.1))
@@ -29,7 +30,7 @@ def face_at(x: float, y: float, side: float, angle: float = 0, *, template: Face
     """A face whose aligned square has its middle at (x, y), such a side, and is turned clockwise by `angle`."""
     turn = np.radians(angle)
     matrix = side * np.array(((np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))))
-    right_eye, left_eye, right_mouth, left_mouth = (getattr(template, name) for name in crop.NAMES)
+    right_eye, left_eye, right_mouth, left_mouth = (getattr(template, name) for name in face_crop.NAMES)
     points = np.array((right_eye, left_eye, NOSE, right_mouth, left_mouth)) @ matrix.T + (x, y)
     left, top, right, bottom = x - side / 3, y - side / 3, x + side / 3, y + side / 3
     return faces.Face((left, top, right, bottom), points.astype(np.float32), 0.9)
@@ -74,14 +75,14 @@ def test_a_similarity_is_recovered() -> None:
     source = rng.normal(size=(5, 2))
     for angle, scale in ((0, 1), (0.4, 2.5), (3, 0.1)):
         linear = scale * np.array(((np.cos(angle), -np.sin(angle)), (np.sin(angle), np.cos(angle))))
-        matrix = crop.similarity(source, source @ linear.T + (7, -3))
+        matrix = similarity.similarity(source, source @ linear.T + (7, -3))
         np.testing.assert_allclose(matrix, np.column_stack((linear, (7, -3))), atol=1e-12)
-        np.testing.assert_allclose(crop.invert(matrix)[:, :2] @ linear, np.eye(2), atol=1e-12)
+        np.testing.assert_allclose(similarity.invert(matrix)[:, :2] @ linear, np.eye(2), atol=1e-12)
 
 
 def test_a_similarity_never_mirrors() -> None:
     source = np.array(((0.0, 0.0), (1, 0), (0, 1)))
-    matrix = crop.similarity(source, source * (-1, 1))
+    matrix = similarity.similarity(source, source * (-1, 1))
     assert np.linalg.det(matrix[:, :2]) >= 0
 
 
@@ -195,7 +196,7 @@ def test_pixels_outside_the_square_stay(side: int, angle: float) -> None:
     aligned = faces.align(photo, face_at(180, 160, side, angle), CELEBA, SIZE)
     before = arrays(aligned)
     made = np.asarray(faces.put_back(photo, before, -before, aligned))
-    to_square = crop.invert(aligned.matrix)
+    to_square = similarity.invert(aligned.matrix)
     grid = np.stack(np.meshgrid(np.arange(400) + 0.5, np.arange(300) + 0.5), -1)
     inside = ((place := grid @ to_square[:, :2].T + to_square[:, 2]) > 0).all(-1) & (place < 32).all(-1)
     original = np.asarray(photo)

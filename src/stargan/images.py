@@ -27,7 +27,7 @@ ImageSource = str | Path | bytes | Image.Image
 """An image: the path of a file, the bytes of a file, or an opened image."""
 
 
-def read(source: ImageSource, size: Size, crop: int | None = None) -> Image.Image:
+def read(source: ImageSource, size: Size, crop: float | None = None) -> Image.Image:
     """Decodes an image and fits it to the size of a model; training, translation and evaluation all read images here.
 
     `to_array` makes model inputs of the result.
@@ -137,14 +137,14 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray(np.clip(levels * (255 / full) + 0.5, 0, 255).astype(np.uint8))
 
 
-def fit(image: Image.Image, size: Size, crop: int | None = None) -> Image.Image:
+def fit(image: Image.Image, size: Size, crop: float | None = None) -> Image.Image:
     """Cuts out the centre in the shape of `size` and resizes it.
 
     Args:
         image: RGB image of any size.
         size: (width, height) of the result.
-        crop: Shorter side of the cut, in pixels of the image (the official code's `CenterCrop`; 178 for CelebA). None
-            cuts as much as fits, which for CelebA is the same.
+        crop: Size of the cut. Up to 1, a fraction of the largest one that fits; above 1, its shorter side in pixels
+            (the official code's `CenterCrop`). None cuts as much as fits.
 
     Returns:
         RGB image of exactly `size`, resized bilinearly with antialiasing, as in the official code.
@@ -152,7 +152,7 @@ def fit(image: Image.Image, size: Size, crop: int | None = None) -> Image.Image:
     width, height = size
     unit = min(image.width / width, image.height / height)
     if crop is not None:
-        unit = min(unit, crop / min(size))
+        unit = unit * crop if crop <= 1 else min(unit, crop / min(size))
     cut_width, cut_height = max(1, round(width * unit)), max(1, round(height * unit))
     left, top = round((image.width - cut_width) / 2), round((image.height - cut_height) / 2)
     box = (left, top, left + cut_width, top + cut_height)

@@ -40,7 +40,7 @@ class CachedImages:
 def load(
     source: Source,
     size: images.Size,
-    crop: int | None = None,
+    crop: float | None = None,
     *,
     max_bad: int = 10,
     folder: Path | None = None,
@@ -86,7 +86,7 @@ def default_folder() -> Path:
     return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stargan"
 
 
-def _key(source: Source, size: images.Size, crop: int | None) -> str:
+def _key(source: Source, size: images.Size, crop: float | None) -> str:
     digest = hashlib.sha256(json.dumps([VERSION, str(source.root.resolve()), size, crop]).encode())
     for index, name in enumerate(source.files):
         try:
@@ -108,7 +108,7 @@ def _open(base: Path, count: int, size: images.Size) -> CachedImages | None:
     return CachedImages(pixels, bad) if fits else None
 
 
-def _build(source: Source, size: images.Size, crop: int | None, base: Path, report: Report | None) -> None:
+def _build(source: Source, size: images.Size, crop: float | None, base: Path, report: Report | None) -> None:
     total = len(source.files)
     needed = total * size[0] * size[1] * 3
     free = shutil.disk_usage(base.parent).free
@@ -127,7 +127,7 @@ def _build(source: Source, size: images.Size, crop: int | None, base: Path, repo
 
 
 def _decode_all(
-    source: Source, size: images.Size, crop: int | None, pixels: np.ndarray, report: Report | None
+    source: Source, size: images.Size, crop: float | None, pixels: np.ndarray, report: Report | None
 ) -> dict[int, str]:
     """Fills `pixels` on all cores (Pillow decodes without the GIL); returns the unreadable rows."""
     bad: dict[int, str] = {}

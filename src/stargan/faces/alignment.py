@@ -5,9 +5,10 @@ from dataclasses import dataclass
 import numpy as np
 from PIL import Image
 
-from stargan.faces.crop import FITTED, FaceCrop, similarity
 from stargan.faces.face import Face
 from stargan.faces.sampling import cut, scale_of
+from stargan.faces.similarity import similarity
+from stargan.model.face_crop import FITTED, FaceCrop
 
 
 @dataclass(frozen=True, eq=False)

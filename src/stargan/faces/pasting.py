@@ -8,9 +8,9 @@ from PIL import Image
 
 from stargan import images
 from stargan.faces.alignment import Alignment
-from stargan.faces.crop import invert
 from stargan.faces.guided import enlarge
 from stargan.faces.sampling import bounds, cut
+from stargan.faces.similarity import invert
 
 BORDER = 0.1  # width of the border in which the change fades out, in shorter sides of the square
 LARGEST = 1024  # longer side up to which the change follows the edges of the photo; then it is only enlarged

@@ -12,9 +12,11 @@ from stargan.config.training import MAX_CROP
 from stargan.domains import Domains
 from stargan.errors import ConfigError, DomainError, ModelError
 from stargan.model.card import Card
+from stargan.model.face_crop import CELEBA, FaceCrop
 from stargan.old_names import DATA, DESCRIPTION, SETTINGS, renamed
 
 FORMAT = "stargan-model-2"
+CELEBA_CROP = 178  # pixels of an image of 178x218: as much as fits
 FIRST_FORMAT = "stargan-model-1"  # had the sizes of the networks at the top level, and other names: see `old_names`
 
 
@@ -25,9 +27,13 @@ class ModelInfo:
     Attributes:
         domains: The label layout: which domains the model can translate to.
         architecture: The sizes of its networks.
-        crop: As in `DataSettings`.
+        crop: How much of an image was used in training, around its centre: a fraction, up to 1, of the largest part of
+            the shape of `image_size`, or a number of pixels, above 1. None: all of that part.
+        face_crop: Where the face lies in the training images, for a model that was trained on aligned faces.
         label_frequencies: How often each class is on in the training data, (C,), in [0, 1].
         classifier: Whether the file contains an attribute classifier, which estimates the labels of an image.
+        temperatures: (C,) by which the classifier's logits are divided so that its probabilities can be trusted, from
+            held-out images; empty if not measured.
         engine: The framework it was trained with.
         recipe: The recipe it was trained with.
         steps: The number of updates of D.
@@ -39,9 +45,11 @@ class ModelInfo:
 
     domains: Domains
     architecture: Architecture
-    crop: int | None = None
+    crop: float | None = None
+    face_crop: FaceCrop | None = None
     label_frequencies: tuple[float, ...] = ()
     classifier: bool = False
+    temperatures: tuple[float, ...] = ()
     engine: str = "pytorch"
     recipe: str = ""
     steps: int = 0
@@ -61,6 +69,7 @@ class ModelInfo:
         plain |= {
             "domains": self.domains.to_json(),
             "architecture": dataclasses.asdict(self.architecture),
+            "face_crop": self.face_crop and self.face_crop.to_json(),
             "card": self.card and self.card.to_json(),
         }
         return json.dumps({"format": FORMAT, **plain}, ensure_ascii=False)
@@ -81,11 +90,16 @@ class ModelInfo:
                 raise ModelError(f"not of the format {FORMAT}; written by a newer version of stargan?")
             plain["domains"] = Domains.from_json(plain["domains"])
             plain["architecture"] = _architecture(plain["architecture"])
+            plain["face_crop"] = None if plain.get("face_crop") is None else FaceCrop.from_json(plain["face_crop"])
+            if plain.get("crop") == CELEBA_CROP:  # of a file from before crops were places
+                plain |= {"crop": None, "face_crop": plain["face_crop"] or CELEBA}
             plain["card"] = None if plain.get("card") is None else Card.from_json(plain["card"])
             unknown = sorted(plain.keys() - {f.name for f in dataclasses.fields(cls)})
             if unknown:
                 raise ModelError(f"unknown field {unknown[0]!r}; written by a newer version of stargan?")
-            info = cls(**{**plain, **{name: tuple(plain[name]) for name in ("label_frequencies", "data")}})
+            for name in {"label_frequencies", "data", "temperatures"} & plain.keys():
+                plain[name] = tuple(plain[name])
+            info = cls(**plain)
             info._check()
             info.dumps().encode()  # fails on text that could not be written again, such as half a surrogate pair
         except (DomainError, ConfigError) as error:
@@ -96,9 +110,8 @@ class ModelInfo:
 
     def _check(self) -> None:
         self._require("steps", is_integer(self.steps) and 0 <= self.steps < 2**31, f"a count from 0 to {2**31 - 1}")
-        self._require(
-            "crop", self.crop is None or (is_integer(self.crop) and 0 < self.crop <= MAX_CROP), "a number of pixels"
-        )
+        crop_valid = self.crop is None or (is_number(self.crop) and 0 < self.crop <= MAX_CROP)
+        self._require("crop", crop_valid, "a fraction up to 1 or a number of pixels")
         for name, kind, expected in (
             ("classifier", bool, "true or false"),
             ("engine", str, "text"),
@@ -111,9 +124,13 @@ class ModelInfo:
         self._require("data", all(isinstance(item, dict) for item in self.data), "one object per data set")
         frequencies_valid = all(is_number(value) and 0 <= value <= 1 for value in self.label_frequencies)
         self._require("label_frequencies", frequencies_valid, "numbers in [0, 1]")
-        if len(self.label_frequencies) not in (0, self.domains.num_classes):
-            count = len(self.label_frequencies)
-            raise ModelError(f"its description has {count} label frequencies for {self.domains.num_classes} classes")
+        temperatures_valid = all(is_number(value) and 0.01 <= value <= 100 for value in self.temperatures)
+        self._require("temperatures", temperatures_valid, "numbers from 0.01 to 100")
+        for name in ("label_frequencies", "temperatures"):
+            count = len(getattr(self, name))
+            if count not in (0, self.domains.num_classes):
+                words = name.replace("_", " ")
+                raise ModelError(f"its description has {count} {words} for {self.domains.num_classes} classes")
 
     def _require(self, name: str, valid: bool, expected: str) -> None:
         if not valid:

@@ -77,40 +77,12 @@ def _point(name: str, value: Any) -> Point:
     return float(numbers[0]), float(numbers[1])
 
 
-def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """The turn, scale and shift that bring points nearest to others (least squares, without reflection).
-
-    Umeyama, "Least-squares estimation of transformation parameters between two point patterns", PAMI 1991, in two
-    dimensions, where turn and scale are one complex number.
-
-    Args:
-        source: (N, 2), not all the same.
-        target: (N, 2).
-
-    Returns:
-        (2, 3) float64: the target is `matrix[:, :2] @ source + matrix[:, 2]`.
-    """
-    source, target = np.asarray(source, np.float64), np.asarray(target, np.float64)
-    centre, goal = source.mean(0), target.mean(0)
-    z = (source - centre) @ (1, 1j)
-    w = (target - goal) @ (1, 1j)
-    factor = np.vdot(z, w) / np.vdot(z, z).real
-    linear = np.array(((factor.real, -factor.imag), (factor.imag, factor.real)))
-    return np.column_stack((linear, goal - linear @ centre))
-
-
-def invert(matrix: np.ndarray) -> np.ndarray:
-    """The inverse of an affine map; (2, 3) to (2, 3)."""
-    linear = np.linalg.inv(matrix[:, :2])
-    return np.column_stack((linear, -linear @ matrix[:, 2]))
-
-
 CELEBA = FaceCrop.measured(
     np.array(((69.1, 112.9), (109.3, 112.0), (87.5, 136.0), (72.3, 153.6), (106.1, 153.1))), (178, 218), 178
 )
 """CelebA's aligned images, of which the central 178 of 178x218 pixels are used.
 
-The points are the medians that `find` gives on 130 of its images. CelebA's own eyes lie near (69.5, 112.5) and
+The points are the medians that `faces.find` gives on 130 of its images. CelebA's own eyes lie near (69.5, 112.5) and
 (107.3, 112.5); `find` sees the left eye 2 pixels beside that, as it does in photos, so that its own points cut photos
 as CelebA was cut.
 """
