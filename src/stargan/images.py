@@ -6,18 +6,21 @@ import threading
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont, ImageOps
 
-from stargan.errors import ImageError
+from stargan.errors import ImageError, MissingExtraError, require
 from stargan.storage import atomic_write
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
+SUFFIXES = frozenset({
+    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".apng", ".webp", ".bmp", ".dib", ".gif", ".tif", ".tiff", ".avif",
+    ".heic", ".heif", ".hif", ".jp2", ".j2k", ".jpx", ".jpf", ".pbm", ".pgm", ".ppm", ".pnm", ".tga", ".ico",
+})  # fmt: skip
 """Endings of the files that count as images when a folder is searched. How a file is decoded depends on its content."""
 
 MAX_PIXELS = 100_000_000
@@ -79,11 +82,44 @@ def _open(source: ImageSource) -> Image.Image:
     if isinstance(source, Image.Image):
         return _upright_rgb(source)
     # Pillow leaves a damaged file open if it opened it itself, so we open it.
-    with (
-        io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file,
-        Image.open(file) as image,
-    ):
-        return _upright_rgb(image)
+    with io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file:
+        if _is_heif(file):
+            _learn_heif()
+        with Image.open(file) as image:
+            return _upright_rgb(image)
+
+
+def is_image(path: Path) -> bool:
+    """Whether a file starts as an image of a known kind does; it may be damaged further on."""
+    try:
+        with _quiet, path.open("rb") as file:
+            if _is_heif(file):
+                return True
+            with Image.open(file) as image:
+                return image.format != "TGA"  # its first bytes can be nearly anything
+    except Exception:  # Pillow raises nearly anything
+        return False
+
+
+_HEIF_BRANDS = frozenset({b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"})
+
+
+def _is_heif(file: IO[bytes]) -> bool:
+    start = file.read(12)
+    file.seek(0)
+    return start[4:8] == b"ftyp" and start[8:12] in _HEIF_BRANDS
+
+
+def _learn_heif() -> None:
+    """Makes Pillow read HEIC images.
+
+    Raises:
+        ImageError: The library for it is not installed.
+    """
+    try:
+        require("pillow_heif", "heic", "read HEIC images").register_heif_opener()
+    except MissingExtraError as error:
+        raise ImageError(str(error)) from error
 
 
 class _Quiet:

@@ -9,11 +9,13 @@ from typing import Annotated
 
 import tyro
 
+from stargan import images
 from stargan.cli.options import Command, Flag, Folder, Model, OptionalName, check_output, option
 from stargan.errors import BAD_INPUT, ConfigError
 from stargan.inference import folders
 from stargan.inference.load import load
 from stargan.inference.onnx import Runtime
+from stargan.progress import counted
 
 
 @dataclasses.dataclass(frozen=True)
@@ -53,18 +55,32 @@ def run(options: Options) -> int:
     if bool(options.to) + options.all + bool(options.protocol) != 1 or not all(options.to):
         raise ConfigError("say either --to LABEL... or --all or --protocol NAME")
     if not options.images:
-        raise ConfigError("say which images or folders to translate")
+        raise ConfigError(_no_images(options))
     check_output("--out", options.out, folder=True)
-    jobs = folders.find(options.images, options.out)
+    jobs = folders.find(options.images, options.out, say=_warn)
     model = load(options.model, runtime=options.runtime)
-    for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
-        print(f"stargan: warning: {line}; `stargan card {options.model}` says more", file=sys.stderr)
     plan = folders.plan(model.domains, options.to, options.protocol)
+    folders.check(model, jobs, plan, options.out, known=options.known, overwrite=options.overwrite)
+    for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
+        _warn(f"warning: {line}; `stargan card {options.model}` says more")
     report = folders.translate(model, jobs, plan, options.out, known=options.known, overwrite=options.overwrite)
     for line in report.failed:
-        print(f"stargan: left out: {line}", file=sys.stderr)
-    print(f"{len(report.written)} files in {options.out}")
+        _warn(f"left out: {line}")
+    print(f"{counted(len(report.written), 'file')} in {options.out}")
     return BAD_INPUT if report.failed else 0
+
+
+def _no_images(options: Options) -> str:
+    """Says that images are missing, and if an option has taken them, which."""
+    for name, words in (*(("--to", words) for words in options.to), ("--from", options.known)):
+        taken = [word for word in words if Path(word).exists() or Path(word).suffix.lower() in images.SUFFIXES]
+        if taken:
+            return f"{name} took {taken[0]} for a label; name the images right after the model, before {name}"
+    return "no images; name images or folders after the model"
+
+
+def _warn(line: str) -> None:
+    print(f"stargan: {line}", file=sys.stderr)
 
 
 def _without_signs(arguments: Sequence[str]) -> list[str]:

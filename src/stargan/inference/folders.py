@@ -1,5 +1,6 @@
 """Translating image files and whole folders of them."""
 
+import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -11,6 +12,7 @@ import numpy as np
 from PIL import Image
 
 from stargan import images
+from stargan.data import image_files
 from stargan.domains import Domains, requests
 from stargan.domains.protocols import protocol
 from stargan.domains.requests import Request
@@ -19,6 +21,7 @@ from stargan.inference.translator import Translator
 from stargan.progress import Progress
 
 CHUNK = 8  # images that are read, translated and written at a time
+MAX_NAME = 240  # bytes of a file name; file systems allow 255, some of which endings take
 GRID = "all"  # names the file with the grid of an image's translations
 
 
@@ -36,7 +39,19 @@ class Job:
 
     def output(self, out: Path, target: str) -> Path:
         """The file of one translation."""
-        return out / self.name.parent / f"{self.name.name}.{target.replace('/', '-')}.png"
+        name = f"{self.name.name}.{target.replace('/', '-')}"
+        return out / self.name.parent / f"{_fitting(name)}.png"
+
+
+def _fitting(name: str) -> str:
+    """A name that leaves room for an ending; of a longer one, the beginning and the end with a digest between them."""
+    encoded = os.fsencode(name)
+    if len(encoded) <= MAX_NAME:
+        return name
+    digest = hashlib.sha256(encoded).hexdigest()[:8]
+    half = (MAX_NAME - len(digest) - 2) // 2
+    start, end = (part.decode(errors="ignore") for part in (encoded[:half], encoded[-half:]))
+    return f"{start}~{digest}~{end}"
 
 
 @dataclass
@@ -67,12 +82,15 @@ class Plan:
     grid: bool = False
 
 
-def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
+def find(
+    paths: Sequence[Path], out: Path | None = None, *, say: Callable[[str], None] = lambda line: None
+) -> list[Job]:
     """Finds the images to translate: files as they are, folders with everything inside.
 
     Args:
         paths: Files and folders.
         out: The output folder; where it lies inside one of the folders, its images are left out.
+        say: Receives a line about the files in a folder that are no images.
 
     Raises:
         ImageError: A path does not exist, a folder has no image in it, or two images would get the same name.
@@ -80,7 +98,7 @@ def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
     found: list[tuple[Path, Path]] = []
     for path in paths:
         if path.is_dir():
-            found += [(file, file.relative_to(path)) for file in _images_in(path, out)]
+            found += [(file, file.relative_to(path)) for file in _images_in(path, out, say)]
         elif path.exists():
             found.append((path, Path(path.name)))
         else:
@@ -94,8 +112,11 @@ def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
     return jobs
 
 
-def _images_in(folder: Path, out: Path | None) -> list[Path]:
-    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in images.SUFFIXES and p.is_file()]
+def _images_in(folder: Path, out: Path | None, say: Callable[[str], None]) -> list[Path]:
+    searched = image_files.find(folder)
+    for note in searched.notes():
+        say(f"{folder}: {note}")
+    found = [folder / name for name in searched.files]
     if out is not None and folder.resolve() in out.resolve().parents:
         found = [p for p in found if out.resolve() not in p.resolve().parents]
     if not found:
@@ -125,6 +146,26 @@ def plan(domains: Domains, targets: Sequence[Sequence[str]] = (), protocol_name:
     return Plan(requests.every_word(domains), lambda values: requests.every_target(domains, values), grid=True)
 
 
+def check(
+    model: Translator, jobs: Sequence[Job], plan: Plan, out: Path, *, known: Request = (), overwrite: bool = False
+) -> None:
+    """Checks the arguments of `translate` before any work.
+
+    Raises:
+        DomainError: A label of `known` is not understood.
+        ImageError: A file exists and `overwrite` is False.
+    """
+    if known:
+        requests.parse(model.domains, known)
+    if overwrite:
+        return
+    for job in jobs:
+        for name in (*plan.names, *([GRID] if plan.grid else [])):
+            path = job.output(out, name)
+            if path.exists():
+                raise ImageError(f"{path}: exists; say --overwrite to replace it, or another --out")
+
+
 def translate(
     model: Translator,
     jobs: Sequence[Job],
@@ -149,10 +190,9 @@ def translate(
         target.
 
     Raises:
-        ImageError: A file exists and `overwrite` is False; this is checked before any work.
+        StarganError: As `check`.
     """
-    if not overwrite:
-        _refuse_existing(jobs, plan, out)
+    check(model, jobs, plan, out, known=known, overwrite=overwrite)
     report = Report()
     writers: list[Future[None]] = []
     with ThreadPoolExecutor(os.cpu_count()) as pool, Progress("translate", len(jobs), "images") as progress:
@@ -166,7 +206,8 @@ def translate(
             for path, image in _translated(model, readable, plan, out, known, report):
                 report.written.append(path)
                 writers.append(pool.submit(images.save, image, path))
-            done += len(chunk)
+            done += len(readable)
+            progress.total = len(jobs) - len(report.failed)
             progress.update(done)
         for writer in writers:
             writer.result()
@@ -233,11 +274,3 @@ def _generated(
         part = slice(start, start + CHUNK)
         results.extend(images.to_pixels(model.generate(prepared[rows[part]], np.stack(labels[part]))))
     return results
-
-
-def _refuse_existing(jobs: Sequence[Job], plan: Plan, out: Path) -> None:
-    for job in jobs:
-        for name in (*plan.names, *([GRID] if plan.grid else [])):
-            path = job.output(out, name)
-            if path.exists():
-                raise ImageError(f"{path}: exists; say --overwrite to replace it, or another --out")
