@@ -17,6 +17,9 @@ import numpy as np
 from stargan.domains.names import check_name, key, printable
 from stargan.errors import DomainError
 
+UNKNOWN = 255
+"""In the labels of a data set, (N, K) uint8: nobody knows."""
+
 
 @dataclass(frozen=True)
 class Group:
