@@ -50,8 +50,8 @@ def _fitting(name: str) -> str:
         return name
     digest = hashlib.sha256(encoded).hexdigest()[:8]
     half = (MAX_NAME - len(digest) - 2) // 2
-    start, end = (part.decode(errors="ignore") for part in (encoded[:half], encoded[-half:]))
-    return f"{start}~{digest}~{end}"
+    start, end = (part.decode(errors="ignore").encode() for part in (encoded[:half], encoded[-half:]))
+    return os.fsdecode(start + f"~{digest}~".encode() + end)
 
 
 @dataclass

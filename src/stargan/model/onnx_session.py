@@ -1,5 +1,6 @@
 """ONNX Runtime sessions, with our settings. The one place that makes them."""
 
+from pathlib import Path
 from typing import Any
 
 
@@ -17,6 +18,8 @@ def session(model: bytes | str, *, optimize: bool = True, spin: bool = True) -> 
     """
     import onnxruntime
 
+    if isinstance(model, str) and any("\ud800" <= letter <= "\udfff" for letter in model):
+        model = Path(model).read_bytes()  # ONNX Runtime opens only names in UTF-8
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3  # errors only; its warnings are about the machine
     options.enable_mem_pattern = False  # planning the memory takes up to 1.8 times as much of it and saves no time
