@@ -1,52 +1,62 @@
 """`stargan data`."""
 
 import dataclasses
+import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from stargan import images
-from stargan.cli.options import Command, Int, LabelGroups, Labels, check_output, option
+from stargan.cli.options import Bins, Command, Int, LabelGroups, Labels, OptionalFile, check_output, option
 from stargan.data import cache, sources, summary
 from stargan.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Look at a data set before training on it: images per label and split, unreadable files, a contact sheet.
+    """Look at a data set before training on it: images per label and split, what is left out, unreadable files.
 
     Attributes:
         path: Folder in CelebA's format, folder with a folder for each label, or table.
         attributes: Labels to look at; by default all.
         exclusive: Attributes that exclude each other; repeat it for another group.
-        sheet: File for the contact sheet.
+        bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
+        sheet: File for a contact sheet, which shows some images of each label.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
     """
 
     path: Annotated[tyro.conf.Positional[Path], option("DATA")]
     attributes: Labels = ()
     exclusive: LabelGroups = ()
-    sheet: Annotated[Path, option("FILE")] = Path("contact-sheet.png")
+    bins: Bins = ()
+    sheet: OptionalFile = None
     max_bad: Int = -1
 
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    check_output("--sheet", options.sheet, folder=False)
-    images.kind(options.sheet)  # before the images are read
-    source = sources.find(options.path, options.attributes, options.exclusive)
+    if options.sheet:  # before the images are read
+        check_output("--sheet", options.sheet, folder=False)
+        images.kind(options.sheet)
+    source = sources.find(options.path, options.attributes, options.exclusive, options.bins)
     total = len(source.files)
-    with Progress(f"read {source.name}", total, "images") as progress:
+    cache.default_folder().mkdir(parents=True, exist_ok=True)
+    with (
+        Progress(f"read {source.name}", total, "images") as progress,
+        tempfile.TemporaryDirectory(dir=cache.default_folder(), ignore_cleanup_errors=True) as folder,
+    ):
         loaded = cache.load(
             source,
-            (128, 128),
+            (summary.SIDE, summary.SIDE),
             max_bad=total if options.max_bad < 0 else options.max_bad,
+            folder=Path(folder),  # training decodes at a size of its own
             report=lambda done, total: progress.update(done),
         )
-    print(summary.table(source, loaded))
-    images.save(summary.contact_sheet(source, loaded), options.sheet)
-    print(f"contact sheet: {options.sheet}")
+        print(summary.table(source, loaded))
+        if options.sheet:
+            images.save(summary.contact_sheet(source, loaded), options.sheet)
+            print(f"contact sheet: {options.sheet}")
     return 0
 
 

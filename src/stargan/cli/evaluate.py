@@ -7,6 +7,7 @@ from typing import Annotated
 import tyro
 
 from stargan.cli.options import (
+    Bins,
     Command,
     Flag,
     Folder,
@@ -37,6 +38,7 @@ class Options:
         pairs: Folder with images, their true translations and a pairs.csv: source,truth,target.
         groups: Labels of the data, whether or not the model knows them. Figures are also given for source images with
             and without each.
+        bins: Column of numbers to cut into groups, as in training; repeat it for another column.
         inception: The feature network used in papers, as an .onnx file, for FID values comparable with theirs.
         seed: Seed of the choice of images, of the classifiers and of the intervals.
         max_bad: Maximum number of unreadable images, which are left out.
@@ -53,6 +55,7 @@ class Options:
     skip: Int = 0
     pairs: OptionalFolder = None
     groups: Labels = ()
+    bins: Bins = ()
     inception: OptionalFile = None
     seed: Int = 0
     max_bad: Int = 10

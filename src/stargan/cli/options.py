@@ -55,6 +55,7 @@ OptionalName = Annotated[str | None, option("NAME")]
 Text = Annotated[str, option("TEXT")]
 Labels = Annotated[tuple[str, ...], option("LABEL...")]
 LabelGroups = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="A,B,...")]
+Bins = Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="COLUMN=A,B,...")]
 
 
 @contextlib.contextmanager

@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from stargan import training
-from stargan.cli.options import Command, Flag, LabelGroups, Labels, OptionalFolder, check_output, option, value_of
+from stargan.cli.options import Bins, Command, Flag, LabelGroups, Labels, OptionalFolder, check_output, option, value_of
 from stargan.config import Architecture, Config
 from stargan.config.architecture import parse_size
 from stargan.config.recipes import SUMMARIES, recipe
@@ -40,7 +40,7 @@ _RECIPE = tyro.conf.arg(
     help="\n".join(["The settings to start from:", *(f"  {name:9} {text}" for name, text in SUMMARIES.items())]),
     help_behavior_hint=lambda value: f"\n(default: {value})",
 )
-_REPEATABLE = ("data", "exclusive")
+_REPEATABLE = ("data", "exclusive", "bins")
 """Options that add to their default; so they start empty and get their default when all are parsed."""
 
 T = TypeVar("T")
@@ -53,7 +53,9 @@ class _Data(DataSettings):
     data: Annotated[tyro.conf.UseAppendAction[tuple[str, ...]], tyro.conf.arg(metavar="DATA")] = ()
     attributes: Labels = ()
     exclusive: LabelGroups = ()
+    bins: Bins = ()
     crop: Annotated[int | None, _CROP, option()] = None
+    allow_empty: Flag = False
 
 
 @dataclasses.dataclass(frozen=True)

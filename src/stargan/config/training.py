@@ -28,23 +28,27 @@ class DataSettings:
         data: Folder or table of labelled images; repeat it to train one model on several data sets.
         attributes: Labels to learn; by default all.
         exclusive: Attributes that exclude each other, as A,B,C; repeat it for another group.
+        bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
         crop: Pixels to keep of an image's shorter side, around the centre; by default as many as fit.
         flip: Mirror half of the images.
         targets: Target labels: those of the batch, permuted, or drawn evenly from all domains.
         batch_size: Images per batch.
         workers: Threads that prepare batches.
         max_bad: Number of unreadable images to skip; with more, the data are refused.
+        allow_empty: Train even if a domain has no training images.
     """
 
     data: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     exclusive: tuple[str, ...] = ()
+    bins: tuple[str, ...] = ()
     crop: int | None = None
     flip: bool = True
     targets: Targets = "permuted"
     batch_size: int = 16
     workers: int = 2
     max_bad: int = 10
+    allow_empty: bool = False
 
 
 @dataclass(frozen=True)

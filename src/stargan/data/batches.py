@@ -116,6 +116,7 @@ class Batches:
             targets = labels[rng.permutation(len(rows))]
         else:
             targets = self._domains.labels(self._domains.random_values(rng, len(rows)), dataset)
+        targets = self._domains.keep_unknown(labels, targets)
         return Batch(training_set.take(rows, mirrored), labels, targets, dataset)
 
     def stream(self, start: int, workers: int = 2) -> Generator[Batch, None, None]:

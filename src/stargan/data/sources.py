@@ -3,9 +3,9 @@
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 
@@ -58,6 +58,28 @@ class Source:
     def rows(self, split: str) -> np.ndarray:
         """The rows of a split."""
         return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def lacking(self, rows: np.ndarray) -> dict[str, str]:
+        """The domains that none of some images is in, with the counts of all: `winter (train 0, val 1, test 2)`.
+
+        Of a label that is on or off, both are domains: `Male` and `Male=0`.
+        """
+        found = {}
+        for name, has in self._domains():
+            if not has[rows].any():
+                counts = ", ".join(f"{split} {int(has[self.rows(split)].sum())}" for split in SPLITS)
+                found[name] = f"{name} ({counts})"
+        return found
+
+    def _domains(self) -> Iterator[tuple[str, np.ndarray]]:
+        """Yields each domain with the images in it, (N,) bool."""
+        column = 0
+        for group in self.label_set.groups:
+            for name in group.names:
+                yield name, self.labels[:, column] == 1
+                if len(group.names) == 1:
+                    yield f"{name}=0", self.labels[:, column] == 0
+                column += 1
 
 
 def find(
@@ -220,6 +242,13 @@ def hashed_split(files: Sequence[str]) -> np.ndarray:
     names = [file.encode(errors="surrogateescape") for file in files]
     hashes = [int.from_bytes(hashlib.sha256(name).digest()[:8], "big") % 100 for name in names]
     return np.digitize(hashes, (90, 95)).astype(np.uint8)
+
+
+def split_as_before(source: Source) -> Source:
+    """The data set with the split of earlier versions, which hashed file names without folders."""
+    if not np.array_equal(source.split, hashed_split(_below(source.root, source.files))):
+        return source  # it has a split of its own
+    return replace(source, split=hashed_split([PurePosixPath(file).name for file in source.files]))
 
 
 def _unique(found: Sequence[Source], paths: Sequence[Path]) -> list[Source]:

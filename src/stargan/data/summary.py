@@ -36,6 +36,8 @@ def table(source: Source, cached: CachedImages | None = None) -> str:
         if len(group.names) > 1:
             kind = "exactly one of" if group.categorical else "at most one of"
             lines.append(f"{group.name + ': ' if group.name else ''}{kind} {', '.join(group.names)}")
+    untrained = source.lacking(rows["train"]).values()
+    lines += [f"no training images of {domain}: stargan train will refuse this" for domain in untrained]
     lines += source.notes
     if not any(note.startswith("left out") for note in source.notes):
         lines.append("left out: nothing")

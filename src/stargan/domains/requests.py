@@ -119,7 +119,7 @@ def every_target(domains: Domains, values: np.ndarray) -> list[tuple[str, np.nda
 def single_changes(
     domains: Domains, values: np.ndarray, dataset: int | None = None
 ) -> list[tuple[str, np.ndarray, int]]:
-    """The targets of `every_target` that differ from the image, as (word, target values (C,), data set).
+    """The targets of `every_target` that change a known group of the image, as (word, target values (C,), data set).
 
     Args:
         domains: The labels of the model.
@@ -127,9 +127,11 @@ def single_changes(
         dataset: Only changes of this data set's labels.
     """
     found = []
+    known = domains.known(values[None])[0]
     for word, _ in every_target(domains, values):
         target_values, owner = apply(domains, values, [word])
-        if (dataset is None or owner == dataset) and not np.array_equal(target_values, values):
+        changed = ~domains.agree(target_values[None], values[None])[0]
+        if (dataset is None or owner == dataset) and changed.any() and known[changed].all():
             found.append((word, target_values, owner))
     return found
 

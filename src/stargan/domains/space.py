@@ -3,7 +3,9 @@
 A *class* is one binary attribute or one value of a group. The classes of all data sets, in order, make a vector of
 *values*, (C,), which is also what the discriminator and the attribute classifier predict. A generator takes *labels*,
 (L,): the values of one data set, zeros for the classes of the others and, with several data sets, the paper's mask
-vector at the end, one-hot over the data sets (section 3.2, `c~ = [c1, ..., cn, m]`). No other module knows this layout.
+vector at the end, one-hot over the data sets (section 3.2, `c~ = [c1, ..., cn, m]`). Where nobody knows a group of an
+image, its values are equal and between 0 and 1: G is told nothing, and no loss counts them. No other module knows this
+layout.
 """
 
 from collections import Counter
@@ -196,17 +198,39 @@ class Domains:
         return labels
 
     def pad(self, labels: np.ndarray, dataset: int) -> np.ndarray:
-        """Pads the labels of one data set, (N, K), with zeros for the others: (N, C) float32."""
+        """Pads the labels of one data set, (N, K) with `UNKNOWN`, with zeros for the others: (N, C) float32."""
         values = np.zeros((len(labels), self.num_classes), np.float32)
         values[:, self.columns(dataset)] = labels
+        return self._without_unknown(values)
+
+    def _without_unknown(self, values: np.ndarray) -> np.ndarray:
+        """Makes all values of a group equal where one of them is `UNKNOWN`."""
+        for _, columns, group in self.groups():
+            rows = (values[:, columns] == UNKNOWN).any(axis=1)
+            values[np.ix_(rows, columns)] = 1 / len(columns) if group.categorical else 0.5
         return values
+
+    def known(self, values: np.ndarray) -> np.ndarray:
+        """The groups that are known of images, by their values or labels: (N, number of groups) bool."""
+        sure = (values == 0) | (values == 1)
+        return np.stack([sure[:, columns].all(axis=1) for _, columns, _ in self.groups()], axis=1)
+
+    def keep_unknown(self, labels: np.ndarray, targets: np.ndarray) -> np.ndarray:
+        """The target labels of images, (N, L), but their own labels in groups that are unknown in one of the two."""
+        known = self.known(labels) & self.known(targets)
+        if known.all():
+            return targets
+        columns = np.repeat(known, [len(columns) for _, columns, _ in self.groups()], axis=1)
+        kept = labels.copy()
+        kept[:, : self.num_classes][columns] = targets[:, : self.num_classes][columns]
+        return kept
 
     def match(self, names: Sequence[str], labels: np.ndarray) -> tuple[tuple[int, ...], np.ndarray]:
         """Finds this model's classes among the labels of any data set.
 
         Args:
             names: (K,) names of labels.
-            labels: (N, K).
+            labels: (N, K), with `UNKNOWN`.
 
         Returns:
             The data sets of the model all of whose classes are among `names`, and the values, (N, C) float32, zero for
@@ -219,12 +243,25 @@ class Domains:
             if all(key(name) in known for name in label_set.names):
                 datasets.append(index)
                 values[:, self.columns(index)] = labels[:, [known[key(name)] for name in label_set.names]]
-        return tuple(datasets), values
+        return tuple(datasets), self._without_unknown(values)
 
     def frequencies(self, values: Sequence[np.ndarray]) -> tuple[float, ...]:
-        """The share of images in which each class is on, (C,); `values` has the (N, C) values of each data set."""
-        means = [part.mean(axis=0)[self.columns(index)] for index, part in enumerate(values)]
-        return tuple(float(mean) for mean in np.concatenate(means))
+        """The share of images in which each class is on, (C,), among those of which it is known.
+
+        Args:
+            values: The (N, C) values of the images of each data set.
+        """
+        shares: list[float] = []
+        for (dataset, columns, _), known in zip(self.groups(), self._known_of_each(values), strict=True):
+            part = values[dataset][known][:, columns]
+            shares += part.mean(axis=0).tolist() if len(part) else [0.0] * len(columns)
+        return tuple(shares)
+
+    def _known_of_each(self, values: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
+        """Yields, for each group, the images of its data set of which it is known."""
+        known = [self.known(part) for part in values]
+        for index, dataset in enumerate(self.group_datasets):
+            yield known[dataset][:, index]
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Turns a classifier's logits, (N, C), into probabilities: softmax in one-of-n groups, else sigmoid."""
@@ -253,11 +290,11 @@ class Domains:
         return np.stack(parts, axis=1)
 
     def valid(self, values: np.ndarray, datasets: Sequence[int]) -> np.ndarray:
-        """Where values, (N, C), have exactly one class on in each one-of-n group of some data sets: (N,) bool."""
-        right = np.ones(len(values), bool)
-        for dataset, columns, group in self.groups():
+        """Where values, (N, C), have exactly one class on in each known one-of-n group of some data sets: (N,) bool."""
+        right, known = np.ones(len(values), bool), self.known(values)
+        for index, (dataset, columns, group) in enumerate(self.groups()):
             if group.categorical and dataset in datasets:
-                right &= values[:, columns].sum(axis=1) == 1
+                right &= (values[:, columns].sum(axis=1) == 1) | ~known[:, index]
         return right
 
     def random_values(self, rng: "np.random.Generator", count: int) -> np.ndarray:  # quoted: numpy.random loads slowly

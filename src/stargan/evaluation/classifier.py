@@ -137,8 +137,9 @@ class Classifier:
         self.network.eval()
         parts = np.array_split(np.sort(rows), max(1, len(rows) // 256))  # the pixels may be on disk
         predictions = np.concatenate([self.predict(to_array(pixels[part])) for part in parts])
-        own = np.isin(self.domains.group_datasets, self.datasets)
-        return float(1 - self.domains.agree(predictions, values[np.sort(rows)])[:, own].mean())
+        truth = values[np.sort(rows)]
+        own = self.domains.known(truth) & np.isin(self.domains.group_datasets, self.datasets)
+        return float(1 - self.domains.agree(predictions, truth)[own].mean()) if own.any() else 1.0
 
     @torch.inference_mode()
     def predict(self, images: np.ndarray) -> np.ndarray:

@@ -39,6 +39,7 @@ def evaluate(
     skip: int = 0,
     pairs: Path | None = None,
     groups: Sequence[str] = (),
+    bins: Sequence[str] = (),
     inception: Path | None = None,
     seed: int = 0,
     max_bad: int = 10,
@@ -57,6 +58,7 @@ def evaluate(
         skip: Number of chosen images to leave out first, such as those used to choose a model.
         pairs: Folder with images, their true translations and a pairs.csv.
         groups: Labels of the data; figures are also given for source images with and without each.
+        bins: Columns of numbers to cut into groups, as in training.
         inception: The feature network used in papers, as an .onnx file.
         seed: Seed of the choice of images, of the classifiers and of the intervals.
         max_bad: Maximum number of unreadable images, which are left out.
@@ -72,7 +74,7 @@ def evaluate(
     _check_files(pairs, inception, out, overwrite)
     # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
-    cases = _prepare(paths, str(data), protocol, known_pairs, {**choice, "groups": groups})
+    cases = _prepare(paths, str(data), protocol, known_pairs, {**choice, "groups": groups, "bins": bins})
     results = _measure(cases, known_pairs, spaces, classifiers, seed)
     settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
     settings |= {name: str(path) for name, path in (("pairs", pairs), ("inception", inception)) if path}

@@ -78,6 +78,7 @@ def load(
     skip: int = 0,
     max_bad: int = 10,
     groups: Sequence[str] = (),
+    bins: Sequence[str] = (),
 ) -> EvaluationSet:
     """Loads the images of a data set for a model.
 
@@ -90,13 +91,14 @@ def load(
         skip: Number of chosen images to leave out first. `skip=100` continues where `limit=100` ended.
         max_bad: Maximum number of unreadable images, which are left out.
         groups: Labels of the data set for `EvaluationSet.groups`; the model need not know them.
+        bins: Columns of numbers to cut into groups, as in training.
 
     Raises:
         DataError: The data set cannot be used, lacks labels of the model or of `groups`, or has no such split.
     """
     if data == CARTOONS and not Path(data).exists():
         return _cartoons(info, limit, seed, skip, groups)
-    source = sources.find(data)
+    source = sources.find(data, bins=bins)
     members = _members(groups, source.label_set.names, source.labels, data)
     datasets, values = _labels(source, info.domains, data)
     with Progress(f"read {source.name}", len(source.files), "images") as progress:
@@ -138,7 +140,7 @@ def _members(groups: Sequence[str], names: Sequence[str], labels: np.ndarray, da
     for name in groups:
         if key(name) not in columns:
             raise DataError(f"--groups {name}: {data} has no such label{suggest(name, list(names))}")
-    return {names[columns[key(name)]]: labels[:, columns[key(name)]] > 0 for name in groups}
+    return {names[columns[key(name)]]: labels[:, columns[key(name)]] == 1 for name in groups}
 
 
 def _labels(source: Source, domains: Domains, data: str) -> tuple[tuple[int, ...], np.ndarray]:

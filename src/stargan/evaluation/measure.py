@@ -273,11 +273,11 @@ def _classifier_errors(
 ) -> dict[str, Figure]:
     agreed = [domains.agree(predictions, evaluation_set.source_values) for predictions in source_predictions]
     wrong = ~np.stack(agreed, axis=2)
-    rows = np.arange(len(wrong))
+    known = domains.known(evaluation_set.source_values)
     return {
-        name: intervals.mean(wrong[:, index], rows, seed, intervals.SHARE)
+        name: intervals.mean(wrong[rows, index], rows, seed, intervals.SHARE)
         for index, (name, owner) in enumerate(zip(domains.group_names, domains.group_datasets, strict=True))
-        if owner in evaluation_set.datasets
+        if owner in evaluation_set.datasets and len(rows := np.flatnonzero(known[:, index]))
     }
 
 

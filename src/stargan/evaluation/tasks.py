@@ -43,7 +43,7 @@ class RequestedTranslations:
 
 
 def request_translations(evaluation_set: EvaluationSet, protocol: Protocol, domains: Domains) -> RequestedTranslations:
-    """Lists every task of every test image, except tasks of data sets whose labels the images do not have.
+    """Lists every task of every test image, except tasks that change labels which are not known of the image.
 
     Raises:
         DataError: The protocol requests no translation, for example because no image is neutral.
@@ -52,12 +52,12 @@ def request_translations(evaluation_set: EvaluationSet, protocol: Protocol, doma
         (task, row, target_values, dataset)
         for row, values in enumerate(evaluation_set.source_values)
         for task, target_values, dataset in protocol.targets(values)
-        if dataset in evaluation_set.datasets
+        if dataset in evaluation_set.datasets and _is_known(domains, values, target_values)
     ]
     if not requests:
         raise DataError(f"{evaluation_set.name}: --protocol {protocol.name} does not apply to any of these images")
     tasks, rows, target_values, datasets = (np.array(part) for part in zip(*requests, strict=True))
-    own = domains.labelled_groups(datasets)
+    own = domains.labelled_groups(datasets) & domains.known(evaluation_set.source_values[rows])
     changed = own & ~domains.agree(target_values, evaluation_set.source_values[rows])
     return RequestedTranslations(
         tasks,
@@ -68,6 +68,12 @@ def request_translations(evaluation_set: EvaluationSet, protocol: Protocol, doma
         own & ~changed,
         tuple(task for task in protocol.tasks if task in tasks),
     )
+
+
+def _is_known(domains: Domains, values: np.ndarray, target_values: np.ndarray) -> bool:
+    """Whether all label groups that the target changes are known of the image."""
+    changed = ~domains.agree(target_values[None], values[None])
+    return bool(domains.known(values[None])[changed].all())
 
 
 def score_predictions(

@@ -32,6 +32,15 @@ def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_ke
     return path
 
 
+def data_key(run: Path) -> str:
+    """Returns the `data_key` of the newest checkpoint; empty if there is none that can be read."""
+    try:
+        found = run_folder.checkpoints(run)
+        return safetensors_file.read(found[-1], networks=())[2].get("data_key", "") if found else ""
+    except ModelError:
+        return ""
+
+
 def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Arrays]:
     """Reads the newest checkpoint of a run folder.
 

@@ -85,7 +85,9 @@ class PreparedRun:
 
 def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | None, say: Say) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
-    data, domains = _data(config, say)
+    data, domains = _data(config, say, check=not resume)
+    if resume:
+        data = _with_saved_split(folder, data)
     data_key = _data_key([part.source for part in data])
     engine = engines.create(config, domains)
     description, step = _description(config, domains, data), 0
@@ -115,8 +117,11 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
 # ---------------------------------------------------------------- data
 
 
-def _data(config: Config, say: Say) -> tuple[list[DataSet], Domains]:
-    found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
+def _data(config: Config, say: Say, *, check: bool) -> tuple[list[DataSet], Domains]:
+    found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
+    for source in found:
+        for note in source.notes:
+            say(f"{source.name}: {note}")
     decoded = [_decoded(source, config, say) for source in found]
     data = [
         DataSet(source, images, domains.pad(source.labels, index))
@@ -125,7 +130,28 @@ def _data(config: Config, say: Say) -> tuple[list[DataSet], Domains]:
     for part in data:
         if not len(part.rows("train")):
             raise DataError(f"{part.source.root}: no readable image in the training part")
+        if check and not config.allow_empty:
+            _check_domains(part)
+        unmeasured = part.source.lacking(part.rows("val"))
+        if unmeasured:
+            say(f"{part.source.name}: no images of {', '.join(unmeasured)} in val, on which the run is measured")
     return data, domains
+
+
+def _check_domains(part: DataSet) -> None:
+    """Refuses a domain that has nothing to learn from."""
+    lacking = part.source.lacking(part.rows("train"))
+    if lacking:
+        raise DataError(
+            f"{part.source.root}: no training images of {'; '.join(lacking.values())}; put some into train, leave the "
+            "label out with --attributes, or say --allow-empty"
+        )
+
+
+def _with_saved_split(folder: Path, data: list[DataSet]) -> list[DataSet]:
+    """The data sets with the split that a run of an earlier version was started with, if it is one."""
+    before = [replace(part, source=sources.split_as_before(part.source)) for part in data]
+    return before if _data_key([part.source for part in before]) == checkpoint.data_key(folder) else data
 
 
 def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
@@ -220,7 +246,7 @@ def check_new(folder: Path) -> None:
 
 
 CHANGEABLE = frozenset({
-    "data", "steps", "device", "precision", "workers", "max_bad",
+    "data", "steps", "device", "precision", "workers", "max_bad", "allow_empty",
     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
 """Settings that may change when a run is resumed. They do not affect the weights, except that the run may become longer

@@ -92,8 +92,8 @@ class Validation:
         return self.domains.decide(self.domains.probabilities(engine.classify(pixels)))
 
     def _known(self) -> np.ndarray:
-        """Returns for which groups each image's data set has labels, (N, number of groups) bool."""
-        return self.domains.labelled_groups(self.datasets)
+        """Returns for which groups each image has labels, (N, number of groups) bool."""
+        return self.domains.labelled_groups(self.datasets) & self.domains.known(self.values)
 
     def _changes(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Chooses a change for each image: target values, (N, C), and changed groups, (N, number of groups) bool."""

@@ -107,20 +107,23 @@ def classification(logits: Tensor, values: Tensor, heads: Sequence[Head]) -> Ten
     """Computes -log D_cls(c|x) (eqs. 5 and 6) over the classes whose labels are known.
 
     Binary classes: cross-entropy, summed over classes and averaged over the batch, as in the official code. One-of-n
-    classes: softmax cross-entropy, averaged over the batch.
+    classes: softmax cross-entropy, averaged over the batch. An image of which a class is unknown adds nothing to it.
 
     Args:
         logits: (N, C).
-        values: (N, C or more), the labels; columns after the first C (the domain mask) are ignored.
-        heads: The classes whose labels are known.
+        values: (N, C or more), the labels, between 0 and 1 where unknown; columns after the first C (the domain mask)
+            are ignored.
+        heads: The classes whose labels are known in this data set.
     """
     total = logits.new_zeros(())
     for head in heads:
         part, truth = logits[:, head.columns], values[:, head.columns]
+        known = ((truth == 0) | (truth == 1)).to(part.dtype)
         if head.categorical:
-            total = total + F.cross_entropy(part, truth.argmax(1))
+            losses = F.cross_entropy(part, truth.argmax(1), reduction="none") * known.amin(1)
         else:
-            total = total + F.binary_cross_entropy_with_logits(part, truth, reduction="sum") / len(part)
+            losses = F.binary_cross_entropy_with_logits(part, truth, weight=known, reduction="none")
+        total = total + losses.sum() / len(part)
     return total
 
 
