@@ -19,7 +19,7 @@ from stargan.images import Photo
 from stargan.inference import views
 from stargan.inference.jobs import BOXES, GRID, STREAM, Job, Output, Plan, check
 from stargan.inference.translator import Steps, Translator
-from stargan.inference.views import Choice, Part, View
+from stargan.inference.views import Choice, Region, View
 from stargan.progress import Progress
 
 CHUNK = 8  # images that are read, translated and written at a time
@@ -109,7 +109,7 @@ def draw_boxes(model: Translator, jobs: Sequence[Job], output: Output) -> Report
     report = Report()
     with ThreadPoolExecutor(1) as pool, _Writer(pool, report) as writer, Progress("find", len(jobs), "images") as bar:
         for done, job in enumerate(jobs, 1):
-            found = _parts(model, job, Reading())
+            found = _regions(model, job, Reading())
             view = _look(model, job, found, Reading())
             if isinstance(view, View):
                 _tell(report, job, view)
@@ -122,7 +122,7 @@ def draw_boxes(model: Translator, jobs: Sequence[Job], output: Output) -> Report
 
 # ---------------------------------------------------------------- reading
 
-_Found = tuple[Photo, list[Part]] | ImageError
+_Found = tuple[Photo, list[Region]] | ImageError
 
 
 def _missing(job: Job, names: Sequence[str], output: Output) -> bool:
@@ -134,12 +134,12 @@ def _read(
 ) -> Iterator[tuple[Sequence[Job], list[_Found]]]:
     """Yields the jobs in chunks, with what was found in them; the next chunk is read while one is translated."""
     chunks = list(_chunks(jobs))
-    ahead = [pool.submit(_parts, model, job, reading) for job in chunks[0]] if chunks else []
+    ahead = [pool.submit(_regions, model, job, reading) for job in chunks[0]] if chunks else []
     for index, chunk in enumerate(chunks):
         current, ahead = ahead, []
         found = [future.result() for future in current]
         if index + 1 < len(chunks):
-            ahead = [pool.submit(_parts, model, job, reading) for job in chunks[index + 1]]
+            ahead = [pool.submit(_regions, model, job, reading) for job in chunks[index + 1]]
         yield chunk, found
 
 
@@ -158,10 +158,10 @@ def _chunks(jobs: Sequence[Job]) -> Iterator[list[Job]]:
         yield chunk
 
 
-def _parts(model: Translator, job: Job, reading: Reading) -> _Found:
+def _regions(model: Translator, job: Job, reading: Reading) -> _Found:
     try:
         photo = images.read_photo(sys.stdin.buffer.read() if job.path == STREAM else job.path)
-        found = views.parts(photo.image, model.info, align=reading.align)
+        found = views.regions(photo.image, model.info, align=reading.align)
         return photo, views.chosen(found, reading.faces, _name(job))
     except ImageError as error:
         return error
@@ -194,7 +194,7 @@ def _translated(
     targets = [[plan.targets(values) for values in view.values] for _, view in seen]
     results = iter(_results(model, [view for _, view in seen], targets))
     for (job, view), own in zip(seen, targets, strict=True):
-        made = [{name: next(results) for name in part} for part in own]
+        made = [{name: next(results) for name in names} for names in own]
         if not any(made):
             report.failed.append(
                 f"{_name(job)}: no translation starts from its labels; if they are wrong, name them with --from"
@@ -203,7 +203,7 @@ def _translated(
         if plan.grid:  # first, since it takes longest to write
             yield job, _grid(view, made), GRID, None, view
         for name in plan.names:
-            if any(name in part for part in made) and _missing(job, [name], output):
+            if any(name in names for names in made) and _missing(job, [name], output):
                 yield from _images(job, view, name, made, output)
 
 
@@ -215,19 +215,19 @@ def _images(
         results = np.stack([own.get(name, before) for own, before in zip(made, view.images, strict=True)])
         yield job, view.paint(results), name, None, view
         return
-    for part, own in zip(view.parts, made, strict=True):
+    for region, own in zip(view.regions, made, strict=True):
         if name in own:
-            yield job, images.to_images(own[name][None])[0], name, part.number if part.face is not None else None, view
+            yield job, images.to_images(own[name][None])[0], name, region.number, view
 
 
 def _results(
     model: Translator, seen: Sequence[View], targets: Sequence[Sequence[dict[str, Steps]]]
 ) -> Iterator[np.ndarray]:
-    """The (3, H, W) translations of all parts of all views to all of their targets, in order."""
+    """The (3, H, W) translations of all regions of all views to all of their targets, in order."""
     rows = [
         (view.images[index], steps)
-        for view, parts in zip(seen, targets, strict=True)
-        for index, own in enumerate(parts)
+        for view, regions in zip(seen, targets, strict=True)
+        for index, own in enumerate(regions)
         for steps in own.values()
     ]
     for start in range(0, len(rows), CHUNK):  # bounds the memory where an image has many targets
@@ -236,14 +236,13 @@ def _results(
 
 
 def _grid(view: View, made: Sequence[dict[str, np.ndarray]]) -> Image.Image:
-    """All translations of all parts: a row for each part, with the targets as captions."""
+    """All translations of all regions: a row for each, with the targets as captions."""
     columns = 1 + max(map(len, made))
     cells, captions = [], []
-    for number, (before, own) in enumerate(zip(view.images, made, strict=True), 1):
-        row = [before, *own.values()]
-        blank = [np.ones_like(before)] * (columns - len(row))
-        cells += [*row, *blank]
-        captions += ["source" if len(made) == 1 else f"face {view.parts[number - 1].number}", *own, *[""] * len(blank)]
+    for region, before, own in zip(view.regions, view.images, made, strict=True):
+        blank = columns - 1 - len(own)
+        cells += [before, *own.values(), *[np.ones_like(before)] * blank]
+        captions += ["source" if len(made) == 1 else f"face {region.number}", *own, *[""] * blank]
     return images.grid(images.to_pixels(np.stack(cells)), columns, captions=captions)
 
 

@@ -11,7 +11,7 @@ from stargan.domains.requests import Request
 from stargan.errors import ConfigError, DomainError, ImageError
 from stargan.images import ImageSource, Photo, name_of, read, read_photo, to_array, to_images
 from stargan.inference import views
-from stargan.inference.views import Choice, FoundFace, Part, View
+from stargan.inference.views import Choice, FoundFace, Region, View
 from stargan.model.info import ModelInfo
 
 BATCH_PIXELS = 4 * 128 * 128
@@ -225,7 +225,7 @@ class Translator:
             DomainError, ImageError, ModelError: As `translate`.
         """
         opened = read_photo(photo)
-        found = views.parts(opened.image, self.info) if self.info.face_crop else []
+        found = views.regions(opened.image, self.info) if self.info.face_crop else []
         if not found:
             return []
         view = self.view(opened, found, known=known)
@@ -239,7 +239,7 @@ class Translator:
         faces: Choice = "all",
         align: bool = True,
     ) -> View:
-        """Finds the parts of a photo that the model changes, and their labels.
+        """Finds what the model changes in a photo, and its labels.
 
         Args:
             photo: As in `translate`.
@@ -252,12 +252,12 @@ class Translator:
         """
         views.check(faces)
         opened = read_photo(photo)
-        found = views.parts(opened.image, self.info, align=align)
+        found = views.regions(opened.image, self.info, align=align)
         return self.view(opened, views.chosen(found, faces, name_of(photo)), known=known)
 
-    def view(self, photo: Photo, found: Sequence[Part], *, known: Request = ()) -> View:
-        """Estimates the labels of parts of a photo, from `views.parts`."""
-        prepared = to_array([part.place.image for part in found])
+    def view(self, photo: Photo, found: Sequence[Region], *, known: Request = ()) -> View:
+        """Estimates the labels of regions of a photo, from `views.regions`."""
+        prepared = to_array([region.part.image for region in found])
         probabilities = self.probabilities(prepared, known)
         values = self.domains.decide(probabilities)
         labels = tuple(requests.described(self.domains, row) for row in probabilities)
