@@ -233,7 +233,7 @@ def test_shipped_models(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["card", name]) == 0
     assert capsys.readouterr().out == (DOCS / "models" / f"{name}.md").read_text(encoding="utf-8")
     word = model.domains.names[1]
-    translated = model.translate(Image.new("RGB", (90, 60), "grey"), {word: 1})
+    translated = model.translate_aligned(Image.new("RGB", (90, 60), "grey"), {word: 1})
     assert translated.size == model.image_size
     assert {"all", word} <= model.info.card.tasks.keys()
 

@@ -22,7 +22,7 @@ PACKAGE = Path(stargan.__file__).parent
 # ---------------------------------------------------------------- the rules
 
 _BASE = ("errors", "old_names", "storage", "progress", "images")
-_LOWER = (*_BASE, "domains", "config", "data", "model", "faces", "engine")
+_LOWER = (*_BASE, "domains", "config", "data", "model", "photos", "faces", "engine")
 _UPPER = (*_LOWER, "training", "inference", "evaluation", "interop")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
@@ -33,13 +33,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "domains": ("errors",),
     "config": ("errors", "old_names", "domains"),
     "model": ("errors", "old_names", "storage", "domains", "config"),
-    "faces": (
-        "errors",
-        "storage",
-        "progress",
-        "images",
-        "model",
-    ),  # of `model`, sessions and `FaceCrop`
+    "photos": ("images",),
+    "faces": ("images", "model", "photos"),  # of `model`, sessions and `FaceCrop`
     "data": (*_BASE, "domains", "config", "faces"),
     "engine": ("errors", "images", "domains", "config", "model"),
     "training": _LOWER,

@@ -311,15 +311,15 @@ def test_warnings_stay_as_the_caller_had_them() -> None:
 def test_warnings_stay_when_threads_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first thread leaves while the second is inside, which makes `warnings` alone restore the wrong filters."""
     turns = {name: threading.Event() for name in ("first is in", "second is in", "first is out")}
-    plain = images._upright_rgb
+    plain = images._photo
 
-    def slow(image: Image.Image) -> Image.Image:
+    def slow(image: Image.Image) -> images.Photo:
         first = image.width == 1
         turns["first is in" if first else "second is in"].set()
         assert turns["second is in" if first else "first is out"].wait(10)
         return plain(image)
 
-    monkeypatch.setattr(images, "_upright_rgb", slow)
+    monkeypatch.setattr(images, "_photo", slow)
     before = list(warnings.filters)
     first = threading.Thread(target=images.decode, args=[noise(1, 1)])
     second = threading.Thread(target=images.decode, args=[noise(2, 2)])

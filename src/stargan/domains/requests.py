@@ -201,3 +201,22 @@ def _split(word: str) -> tuple[str, int | str]:
         return text[1:], int(text[0] == "+")
     name, equals, value = text.partition("=")
     return (name, value.strip()) if equals else (name, 1)
+
+
+def steps(domains: Domains, words: Request) -> list[tuple[float, Request]]:
+    """Placeholder."""
+    parse(domains, words)
+    return [(1.0, words)]
+
+
+def described(domains: Domains, probabilities: np.ndarray) -> dict[str, float]:
+    """Placeholder."""
+    found = {}
+    for _, columns, group in domains.groups():
+        p = probabilities[list(columns)]
+        if len(columns) == 1:
+            name = domains.names[columns[0]]
+            found[name if p[0] > 0.5 else f"{name}=0"] = float(max(p[0], 1 - p[0]))
+        elif p.max() > 0.5 or group.categorical:
+            found[domains.names[columns[int(p.argmax())]]] = float(p.max())
+    return found
