@@ -190,13 +190,15 @@ def check(jobs: Sequence[Job], names: Sequence[str], output: Output) -> None:
         ConfigError: Two translations would get the same file.
         ImageError: A file exists and `output` refuses that.
     """
-    owners: dict[Path, str] = {}
+    owners: dict[Path, tuple[Job, str]] = {}
     for job in jobs:
         for name in names:
             path = output.path(job, name)
-            what = f"{name} of {job.path}"
-            if owners.setdefault(path, what) != what:
-                raise ConfigError(f"{path}: would be both {owners[path]} and {what}; translate them one by one")
+            if path in owners:
+                (other, what) = owners[path]
+                both = f"{what} of {other.path} and {name} of {job.path}"
+                raise ConfigError(f"{path}: would be both {both}; translate them one by one")
+            owners[path] = (job, name)
             if output.existing == "refuse" and (found := output.existing_file(job, name)):
                 raise ImageError(
                     f"{found}: exists; say --overwrite to replace it, --skip-existing to keep it, or another --out"

@@ -10,7 +10,7 @@ from stargan.domains import Domains, requests
 from stargan.domains.requests import Request
 from stargan.errors import ConfigError, DomainError, ImageError
 from stargan.images import ImageSource, Photo, name_of, read, read_photo, to_array, to_images
-from stargan.inference import views
+from stargan.inference import page, views
 from stargan.inference.views import Choice, FoundFace, Region, View
 from stargan.model.info import ModelInfo
 
@@ -351,6 +351,15 @@ class Translator:
             raise ImageError(f"images have shape {images.shape}; must be (N, 3, {height}, {width})")
 
     # ---------------------------------------------------------------- about the model
+
+    def __repr__(self) -> str:
+        width, height = self.image_size
+        what = "faces in photos" if self.info.face_crop else "images"
+        return f"<stargan model for {what}, {width}x{height} pixels: {'; '.join(self.domains.group_names)}>"
+
+    def _repr_html_(self) -> str:
+        """The model as a table, for notebooks."""
+        return page.html(self.info)
 
     def warnings(self, request: Request | None = None) -> list[str]:
         """What the model's card warns of: one line for each requested change that mostly fails.

@@ -72,7 +72,8 @@ class FoundFace:
     @classmethod
     def of(cls, region: Region, labels: dict[str, float], size: tuple[int, int]) -> "FoundFace":
         """From a region of a photo of `size` (width, height) that shows a face."""
-        assert region.face is not None and region.number is not None
+        assert region.face is not None
+        assert region.number is not None
         return cls(region.number, region.face, region.part.image, labels, tuple(region.warnings(size)))
 
 
