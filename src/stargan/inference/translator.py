@@ -7,6 +7,7 @@ import numpy as np
 from PIL import Image
 
 from stargan.domains import Domains, requests
+from stargan.domains.estimates import with_known
 from stargan.domains.requests import Request
 from stargan.errors import DomainError, ImageError
 from stargan.images import ImageSource, read, to_array, to_images
@@ -106,7 +107,7 @@ class Translator:
         if request is None:
             return self.info.card.warnings()
         changes = requests.parse(self.domains, request).items()
-        return self.info.card.warnings([self.domains.names[i] + ("" if state else "=0") for i, state in changes])
+        return self.info.card.warnings([self.domains.word(*change) for change in changes])
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         """Translates arrays.
@@ -143,20 +144,28 @@ class Translator:
             (N, C) float32 of 0 and 1.
 
         Raises:
-            DomainError: `known` names something that the model does not know.
+            DomainError, ImageError, ModelError: As `probabilities`.
+        """
+        return self.domains.decide(self.probabilities(images, known))
+
+    def probabilities(self, images: np.ndarray, known: Request = ()) -> np.ndarray:
+        """How probable it is that each class is on, see `values`; `domains.estimates` puts it in words.
+
+        Returns:
+            (N, C) float32 in [0, 1]; 0 or 1 where `known` decides.
+
+        Raises:
+            DomainError: `known` names something that the model does not know, or has strengths.
             ImageError: `images` has the wrong shape.
             ModelError: The attribute classifier is needed and damaged.
         """
         self._check_images(np.asarray(images))
         if self.info.classifier and len(images) and not (known and requests.fully_specified(self.domains, known)):
-            probabilities = self.domains.probabilities(self._backend.classify(np.asarray(images, np.float32)))
+            probabilities = self.info.probabilities(self._backend.classify(np.asarray(images, np.float32)))
         else:
             frequencies = self.info.label_frequencies or (0.0,) * self.domains.num_classes
             probabilities = np.tile(np.array(frequencies, np.float32), (len(images), 1))
-        values = self.domains.decide(probabilities)
-        for row in values if known else ():
-            row[:] = requests.apply(self.domains, row, known)[0]
-        return values
+        return with_known(self.domains, probabilities, known) if known else probabilities
 
     def prepare(self, images: Sequence[ImageSource]) -> np.ndarray:
         """Reads images, turns them upright, crops and scales them: (N, 3, H, W) float32 in [-1, 1].
