@@ -73,7 +73,7 @@ def test_strength(model: stargan.Translator, portrait: Image.Image) -> None:
 
 def test_faces_are_chosen(model: stargan.Translator, two: Image.Image) -> None:
     both, left, right, largest = (
-        changed(two, model.translate(two, ["Black_Hair"], known=KNOWN, faces=choice))  # type: ignore[call-overload]
+        changed(two, model.translate(two, ["Black_Hair"], known=KNOWN, faces=choice))
         for choice in ("all", 1, [2], "largest")
     )
     assert left[:, :SIDE].any()
@@ -86,7 +86,7 @@ def test_faces_are_chosen(model: stargan.Translator, two: Image.Image) -> None:
         model.translate(two, ["Black_Hair"], faces=3)
     for wrong in ("biggest", 0, [], True, [1, "2"]):
         with pytest.raises(ConfigError, match="must be 'all', 'largest' or numbers from 1"):
-            model.translate(two, ["Black_Hair"], faces=wrong)  # type: ignore[call-overload]
+            model.translate(two, ["Black_Hair"], faces=wrong)  # type: ignore[arg-type]
 
 
 def test_faces_and_their_labels(model: stargan.Translator, two: Image.Image) -> None:
@@ -117,7 +117,7 @@ def test_lists_and_arrays(model: stargan.Translator, portrait: Image.Image) -> N
     expected = model.translate(portrait, ["Black_Hair"], known=KNOWN)
     given: list[images.ImageSource] = [portrait, array]
     for several in (given, np.stack([array, array])):
-        results = model.translate(several, ["Black_Hair"], known=KNOWN)  # type: ignore[arg-type]
+        results = model.translate(several, ["Black_Hair"], known=KNOWN)
         assert [result.tobytes() for result in results] == [expected.tobytes()] * 2  # type: ignore[union-attr]
     assert model.translate([], ["Black_Hair"]) == []
     with pytest.raises(ImageError, match=r"an array of float64, shape \(256, 256, 3\); must be uint8"):
@@ -129,9 +129,7 @@ def test_lists_and_arrays(model: stargan.Translator, portrait: Image.Image) -> N
 def test_the_square_alone(model: stargan.Translator, portrait: Image.Image) -> None:
     (face,) = model.faces(portrait)
     assert model.translate_aligned(face.image, ["Black_Hair"]).size == model.image_size
-    assert np.array_equal(
-        model.translate_aligned(face.image, ["Black_Hair"], strength=0), np.asarray(face.image.convert("RGB"))
-    )
+    assert model.translate_aligned(face.image, ["Black_Hair"], strength=0).tobytes() == face.image.tobytes()
 
 
 def test_every_domain(model: stargan.Translator, two: Image.Image) -> None:

@@ -17,13 +17,11 @@ def check_name(name: str) -> None:
         raise DomainError(f"{name!r} cannot name a domain: no '=', '/', ',' and no '+' or '-' in front")
 
 
-def suggest(word: str, known: Sequence[str]) -> str:
-    """The end of an error line about an unknown word: the nearest known word, or all of them."""
-    near = difflib.get_close_matches(key(word), [key(name) for name in known], n=1, cutoff=0.6)
-    if near:
-        match = next(name for name in known if key(name) == near[0])
-        return f"; did you mean {match}?"
-    return f"; known: {', '.join(known)}"
+def suggest(word: str, known: Sequence[str], also: Sequence[str] = ()) -> str:
+    """The end of an error line about an unknown word: the nearest word, or else all of `known` (but not of `also`)."""
+    by_key = {key(name): name for name in (*also, *known)}
+    near = difflib.get_close_matches(key(word), by_key, n=1, cutoff=0.6)
+    return f"; did you mean {by_key[near[0]]}?" if near else f"; known: {', '.join(known)}"
 
 
 def key(name: str) -> str:

@@ -156,7 +156,7 @@ def _prepare(
     loaded: dict[str, EvaluationSet] = {}
     for name, model, plan, about, lines in zip(_names(paths), models, protocols, abouts, curves, strict=True):
         info = model.info
-        layout = json.dumps([info.image_size, info.crop, info.domains.to_json()])
+        layout = json.dumps([info.image_size, info.crop, info.domains.layout])
         if layout not in loaded:
             loaded[layout] = evaluation_set.load(data, info, **choice)
         tasks.request_translations(loaded[layout], plan, model.domains)  # raises if there are none

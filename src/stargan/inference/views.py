@@ -8,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from stargan import faces
+from stargan.domains.estimates import UNCERTAIN
 from stargan.errors import ConfigError, ImageError
 from stargan.faces import Face
 from stargan.images import Photo, fit
@@ -17,9 +18,7 @@ from stargan.photos import Part, put_back
 Choice = Literal["all", "largest"] | int | Sequence[int]
 """Which faces of a photo: all, the largest, or those of these numbers, counted from 1 and from left to right."""
 
-UNCERTAIN = 0.75
-"""Estimates with a lower probability are marked as uncertain."""
-
+CERTAIN = 1 - 1e-6  # labels that the user named; no estimate gets there
 SMALL = 0.5  # pixels of the photo for each pixel of the model's input, below which a face is too small
 
 
@@ -122,7 +121,7 @@ class View:
 
 
 def _told(word: str, probability: float) -> str:
-    if probability == 1:
+    if probability > CERTAIN:
         return word
     return f"{word} ({probability:.2f}{', uncertain' if probability < UNCERTAIN else ''})"
 

@@ -6,6 +6,8 @@ import reprlib
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from stargan.config.architecture import Architecture
 from stargan.config.checks import is_integer, is_number, typed
 from stargan.config.training import MAX_CROP
@@ -62,6 +64,10 @@ class ModelInfo:
     def image_size(self) -> tuple[int, int]:
         """(width, height) of its images, in pixels."""
         return self.architecture.image_size
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Turns the attribute classifier's logits, (N, C), into probabilities, (N, C) float32 in [0, 1]."""
+        return self.domains.probabilities(logits / np.array(self.temperatures) if self.temperatures else logits)
 
     def dumps(self) -> str:
         """Returns the description as JSON text."""
