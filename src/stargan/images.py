@@ -1,18 +1,20 @@
 """Images in and out: decode, turn upright, crop, resize, scale to [-1, 1] and back, grids, files."""
 
+import contextlib
+import functools
 import io
 import math
 import threading
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFont, ImageOps
+from PIL import ExifTags, Image, ImageDraw, ImageFont, features
 
 from stargan.errors import ImageError
-from stargan.storage import atomic_write
+from stargan.storage import atomic_write, open_regular
 
 Size = tuple[int, int]
 """(width, height) in pixels."""
@@ -20,8 +22,22 @@ Size = tuple[int, int]
 SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff", ".avif"})
 """Endings of the files that count as images when a folder is searched. How a file is decoded depends on its content."""
 
+FORMATS = ("JPEG", "PNG", "GIF", "BMP", "PPM", "WEBP", "TIFF", "AVIF")
+"""What is decoded, by Pillow's names, the usual ones first. All of these are decoded inside this process: Pillow would
+start Ghostscript for PostScript, and it tells formats by content, not by name."""
+
 MAX_PIXELS = 100_000_000
 """Larger images are refused before they are decoded: a small hostile file can claim any size."""
+
+MAX_BYTES = 17 * MAX_PIXELS
+"""Memory for decoding, which threads that decode at the same time share. A format that needs more for each pixel is
+limited to fewer pixels."""
+
+MAX_FILE = 2**29
+"""Bytes of an image file, at most; WebP and AVIF files are read into memory as a whole."""
+
+_PIXEL_BYTES = {"WEBP": 24, "AVIF": 24}  # measured: WebP 21, AVIF 15 with 8 bits; the worst JPEG takes 16
+_BAND = 2**22  # pixels that are converted at a time
 
 ImageSource = str | Path | bytes | Image.Image
 """An image: the path of a file, the bytes of a file, or an opened image."""
@@ -43,47 +59,92 @@ def read(source: ImageSource, size: Size, crop: float | None = None) -> Image.Im
     Raises:
         ImageError: As `decode`.
     """
-    return fit(decode(source), size, crop)
+    with _decoded(source) as image:
+        return fit(image, size, crop)
 
 
 def decode(source: ImageSource) -> Image.Image:
-    """Decodes an image of any kind: RGB, upright (EXIF), the first frame, alpha over white, 16 bits to 8.
+    """Decodes an image: RGB, upright (EXIF), the first frame, alpha over white, 16 bits to 8.
+
+    This takes at most `MAX_BYTES` of memory, also in several threads at the same time: if necessary, they wait for each
+    other. The result takes 4 bytes for each pixel.
 
     Args:
         source: The path of a file, the bytes of a file, or an opened image.
 
     Raises:
-        ImageError: The file is missing, not an image, truncated or larger than `MAX_PIXELS`; the line names the file.
+        ImageError: The file is missing, not a regular file, not an image of one of `FORMATS`, truncated or too large;
+            the line names the file.
     """
+    with _decoded(source) as image:
+        return image
+
+
+@contextlib.contextmanager
+def _decoded(source: ImageSource) -> Iterator[Image.Image]:
+    """Yields what `decode` returns; its memory counts as taken until the end of the context."""
     name = str(source) if isinstance(source, str | Path) else "image"
-    try:
-        with _quiet:  # Pillow warns of odd but readable files
-            return _open(source)
-    except FileNotFoundError as error:
-        raise ImageError(f"{name}: no such file") from error
-    except IsADirectoryError as error:
-        raise ImageError(f"{name}: a folder, not an image") from error
-    except Image.UnidentifiedImageError as error:
-        raise ImageError(f"{name}: not an image that can be read (of no known kind, or damaged)") from error
-    except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
-    except Image.DecompressionBombError as error:  # Pillow checks its own limit before we check ours
-        raise ImageError(f"{name}: far too large; at most {MAX_PIXELS} pixels are read") from error
-    except Exception as error:  # on damaged files, Pillow's decoders raise nearly anything
-        if isinstance(error, OSError) and error.strerror:  # from the operating system
-            raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
-        raise ImageError(f"{name}: damaged or truncated image ({error})") from error
+    with contextlib.ExitStack() as taken:
+        try:
+            with _quiet:  # Pillow warns of odd but readable files
+                image = _open(source, taken)
+        except FileNotFoundError as error:
+            raise ImageError(f"{name}: no such file") from error
+        except IsADirectoryError as error:
+            raise ImageError(f"{name}: a folder, not an image") from error
+        except Image.UnidentifiedImageError as error:
+            kinds = f"must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and not damaged"
+            raise ImageError(f"{name}: not an image that can be read; {kinds}") from error
+        except ImageError as error:
+            raise ImageError(f"{name}: {error}") from error
+        except Image.DecompressionBombError as error:  # Pillow checks its own limit before we check ours
+            raise ImageError(f"{name}: far too large; at most {MAX_PIXELS} pixels are read") from error
+        except Exception as error:  # on damaged files, Pillow's decoders raise nearly anything
+            if isinstance(error, OSError) and error.strerror:  # from the operating system
+                raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
+            raise ImageError(f"{name}: damaged or truncated image ({error})") from error
+        yield image
 
 
-def _open(source: ImageSource) -> Image.Image:
+def _open(source: ImageSource, taken: contextlib.ExitStack) -> Image.Image:
     if isinstance(source, Image.Image):
-        return _upright_rgb(source)
+        return _upright_rgb(source, taken)
     # Pillow leaves a damaged file open if it opened it itself, so we open it.
-    with (
-        io.BytesIO(source) if isinstance(source, bytes) else Path(source).open("rb") as file,
-        Image.open(file) as image,
-    ):
-        return _upright_rgb(image)
+    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(Path(source)) as file:
+        if file.seek(0, io.SEEK_END) > MAX_FILE:
+            raise ImageError(f"{file.tell()} bytes; at most {MAX_FILE} are read")
+        with Image.open(file, formats=_formats()) as image:
+            return _upright_rgb(image, taken)
+
+
+@functools.cache
+def _formats() -> tuple[str, ...]:
+    """`FORMATS` without what this Pillow was built without."""
+    return tuple(kind for kind in FORMATS if kind not in ("WEBP", "AVIF") or features.check(kind.lower()))
+
+
+class _Memory:
+    """Bounds the memory that threads take together."""
+
+    def __init__(self, size: int) -> None:
+        self._free = size
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def take(self, size: int) -> Iterator[None]:
+        """Waits until that much is free, and takes it for the duration of the context."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._free >= size)
+            self._free -= size
+        try:
+            yield
+        finally:
+            with self._changed:
+                self._free += size
+                self._changed.notify_all()
+
+
+_memory = _Memory(MAX_BYTES)
 
 
 class _Quiet:
@@ -116,25 +177,60 @@ class _Quiet:
 _quiet = _Quiet()
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    if image.width * image.height > MAX_PIXELS:
-        raise ImageError(f"{image.width}x{image.height} pixels; at most {MAX_PIXELS} are read")
-    image = ImageOps.exif_transpose(image) or image
-    if image.mode in ("I", "F") or image.mode.startswith("I;16"):
-        image = _eight_bits(image)
+def _upright_rgb(image: Image.Image, taken: contextlib.ExitStack) -> Image.Image:
+    pixel = _PIXEL_BYTES.get(image.format or "", MAX_BYTES // MAX_PIXELS)
+    if image.width * image.height > MAX_BYTES // pixel:
+        raise ImageError(f"{image.width}x{image.height} pixels; at most {MAX_BYTES // pixel} are read")
+    taken.enter_context(_memory.take(image.width * image.height * pixel))
+    white = _white_level(image)
+    if image.width * image.height <= _BAND:
+        rgb = _rgb(image, white)
+    else:  # a conversion as a whole takes up to five times the memory of its result
+        rgb = Image.new("RGB", image.size)
+        for top, band in _bands(image):
+            rgb.paste(_rgb(band, white), (0, top))
+    turn = _TURNS.get(image.getexif().get(ExifTags.Base.Orientation, 1))
+    return rgb if turn is None else rgb.transpose(turn)
+
+
+def _bands(image: Image.Image) -> Iterator[tuple[int, Image.Image]]:
+    """Yields parts of an image from top to bottom, each with its first row."""
+    rows = max(1, _BAND // image.width)
+    for top in range(0, image.height, rows):
+        yield top, image.crop((0, top, image.width, min(top + rows, image.height)))
+
+
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+"""How to turn an image upright, by EXIF's number for its orientation."""
+
+
+def _rgb(image: Image.Image, white: float | None) -> Image.Image:
+    """Converts an image of any mode; `white` is `_white_level` of the whole."""
+    if white is not None:
+        levels = np.nan_to_num(np.asarray(image, np.float64))
+        image = Image.fromarray(np.clip(levels * (255 / white) + 0.5, 0, 255).astype(np.uint8))
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         rgba = image.convert("RGBA")
-        white = Image.new("RGBA", rgba.size, "white")
-        return Image.alpha_composite(white, rgba).convert("RGB")
+        return Image.alpha_composite(Image.new("RGBA", rgba.size, "white"), rgba).convert("RGB")
     return image.convert("RGB")
 
 
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scales gray levels to 8 bits. White is 65535 in integers; in floats 1, 255 or 65535, by the lightest pixel."""
-    levels = np.nan_to_num(np.asarray(image, np.float64))
-    lightest = levels.max(initial=0) if image.mode == "F" else math.inf
-    full = 1 if lightest <= 1 else 255 if lightest <= 255 else 65535
-    return Image.fromarray(np.clip(levels * (255 / full) + 0.5, 0, 255).astype(np.uint8))
+def _white_level(image: Image.Image) -> float | None:
+    """White in gray levels of more than 8 bits: 65535 in integers; in floats 1, 255 or 65535, by the lightest pixel."""
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        return 65535
+    if image.mode != "F":
+        return None
+    lightest = max(np.nan_to_num(np.asarray(band, np.float64)).max(initial=0) for _, band in _bands(image))
+    return 1 if lightest <= 1 else 255 if lightest <= 255 else 65535
 
 
 def fit(image: Image.Image, size: Size, crop: float | None = None) -> Image.Image:
