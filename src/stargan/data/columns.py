@@ -26,6 +26,7 @@ class Columns:
         groups: One-of-n groups by name: the names of their values, and (N,) indices into them.
         unusable: By name, why a column cannot be learned; an error if the user requests it.
         split: (N,) uint8 index into `SPLITS`; None if the data set has no split of its own.
+        notes: What the user has to know: what was left out, and what was guessed.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class Columns:
     groups: dict[str, tuple[tuple[str, ...], np.ndarray]] = field(default_factory=dict)
     unusable: dict[str, str] = field(default_factory=dict)
     split: np.ndarray | None = None
+    notes: list[str] = field(default_factory=list)
 
     @property
     def known(self) -> list[str]:

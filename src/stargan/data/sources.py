@@ -9,11 +9,11 @@ import numpy as np
 
 from stargan.data import celeba, folders, tables
 from stargan.data.columns import Columns, grouped, listed
+from stargan.data.splits import SPLITS
 from stargan.domains import Domains, LabelSet
 from stargan.errors import DataError
 from stargan.images import SUFFIXES
 
-SPLITS = ("train", "val", "test")
 _RULE = (
     "must be a folder with a list_attr*.txt, a folder with one folder of images for each domain, "
     "or a .csv, .tsv or .parquet table"
@@ -32,6 +32,7 @@ class Source:
         labels: (N, K) uint8 of 0 and 1, in the order of `label_set.names`.
         label_set: The labels and their groups.
         split: (N,) uint8, index into `SPLITS`.
+        notes: What the user has to know: what was left out, and what was guessed.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Source:
     labels: np.ndarray
     label_set: LabelSet
     split: np.ndarray
+    notes: tuple[str, ...] = ()
 
     def path(self, row: int) -> Path:
         """The file of one image."""
@@ -63,7 +65,7 @@ def find(path: Path | str, attributes: Sequence[str] = (), exclusive: Sequence[s
         DataError: It is missing, in no known format, malformed, or has fewer than two domains.
     """
     path = Path(path)
-    columns = _read(path)
+    columns = _read(path, attributes)
     _check_known([*attributes, *_members(exclusive)], [columns], path)
     return _source(path, columns, attributes, exclusive)
 
@@ -80,7 +82,7 @@ def find_all(
     """
     if not paths:
         raise DataError("--data: no data set named; give a folder or a table")
-    read = [(Path(path), _read(Path(path))) for path in paths]
+    read = [(Path(path), _read(Path(path), attributes)) for path in paths]
     where = read[0][0] if len(read) == 1 else "--data"
     _check_known([*attributes, *_members(exclusive)], [columns for _, columns in read], where)
     for group in exclusive:
@@ -95,12 +97,12 @@ def find_all(
     return found, Domains(tuple(source.label_set for source in found))
 
 
-def _read(path: Path) -> Columns:
+def _read(path: Path, attributes: Sequence[str]) -> Columns:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; {_RULE}")
     try:
         if path.is_dir():
-            return celeba.read(path) if celeba.lists(path) else folders.read(path)
+            return celeba.read(path) if celeba.lists(path) else folders.read(path, attributes)
         if path.suffix.lower() in tables.TABLES:
             return tables.read(path)
         if path.suffix.lower() == ".txt":
@@ -131,7 +133,9 @@ def _source(path: Path, columns: Columns, attributes: Sequence[str], exclusive: 
     folder = path if path.is_dir() else path.parent
     name = path.stem if columns.kind == "table" else folder.resolve().name or columns.kind
     split = columns.split if columns.split is not None else hashed_split(columns.files)
-    return Source(name, columns.kind, columns.root, columns.files, labels, LabelSet(name, groups), split)
+    return Source(
+        name, columns.kind, columns.root, columns.files, labels, LabelSet(name, groups), split, tuple(columns.notes)
+    )
 
 
 def hashed_split(files: Sequence[str]) -> np.ndarray:

@@ -34,6 +34,9 @@ def table(source: Source, cached: CachedImages | None = None) -> str:
         if len(group.names) > 1:
             kind = "exactly one of" if group.categorical else "at most one of"
             lines.append(f"{group.name + ': ' if group.name else ''}{kind} {', '.join(group.names)}")
+    lines += source.notes
+    if not any(note.startswith("left out") for note in source.notes):
+        lines.append("left out: nothing")
     return "\n".join(lines + (_unreadable(source, cached.bad) if cached else []))
 
 

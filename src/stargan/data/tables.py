@@ -8,12 +8,12 @@ from typing import Any
 import numpy as np
 
 from stargan.data.columns import Columns
-from stargan.data.folders import SPLIT_FOLDERS
 from stargan.domains.names import check_name
 from stargan.errors import DataError, DomainError, require
 from stargan.images import SUFFIXES
 
 TABLES = frozenset({".csv", ".tsv", ".parquet"})
+SPLIT_FOLDERS = {"train": 0, "val": 1}
 PATH_NAMES = ("path", "file", "filename", "file_name", "image", "image_path", "filepath")
 SPLIT_NAME = "split"
 MAX_VALUES = 64  # different texts in a group, at most; a column with more holds ids or free text

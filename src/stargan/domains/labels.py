@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
-from stargan.domains.names import check_name, key
+from stargan.domains.names import check_name, key, printable
 from stargan.domains.presets import synonyms
 from stargan.errors import DomainError
 
@@ -51,7 +51,7 @@ class LabelSet:
 
     def __post_init__(self) -> None:
         for name in (self.name, *(group.name for group in self.groups)):
-            if not name.isprintable():  # from an oddly encoded folder; no UTF-8 file could contain it
+            if not printable(name):  # from an oddly encoded folder; no UTF-8 file could contain it
                 raise DomainError(f"{name!r} contains characters that cannot be printed; give it another name")
         seen: set[str] = set()
         for name in self.names:

@@ -94,7 +94,8 @@ def translate(model: Translator, jobs: Sequence[Job], plan: Plan, output: Output
                 _tell(report, job, view)
             for job, image, target, face, view in _translated(model, seen, plan, output, report):
                 writer.write(image, output.path(job, target, face), view.photo)
-            done += len(chunk)
+            done += len(seen)
+            progress.total = len(todo) - len(report.failed)
             progress.update(done)
     return report
 

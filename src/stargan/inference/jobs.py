@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,6 +12,7 @@ from typing import Literal
 import numpy as np
 
 from stargan import images
+from stargan.data import image_files
 from stargan.domains import Domains, requests
 from stargan.domains.protocols import protocol
 from stargan.errors import ConfigError, ImageError
@@ -19,7 +21,7 @@ from stargan.inference.translator import Steps, steps
 GRID = "all"  # names the file with the grid of an image's translations
 BOXES = "faces"  # names the file with numbered boxes
 STREAM = Path("-")  # standard input or output
-LONGEST = 80  # bytes of a target in a file name; longer ones are cut and end in a digest
+MAX_STEM, MAX_TARGET = 140, 80  # bytes of an image's name and of a target in a file name; file systems allow 255 in all
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,11 @@ class Job:
 
     path: Path
     name: Path
+
+    @property
+    def stem(self) -> str:
+        """The beginning of the names of its translations."""
+        return _short(self.name.name, MAX_STEM)
 
     @property
     def ending(self) -> str:
@@ -65,7 +72,7 @@ class Output:
         if self.file is not None:
             return self.file
         which = f".face{face}" if self.squares and face is not None else ""
-        return self.folder / job.name.parent / f"{job.name.name}{which}{self._rest(job, target)}"
+        return self.folder / job.name.parent / f"{job.stem}{which}{self._rest(job, target)}"
 
     def existing_file(self, job: Job, target: str) -> Path | None:
         """The file of one translation if it exists; of any of the faces, if only squares are written."""
@@ -74,19 +81,20 @@ class Output:
             return path
         if not self.squares or self.file is not None:
             return None
-        faces = f"{glob.escape(job.name.name)}.face[0-9]*{glob.escape(self._rest(job, target))}"
+        faces = f"{glob.escape(job.stem)}.face[0-9]*{glob.escape(self._rest(job, target))}"
         return next(path.parent.glob(faces), None)
 
     def _rest(self, job: Job, target: str) -> str:
         squares = self.squares or target == GRID
-        return f".{_short(target.replace('/', '-'))}{'.png' if squares else job.ending}"
+        return f".{_short(target.replace('/', '-'), MAX_TARGET)}{'.png' if squares else job.ending}"
 
 
-def _short(words: str) -> str:
-    plain = words.encode(errors="surrogateescape")
-    if len(plain) <= LONGEST:
-        return words
-    return plain[: LONGEST - 9].decode(errors="ignore") + "-" + hashlib.sha256(plain).hexdigest()[:8]
+def _short(text: str, limit: int) -> str:
+    """A text as it is, or its beginning and a digest if it has more than so many bytes."""
+    encoded = os.fsencode(text)
+    if len(encoded) <= limit:
+        return text
+    return encoded[: limit - 9].decode(errors="ignore") + "-" + hashlib.sha256(encoded).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -109,12 +117,15 @@ class Plan:
         return (*self.names, GRID) if self.grid else self.names
 
 
-def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
+def find(
+    paths: Sequence[Path], out: Path | None = None, *, say: Callable[[str], None] = lambda line: None
+) -> list[Job]:
     """Finds the images to translate: files as they are, folders with everything inside, `-` for standard input.
 
     Args:
         paths: Files and folders.
         out: The output folder; where it lies inside one of the folders, its images are left out.
+        say: Receives a line about the files in a folder that are no images.
 
     Raises:
         ImageError: A path does not exist, a folder has no image in it, or two images would get the same name.
@@ -124,7 +135,7 @@ def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
         if path == STREAM:
             found.append((path, Path("stdin")))
         elif path.is_dir():
-            found += [(file, file.relative_to(path)) for file in _images_in(path, out)]
+            found += [(file, file.relative_to(path)) for file in _images_in(path, out, say)]
         elif path.exists():
             found.append((path, Path(path.name)))
         else:
@@ -138,8 +149,11 @@ def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
     return jobs
 
 
-def _images_in(folder: Path, out: Path | None) -> list[Path]:
-    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in images.SUFFIXES and p.is_file()]
+def _images_in(folder: Path, out: Path | None, say: Callable[[str], None]) -> list[Path]:
+    searched = image_files.find(folder)
+    for note in searched.notes():
+        say(f"{folder}: {note}")
+    found = [folder / name for name in searched.files]
     if out is not None and folder.resolve() in out.resolve().parents:
         found = [p for p in found if out.resolve() not in p.resolve().parents]
     if not found:
