@@ -13,14 +13,14 @@ NAMED = 20  # unreadable files that the table names
 
 
 def table(source: Source, cached: CachedImages | None = None) -> str:
-    """The format of a data set, its images by domain and split, and its unreadable files.
+    """The format of a data set, its images by domain and split, and the images that are left out.
 
     Args:
         source: The data set.
-        cached: Its decoded images; None leaves the unreadable files out.
+        cached: Its decoded images; None does not name those that are left out.
 
     Returns:
-        Lines of text without a final newline. The counts include unreadable files.
+        Lines of text without a final newline. The counts include images that are left out.
     """
     names = source.label_set.names
     wide = max(len("images"), *map(len, names))
@@ -37,7 +37,7 @@ def table(source: Source, cached: CachedImages | None = None) -> str:
     lines += source.notes
     if not any(note.startswith("left out") for note in source.notes):
         lines.append("left out: nothing")
-    return "\n".join(lines + (_unreadable(source, cached.bad) if cached else []))
+    return "\n".join(lines + (_left_out(source, cached) if cached else []))
 
 
 def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
@@ -57,9 +57,11 @@ def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
     return images.grid(cells, PER_DOMAIN, captions=captions)
 
 
-def _unreadable(source: Source, bad: dict[int, str]) -> list[str]:
+def _left_out(source: Source, cached: CachedImages) -> list[str]:
+    bad = cached.unreadable
     lines = [f"unreadable: {source.files[row]}: {bad[row]}" for row in sorted(bad)[:NAMED]]
-    return lines + ([f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else [])
+    lines += [f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else []
+    return lines + ([cached.without_faces(source)] if cached.faceless else [])
 
 
 def _row(name: str, counts: list[int], wide: int) -> str:

@@ -1,11 +1,12 @@
 """Evaluates models on images that they were not trained on: what `stargan evaluate` does."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stargan.config.training import Align
 from stargan.domains.protocols import Protocol, protocol
 from stargan.errors import ConfigError, ModelError
 from stargan.evaluation import distances, evaluation_set, features, identity, page, pairs, tasks
@@ -42,7 +43,9 @@ def evaluate(
     inception: Path | None = None,
     seed: int = 0,
     max_bad: int = 10,
+    align: Align = "none",
     overwrite: bool = False,
+    say: Callable[[str], None] = print,
 ) -> Report:
     """Evaluates models on the same images and compares them with the first.
 
@@ -60,22 +63,26 @@ def evaluate(
         inception: The feature network used in papers, as an .onnx file.
         seed: Seed of the choice of images, of the classifiers and of the intervals.
         max_bad: Maximum number of unreadable images, which are left out.
+        align: `faces` to look for faces in the images, and to align the largest one of each as in the model's training
+            images.
         overwrite: Whether an existing report may be replaced.
+        say: Is called with each line of output for the user.
 
     Raises:
         StarganError: An argument is out of range, or a model or the data cannot be used.
     """
     paths = [Path(model) for model in models]
     _check_models(paths)
-    choice = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}
+    choice = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad, "align": align == "faces"}
     _check_settings(choice, classifiers)
     _check_files(pairs, inception, out, overwrite)
     # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
-    cases = _prepare(paths, str(data), protocol, known_pairs, {**choice, "groups": groups})
+    cases = _prepare(paths, str(data), protocol, known_pairs, {**choice, "groups": groups, "say": say})
     results = _measure(cases, known_pairs, spaces, classifiers, seed)
     settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
-    settings |= {name: str(path) for name, path in (("pairs", pairs), ("inception", inception)) if path}
+    given = {"align": align if align != "none" else None, "pairs": pairs, "inception": inception}
+    settings |= {name: str(value) for name, value in given.items() if value}
     report = Report(results, settings)
     if out:
         _write(out, report)
@@ -156,7 +163,8 @@ def _prepare(
     loaded: dict[str, EvaluationSet] = {}
     for name, model, plan, about, lines in zip(_names(paths), models, protocols, abouts, curves, strict=True):
         info = model.info
-        layout = json.dumps([info.image_size, info.crop, info.domains.layout])
+        cut = info.face_crop.to_json() if choice["align"] and info.face_crop else info.crop
+        layout = json.dumps([info.image_size, cut, info.domains.layout])
         if layout not in loaded:
             loaded[layout] = evaluation_set.load(data, info, **choice)
         tasks.request_translations(loaded[layout], plan, model.domains)  # raises if there are none

@@ -1,6 +1,7 @@
 """Images in and out: decode, turn upright, crop, resize, scale to [-1, 1] and back, grids, files."""
 
 from stargan.images.arrays import Size as Size
+from stargan.images.arrays import central_box as central_box
 from stargan.images.arrays import fit as fit
 from stargan.images.arrays import scale as scale
 from stargan.images.arrays import to_array as to_array

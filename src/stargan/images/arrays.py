@@ -22,14 +22,18 @@ def fit(image: Image.Image, size: Size, crop: float | None = None) -> Image.Imag
     Returns:
         RGB image of exactly `size`, resized bilinearly with antialiasing, as in the official code.
     """
+    return image.crop(central_box(image.size, size, crop)).resize(size, Image.Resampling.BILINEAR)
+
+
+def central_box(whole: Size, size: Size, crop: float | None = None) -> tuple[int, int, int, int]:
+    """The part of an image of size `whole` that `fit` cuts out: (left, top, right, bottom) in pixels."""
     width, height = size
-    unit = min(image.width / width, image.height / height)
+    unit = min(whole[0] / width, whole[1] / height)
     if crop is not None:
         unit = unit * crop if crop <= 1 else min(unit, crop / min(size))
     cut_width, cut_height = max(1, round(width * unit)), max(1, round(height * unit))
-    left, top = round((image.width - cut_width) / 2), round((image.height - cut_height) / 2)
-    box = (left, top, left + cut_width, top + cut_height)
-    return image.crop(box).resize(size, Image.Resampling.BILINEAR)
+    left, top = round((whole[0] - cut_width) / 2), round((whole[1] - cut_height) / 2)
+    return left, top, left + cut_width, top + cut_height
 
 
 def scale(pixels: Any) -> Any:

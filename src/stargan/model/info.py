@@ -9,8 +9,7 @@ from typing import Any
 import numpy as np
 
 from stargan.config.architecture import Architecture
-from stargan.config.checks import is_integer, is_number, typed
-from stargan.config.training import MAX_CROP
+from stargan.config.checks import CELEBA_CROP, MAX_CROP, is_integer, is_number, typed
 from stargan.domains import Domains
 from stargan.errors import ConfigError, DomainError, ModelError
 from stargan.model.card import Card
@@ -18,7 +17,6 @@ from stargan.model.face_crop import CELEBA, FaceCrop
 from stargan.old_names import DATA, DESCRIPTION, SETTINGS, renamed
 
 FORMAT = "stargan-model-2"
-CELEBA_CROP = 178  # pixels of an image of 178x218: as much as fits
 FIRST_FORMAT = "stargan-model-1"  # had the sizes of the networks at the top level, and other names: see `old_names`
 
 
