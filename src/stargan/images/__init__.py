@@ -17,9 +17,9 @@ from stargan.images.reading import Photo as Photo
 from stargan.images.reading import decode as decode
 from stargan.images.reading import is_image as is_image
 from stargan.images.reading import name_of as name_of
-from stargan.images.reading import pixels as pixels
 from stargan.images.reading import read as read
 from stargan.images.reading import read_photo as read_photo
+from stargan.images.reading import size_of as size_of
 from stargan.images.sheets import grid as grid
 from stargan.images.sheets import shorten as shorten
 from stargan.images.writing import kind as kind

@@ -121,13 +121,14 @@ def read_photo(source: ImageSource) -> Photo:
         return photo
 
 
-def pixels(path: Path) -> int:
-    """How many pixels the file of an image claims to have, 0 if it cannot be read; only its head is read."""
+def size_of(path: Path) -> Size | None:
+    """(width, height) of an image, upright, as its file claims; None if it cannot be read. Only its head is read."""
     try:
         with _quiet, open_regular(path) as file, Image.open(file, formats=_formats()) as image:
-            return image.width * image.height
+            turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
+            return (image.height, image.width) if turned else image.size
     except Exception:  # its reader says why
-        return 0
+        return None
 
 
 def is_image(path: Path) -> bool:
@@ -349,6 +350,8 @@ _TURNS = {
     8: Image.Transpose.ROTATE_90,
 }
 """How to turn an image upright, by EXIF's number for its orientation."""
+
+_SIDEWAYS = (5, 6, 7, 8)  # of these, those that swap width and height
 
 
 def _rgb(image: Image.Image, white: float | None) -> Image.Image:

@@ -1,6 +1,7 @@
 """Translating image files and whole folders of them."""
 
 import io
+import math
 import os
 import sys
 from collections import deque
@@ -149,7 +150,7 @@ def _chunks(jobs: Sequence[Job]) -> Iterator[list[Job]]:
     chunk: list[Job] = []
     pixels = 0
     for job in jobs:
-        size = images.pixels(job.path)
+        size = math.prod(images.size_of(job.path) or (0,))
         if chunk and (len(chunk) == CHUNK or pixels + size > IN_FLIGHT):
             yield chunk
             chunk, pixels = [], 0
