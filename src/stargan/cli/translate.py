@@ -13,7 +13,7 @@ from stargan import images
 from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, check_output, option
 from stargan.domains import requests
 from stargan.errors import BAD_INPUT, ConfigError
-from stargan.inference import folders, jobs
+from stargan.inference import clips, folders, jobs
 from stargan.inference.folders import Reading, Report
 from stargan.inference.jobs import STREAM, Output
 from stargan.inference.load import load
@@ -74,6 +74,8 @@ def run(options: Options) -> int:
     sources, output = _places(options)
     _check(options, output)
     reading = Reading(options.known, _choice(options.face), options.align)
+    if any(map(clips.is_clip, sources)):
+        return _clips(options, reading, sources, output)
     found = jobs.find(sources, None if output.file else output.folder, say=_warn)
     if output.file and len(found) > 1:
         raise ConfigError(f"{output.file}: {len(found)} images cannot go into one file; say --out FOLDER")
@@ -89,6 +91,39 @@ def run(options: Options) -> int:
         report = folders.translate(model, found, plan, output, reading)
     _tell(report, output)
     return BAD_INPUT if report.failed else 0
+
+
+def _clips(options: Options, reading: Reading, sources: Sequence[Path], output: Output) -> int:
+    """Translates videos and animated images."""
+    still = [path for path in sources if not clips.is_clip(path)]
+    if still:
+        raise ConfigError(f"{still[0]}: is not a video; translate images and videos in two calls")
+    if not options.to or options.crop:
+        raise ConfigError(f"{sources[0]}: of a video or an animation, say --to LABEL..., without --crop")
+    found = jobs.find(sources)
+    names = {",".join(words): words for words in options.to}
+    jobs.check(found, list(names), output)
+    model = load(options.model, runtime=options.runtime)
+    jobs.plan(model.domains, options.to)  # refuses what the model does not know
+    for job in found:
+        for name, words in names.items():
+            out = output.path(job, name)
+            if output.existing == "skip" and out.exists():
+                print(f"skipped {out}, which exists")
+                continue
+            lines = clips.translate(
+                model,
+                job.path,
+                out,
+                words,
+                known=reading.known,
+                strength=options.strength,
+                choice=reading.faces,
+                align=reading.align,
+            )
+            for line in [*(f"{job.path}: {line}" for line in lines), out]:
+                print(line)
+    return 0
 
 
 def _places(options: Options) -> tuple[tuple[Path, ...], Output]:
@@ -108,7 +143,8 @@ def _places(options: Options) -> tuple[tuple[Path, ...], Output]:
         raise ConfigError("say --out FOLDER, or one photo and the file to write, such as: photo.jpg blond.jpg")
     if file != STREAM:
         check_output("the output", file, folder=False)
-        images.kind(file)
+        if not clips.is_clip(sources[0]):
+            images.kind(file)
     return tuple(sources), Output(Path(), file, options.crop, existing)
 
 

@@ -16,6 +16,7 @@ from stargan.data import image_files
 from stargan.domains import Domains, requests
 from stargan.domains.protocols import protocol
 from stargan.errors import ConfigError, ImageError
+from stargan.inference.clips.files import CONTAINERS
 from stargan.inference.translator import Steps, steps
 
 GRID = "all"  # names the file with the grid of an image's translations
@@ -44,6 +45,8 @@ class Job:
     @property
     def ending(self) -> str:
         """The ending of its whole translations: its own, or .png if Pillow cannot write such files."""
+        if self.path.suffix.lower() in CONTAINERS:
+            return self.path.suffix
         try:
             images.kind(self.path)
         except ImageError:

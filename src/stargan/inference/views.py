@@ -1,6 +1,6 @@
 """What a model sees of a photo: its faces, or the whole photo if the model is not about faces."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -105,8 +105,7 @@ class View:
         """What the model saw, in a line for the photo: `2 faces; face 1: Brown_Hair, Male=0 (0.97); face 2: ...`."""
         described = []
         for region, labels in zip(self.regions, self.labels, strict=True):
-            words = ", ".join(_told(word, probability) for word, probability in labels.items())
-            described.append(f"face {region.number}: {words}" if region.face is not None else words)
+            described.append(f"face {region.number}: {told(labels)}" if region.face is not None else told(labels))
         if all(region.face is None for region in self.regions):
             return described[:1]
         return ["; ".join([f"{len(self.regions)} face{'s' * (len(self.regions) != 1)}", *described])]
@@ -118,6 +117,11 @@ class View:
     def warnings(self) -> list[str]:
         """Why some translations may turn out badly, one line each."""
         return [line for region in self.regions for line in region.warnings(self.photo.image.size)]
+
+
+def told(labels: Mapping[str, float]) -> str:
+    """Labels and their probabilities in a line: `Brown_Hair, Male=0 (0.97), Young (0.62, uncertain)`."""
+    return ", ".join(_told(word, probability) for word, probability in labels.items())
 
 
 def _told(word: str, probability: float) -> str:
