@@ -135,7 +135,7 @@ def test_wrong_words(film: Path, tmp_path: Path, arguments: tuple[str, ...], exp
 
 def face(x: float, y: float) -> Face:
     points = np.array(((-10, -10), (10, -10), (0, 0), (-8, 10), (8, 10)), np.float32)
-    return Face((x - 20, y - 20, x + 20, y + 20), points + np.float32((x, y)), 0.9)
+    return Face((x - 20, y - 20, x + 20, y + 20), points + np.array((x, y), np.float32), 0.9)
 
 
 def roughness(path: np.ndarray) -> float:
