@@ -2,11 +2,10 @@
 
     python benchmarks/photos.py FOLDER --model celeba --data CELEBA [--sheet sheet.jpg] [--json figures.json]
 
-Each photograph of FOLDER is translated as `stargan translate` does it, to every single change. Then the faces are looked
-for again in the result. The changes are judged by a classifier that took no part in training the model (`stargan
-evaluate`'s, trained on --data), on the faces that are found again; identity by dlib's networks, if they are installed.
-The labels of the photographs are not known, so both sides of a change are counted: how often the requested label is found
-after the translation, and how often it was found before.
+Each photograph is translated as by `stargan translate`, to every single change. Then its faces are looked for again in
+the result. A classifier that took no part in training the model (that of `stargan evaluate`, trained on --data) says
+whether it finds the change in them; dlib's networks, if they are installed, compare the persons. The labels of the
+photographs are not known, so it also says how often it found the requested label before.
 """
 
 import argparse
@@ -142,7 +141,7 @@ def _distance(recogniser: identity.FaceRecogniser, view: View, number: int, pain
     assert face is not None
     left, top, right, bottom = face.box
     wide = (right - left) / 2
-    box = tuple(round(side) for side in (left - wide, top - wide, right + wide, bottom + wide))
+    box = (left - wide, top - wide, right + wide, bottom + wide)
     before, after = (np.asarray(image.crop(box)) for image in (view.photo.image, painted))
     landmarks = recogniser.landmarks(before)
     first, second = recogniser.descriptors(np.stack([before, after]), [landmarks] * 2)
@@ -176,7 +175,7 @@ def sheet(model: Translator, paths: Sequence[Path], known: Sequence[str]) -> Ima
 def _classifier(model: Translator, data: str | None) -> Classifier | None:
     if data is None:
         return None
-    loaded = evaluation_set.load(data, model.info, limit=1)
+    loaded = evaluation_set.load(data, model.info, split=None, limit=1, seed=0)
     return evaluation_classifiers(model.domains, loaded, 1, 0)[0]
 
 
@@ -185,9 +184,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path, metavar="FOLDER")
     parser.add_argument("--model", default="celeba")
-    parser.add_argument(
-        "--data", help="labelled data that the classifier is trained on; without, changes are not judged"
-    )
+    parser.add_argument("--data", help="labelled data to train the classifier on")
     parser.add_argument("--known", nargs="*", default=[], help="labels of all photographs on the sheet, see --from")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet instead")
     parser.add_argument("--json", type=Path)
