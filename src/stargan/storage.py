@@ -70,7 +70,7 @@ def open_regular(path: Path) -> BinaryIO:
             raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
 
     regular(path.stat().st_mode)  # first, since opening a device may already do something
-    file = open(path, "rb", opener=_without_waiting)
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
     try:
         regular(os.fstat(file.fileno()).st_mode)  # again, since it may have been replaced meanwhile
     except OSError:
