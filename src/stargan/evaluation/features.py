@@ -16,6 +16,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stargan.errors import ModelError, require
+from stargan.model import onnx_file
 from stargan.model.onnx_session import session
 
 NAME = "EfficientNet-lite0"
@@ -96,7 +97,7 @@ class Inception:
 
     def __init__(self, path: Path) -> None:
         try:
-            self._session = session(str(path))
+            self._session = session(onnx_file.content(path))
             (self._input,) = self._session.get_inputs()
             out = self._session.run(None, {self._input.name: np.zeros((2, 3, INCEPTION_SIDE, INCEPTION_SIDE), "f4")})
         except Exception as error:  # ONNX Runtime raises unrelated classes of its own
