@@ -47,7 +47,9 @@ def is_list(path: Path) -> bool:
         with path.open(encoding="utf-8-sig", errors="replace") as file:
             lines = [line for line in islice(file, 4) if line.strip() and len(line) < _START]
         head, rows, _ = _head(path, [*enumerate(lines, 1)])
-        return bool(rows) and all(_row(path, number, line, head)[1] for number, line in rows)
+        for number, line in rows:
+            _check_values(path, number, _row(path, number, line, head)[1], head.names)
+        return bool(rows)
     except (DataError, OSError):
         return False
 
@@ -87,20 +89,22 @@ def _parse(file: Path) -> tuple[list[str], list[str], np.ndarray, list[str]]:
     lines = [(number, line) for number, line in enumerate(content.splitlines(), 1) if line.strip()]
     head, rows, more = _head(file, lines)
     names = head.names
-    values = np.empty((len(rows), len(names)), np.uint8)
     off = _off(rows)
     marks = {**dict.fromkeys(_ON, 1), **dict.fromkeys(_OFF | off, 0), **dict.fromkeys(MISSING, UNKNOWN)}
-    marks = {**marks, "0": 0 if off else UNKNOWN, "0.0": 0 if off else UNKNOWN}
+    marks = {**dict.fromkeys(("0", "0.0"), UNKNOWN), **marks}
     files: dict[str, None] = {}
-    for row, (number, line) in enumerate(rows):
+    cells = bytearray()
+    for number, line in rows:
         name, words = _row(file, number, line, head)
         if name in files:
             raise DataError(f"{file}: line {number}: {name} is listed twice")
         files[name] = None
         try:
-            values[row] = [marks[word] for word in words]
+            cells += bytes(map(marks.__getitem__, words))
         except KeyError:
-            values[row] = [marks.get(word.lower(), 0) for word in words]
+            _check_values(file, number, words, names)
+            cells += bytes(marks[word.lower()] for word in words)
+    values = np.frombuffer(cells, np.uint8).reshape(len(rows), len(names))
     unknown = int((values == UNKNOWN).any(axis=1).sum())
     if unknown:
         more.append(f"{file.name}: a label is not known in {counted(unknown, 'image')}")
@@ -152,17 +156,20 @@ def _words(line: str, count: int, separator: str | None) -> list[str]:
 def _row(file: Path, number: int, line: str, head: _Head) -> tuple[str, list[str]]:
     names = head.names
     name, *words = _words(line, len(names), head.separator)
-    before = name.rsplit(head.separator, 1)
-    if len(words) == len(names) and len(before) > 1 and before[1] in _VALUES:
-        words = [before[1], *words]
+    more = name.rpartition(head.separator or " ")[2]
+    if more in _VALUES and more != name:
+        words = [more, *words]
     if len(words) != len(names):
         raise DataError(f"{file}: line {number}: {counted(len(words), 'value')} for {counted(len(names), 'name')}")
-    if not _VALUES.issuperset(words) and not _VALUES.issuperset(map(str.lower, words)):
-        wrong, word = next((n, word) for n, word in zip(names, words, strict=True) if word.lower() not in _VALUES)
-        raise DataError(f"{file}: line {number}: {wrong} is {word!r}; must be 1 or -1")
     if name.startswith("/") or ".." in name.split("/"):
         raise DataError(f"{file}: line {number}: {name} lies outside the image folder")
     return name, words
+
+
+def _check_values(file: Path, number: int, words: Sequence[str], names: Sequence[str]) -> None:
+    for name, word in zip(names, words, strict=True):
+        if word.lower() not in _VALUES:
+            raise DataError(f"{file}: line {number}: {name} is {word!r}; must be 1 or -1")
 
 
 _VALUES = frozenset({"1", "-1", "0", "1.0", "-1.0", "0.0", *MISSING})

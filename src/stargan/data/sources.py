@@ -131,13 +131,21 @@ def _read_existing(path: Path, attributes: Sequence[str], bins: Bins) -> Columns
     if path.is_dir():
         return _read_folder(path, attributes, bins)
     if ending == ".zip":
-        return _read_folder(unpacked.unzip(path), attributes, bins)
+        return _read_zip(path, attributes, bins)
     if ending == ".txt" and (path.match(celeba.PATTERN) or celeba.is_list(path)):
         return celeba.read(path)
     if ending in homes.READERS:
         return tables.read(path, attributes, bins)
     kind = "one image" if image_files.is_image(path) else "not a data set"
     raise DataError(f"{path}: {kind}; {_RULE}")
+
+
+def _read_zip(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
+    folder = unpacked.unzip(path)
+    try:
+        return _read_folder(folder, attributes, bins)
+    except DataError as error:  # the user knows nothing of that folder
+        raise DataError(str(error).replace(str(folder), str(path))) from error
 
 
 def _read_folder(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:

@@ -48,13 +48,9 @@ def unzip(path: Path) -> Path:
         DataError: It is damaged, encrypted, or larger than the disk has room for.
     """
     folder = once([path], lambda folder: _unzip(path, folder))
-    return only_folder(folder)
-
-
-def only_folder(folder: Path) -> Path:
-    """The one folder that everything in `folder` is in, or itself."""
     inside = [entry for entry in folder.iterdir() if not image_files.hidden(entry.name)]
-    return inside[0] if len(inside) == 1 and inside[0].is_dir() else folder
+    wrapped = len(inside) == 1 and inside[0].is_dir() and not all(map(image_files.is_image, inside[0].iterdir()))
+    return inside[0] if wrapped else folder
 
 
 def _unzip(path: Path, folder: Path) -> None:
