@@ -127,7 +127,8 @@ def calibrate(path: Path, data: str, limit: int) -> ModelInfo:
     Returns:
         The new description.
     """
-    info, backend = onnx.open_model(path, "onnxruntime")
+    file = onnx_file.read(path)
+    info, backend = file.info, onnx.OnnxBackend(file)
     split = None if data == evaluation_set.CARTOONS else "val"
     images = evaluation_set.load(data, info, split=split, limit=limit, seed=0)
     logits = np.concatenate([backend.classify(to_array(part)) for part in batched(images.source_images)])

@@ -192,8 +192,9 @@ def _tell(report: Report, output: Output) -> None:
     for line in report.seen if len(report.seen) <= TOLD else ():
         print(line, file=told)
     if report.uncertain:
-        more = f" (and in {len(report.uncertain) - 1} more images)" if len(report.uncertain) > 1 else ""
-        _warn(f"{report.uncertain[0]}: uncertain{more}, and it decides the result; state it with --from")
+        others = len(report.uncertain) - 1
+        more = f" (as in {counted(others, 'other image')})" if others else ""
+        _warn(f"{report.uncertain[0]}{more}, and the result depends on it; if that is wrong, say so with --from")
     for line in report.warnings:
         _warn(f"warning: {line}")
     for line in report.failed:

@@ -108,11 +108,13 @@ class Plan:
         names: Every name that a translation may get in its file name.
         targets: From the (C,) values of an image to its translations by name.
         grid: Whether each image also gets a labelled grid of its translations.
+        settled: The groups of labels that all translations set, whatever the image shows.
     """
 
     names: tuple[str, ...]
     targets: Callable[[np.ndarray], dict[str, Steps]]
     grid: bool = False
+    settled: frozenset[int] = frozenset()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -185,7 +187,11 @@ def plan(
         named = {",".join(words): words for words in targets}
         for words in named.values():
             requests.apply(domains, np.zeros(domains.num_classes), words)
-        return Plan(tuple(named), lambda values: {n: steps(domains, values, w, strength) for n, w in named.items()})
+        return Plan(
+            tuple(named),
+            lambda values: {n: steps(domains, values, w, strength) for n, w in named.items()},
+            settled=frozenset.intersection(*(requests.settled(domains, words) for words in named.values())),
+        )
     if protocol_name is not None:
         tasks = protocol(protocol_name, domains)
         return Plan(

@@ -125,7 +125,7 @@ def _changed(
     probabilities = _estimates(model, clip, placed, known)
     values = model.domains.decide(probabilities)
     plans = [steps(model.domains, row, request, strength) for row in values]
-    told = [views.told(dict(estimates(model.domains, row))) for row in probabilities]
+    told = [views.told(estimates(model.domains, row)) for row in probabilities]
     yield told if placed is None else [f"face {number}: {line}" for number, line in enumerate(told, 1)]
     for index, frame in enumerate(clip.frames()):
         seen = _regions(model, frame, placed, index)
