@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,7 @@ onnx = pytest.importorskip("onnx")
 from onnx import TensorProto, helper, numpy_helper
 
 SIDE = 16
-DESCRIPTION = {
+DESCRIPTION: dict[str, Any] = {
     "format": "stargan-model-2",
     "domains": [{"name": "d", "groups": [{"names": ["a"], "categorical": False, "name": ""}]}],
     "architecture": {"image_size": [SIDE, SIDE]},
@@ -355,3 +356,75 @@ def test_an_edit_generator_passes(tmp_path: Path) -> None:
         made = loaded.generate(photos(count), np.ones((count, 1), np.float32))
         assert made.shape == (count, 3, SIDE, SIDE)
         assert made.std() > 0
+
+
+# ---------------------------------------------------------------- .safetensors
+
+
+def weights(path: Path, arrays: dict[str, Any], **architecture: Any) -> Path:
+    safetensors = pytest.importorskip("safetensors.torch")
+    info = {**DESCRIPTION, "architecture": {"image_size": [SIDE, SIDE], **architecture}}
+    path.write_bytes(safetensors.save(arrays, metadata={"stargan": json.dumps(info)}))
+    return path
+
+
+def test_sizes_are_compared_before_networks_are_built(tmp_path: Path) -> None:
+    """900 bytes that state networks of 1.2 TB."""
+    torch = pytest.importorskip("torch")
+    path = weights(tmp_path / "a.safetensors", {}, width=1024, blocks=1000)
+    assert path.stat().st_size < 1000
+    assert refusal(path) == "generator/layers.0.weight is missing"
+    weights(path, {"generator/layers.0.weight": torch.zeros(4, 4, 7, 7)}, width=1024, blocks=1000)
+    assert refusal(path) == "generator/layers.0.weight has shape (4, 4, 7, 7), not (1024, 4, 7, 7)"
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"), [("bfloat16", "BF16"), ("float8_e4m3fn", "F8_E4M3"), ("int32", "I32"), ("bool", "BOOL")]
+)
+def test_types_of_arrays(kind: str, expected: str, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    arrays = {"generator/layers.0.weight": torch.zeros(64, 4, 7, 7).to(getattr(torch, kind))}
+    line = refusal(weights(tmp_path / "a.safetensors", arrays))
+    assert line == f"its array generator/layers.0.weight has the type {expected}; must be F32, F16, F64"
+
+
+@pytest.mark.parametrize("number", [np.nan, np.inf])
+def test_arrays_are_finite(number: float, tmp_path: Path) -> None:
+    torch = pytest.importorskip("torch")
+    path = weights(tmp_path / "a.safetensors", {"generator/layers.1.bias": torch.full((64,), number)})
+    assert refusal(path) == "its array generator/layers.1.bias contains numbers that are not finite"
+
+
+def test_a_pipe_as_safetensors(tmp_path: Path) -> None:
+    pytest.importorskip("safetensors")
+    os.mkfifo(tmp_path / "a.safetensors")
+    assert refusal(tmp_path / "a.safetensors") == "cannot be read (a pipe, socket or device, not a file)"
+
+
+# ---------------------------------------------------------------- descriptions
+
+
+@pytest.mark.parametrize(
+    "extra",
+    [
+        '"quality": {"x": NaN}',
+        '"quality": {"x": 1e999}',
+        '"data": [{"n": -Infinity}]',
+        '"data": [{"n": [1e999]}]',
+        '"steps": ' + "9" * 5000,
+        '"quality": {"x": ' + "9" * 400 + "}",
+        '"licence": "' + "x" * 2**24 + '"',
+        '"data": ' + "[" * 100_000,
+    ],
+)
+def test_descriptions_out_of_bounds(extra: str) -> None:
+    text = json.dumps(DESCRIPTION)
+    assert ModelInfo.loads(text).domains.names == ("a",)
+    with pytest.raises(ModelError, match="its description ") as caught:
+        ModelInfo.loads(f"{text[:-1]}, {extra}}}")
+    assert len(str(caught.value)) < 300
+
+
+def test_what_is_written_is_json() -> None:
+    info = replace(ModelInfo.loads(json.dumps(DESCRIPTION)), quality={"val/hit": float("nan"), "val/rec": 0.5})
+    assert ModelInfo.loads(info.dumps()).quality == {"val/rec": 0.5}
