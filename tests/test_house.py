@@ -203,7 +203,7 @@ BREAKS = {
     "upwards, late": ("domains/space.py", "def f():\n    from stargan import config"),
     "sideways": ("data/cache.py", "import stargan.engine"),
     "sideways, relative": ("data/cache.py", "from ..engine import Engine"),
-    "the package": ("images.py", "from stargan import load"),
+    "the package": ("images/arrays.py", "from stargan import load"),
     "training from inference": ("inference/load.py", "from stargan.training.loop import train"),
     "training from web": ("web/app.py", "def f():\n    from stargan import training"),
     "a new part": ("utils.py", "import stargan.errors"),

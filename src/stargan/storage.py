@@ -1,10 +1,13 @@
 """Atomic writes: at any moment a file is the old one or the new one, whole."""
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextlib.contextmanager
@@ -39,6 +42,13 @@ def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
         _sync_folder(path.parent)
 
 
+def cache_folder() -> Path:
+    """Where files are kept that can be made again: $STARGAN_CACHE, $XDG_CACHE_HOME/stargan or ~/.cache/stargan."""
+    if os.environ.get("STARGAN_CACHE"):
+        return Path(os.environ["STARGAN_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stargan"
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file atomically and durably, see `atomic_write`.
 
@@ -51,6 +61,33 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file for reading. Never waits, as opening a pipe would.
+
+    Raises:
+        OSError: It cannot be read, or is a folder, pipe, socket or device.
+    """
+
+    def regular(mode: int) -> None:
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
+
+    regular(path.stat().st_mode)  # first, since opening a device may already do something
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
+    try:
+        regular(os.fstat(file.fileno()).st_mode)  # again, since it may have been replaced meanwhile
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _sync_folder(folder: Path) -> None:

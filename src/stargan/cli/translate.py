@@ -11,14 +11,16 @@ import tyro
 
 from stargan import images
 from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, check_output, option
+from stargan.domains import requests
 from stargan.errors import BAD_INPUT, ConfigError
-from stargan.inference import folders, jobs
+from stargan.inference import clips, folders, jobs
 from stargan.inference.folders import Reading, Report
 from stargan.inference.jobs import STREAM, Output
 from stargan.inference.load import load
 from stargan.inference.onnx import Runtime
 from stargan.inference.translator import check_strength
 from stargan.inference.views import Choice
+from stargan.progress import counted
 
 TOLD = 20  # images up to which the command says for each of them what it saw
 
@@ -72,25 +74,62 @@ def run(options: Options) -> int:
     sources, output = _places(options)
     _check(options, output)
     reading = Reading(options.known, _choice(options.face), options.align)
-    found = jobs.find(sources, None if output.file else output.folder)
+    if any(map(clips.is_clip, sources)):
+        return _clips(options, reading, sources, output)
+    found = jobs.find(sources, None if output.file else output.folder, say=_warn)
     if output.file and len(found) > 1:
         raise ConfigError(f"{output.file}: {len(found)} images cannot go into one file; say --out FOLDER")
     model = load(options.model, runtime=options.runtime)
+    if options.known:
+        requests.check_plain(model.domains, options.known)
     if options.faces:
         report = folders.draw_boxes(model, found, output)
     else:
         for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
-            print(f"stargan: warning: {line}; `stargan card {options.model}` says more", file=sys.stderr)
+            _warn(f"warning: {line}; `stargan card {options.model}` says more")
         plan = jobs.plan(model.domains, options.to, options.protocol, strength=options.strength)
         report = folders.translate(model, found, plan, output, reading)
     _tell(report, output)
     return BAD_INPUT if report.failed else 0
 
 
+def _clips(options: Options, reading: Reading, sources: Sequence[Path], output: Output) -> int:
+    """Translates videos and animated images."""
+    still = [path for path in sources if not clips.is_clip(path)]
+    if still:
+        raise ConfigError(f"{still[0]}: is not a video; translate images and videos in two calls")
+    if not options.to or options.crop:
+        raise ConfigError(f"{sources[0]}: of a video or an animation, say --to LABEL..., without --crop")
+    found = jobs.find(sources)
+    names = {",".join(words): words for words in options.to}
+    jobs.check(found, list(names), output)
+    model = load(options.model, runtime=options.runtime)
+    jobs.plan(model.domains, options.to)  # refuses what the model does not know
+    for job in found:
+        for name, words in names.items():
+            out = output.path(job, name)
+            if output.existing == "skip" and out.exists():
+                print(f"skipped {out}, which exists")
+                continue
+            lines = clips.translate(
+                model,
+                job.path,
+                out,
+                words,
+                known=reading.known,
+                strength=options.strength,
+                choice=reading.faces,
+                align=reading.align,
+            )
+            for line in [*(f"{job.path}: {line}" for line in lines), out]:
+                print(line)
+    return 0
+
+
 def _places(options: Options) -> tuple[tuple[Path, ...], Output]:
     """The images to read, and where translations go."""
     if not options.images:
-        raise ConfigError("say which photos or folders to translate")
+        raise ConfigError(_no_images(options))
     if options.overwrite and options.skip_existing:
         raise ConfigError("say either --overwrite or --skip-existing")
     existing: Literal["refuse", "skip", "overwrite"] = (
@@ -104,8 +143,22 @@ def _places(options: Options) -> tuple[tuple[Path, ...], Output]:
         raise ConfigError("say --out FOLDER, or one photo and the file to write, such as: photo.jpg blond.jpg")
     if file != STREAM:
         check_output("the output", file, folder=False)
-        images.kind(file)
+        if not clips.is_clip(sources[0]):
+            images.kind(file)
     return tuple(sources), Output(Path(), file, options.crop, existing)
+
+
+def _no_images(options: Options) -> str:
+    """Says that images are missing, and if an option has taken them, which."""
+    for name, words in (*(("--to", words) for words in options.to), ("--from", options.known)):
+        taken = [word for word in words if Path(word).exists() or Path(word).suffix.lower() in images.SUFFIXES]
+        if taken:
+            return f"{name} took {taken[0]} for a label; name the images right after the model, before {name}"
+    return "no images; name images or folders after the model"
+
+
+def _warn(line: str) -> None:
+    print(f"stargan: {line}", file=sys.stderr)
 
 
 def _check(options: Options, output: Output) -> None:
@@ -139,20 +192,17 @@ def _tell(report: Report, output: Output) -> None:
     for line in report.seen if len(report.seen) <= TOLD else ():
         print(line, file=told)
     if report.uncertain:
-        more = f" (and in {len(report.uncertain) - 1} more images)" if len(report.uncertain) > 1 else ""
-        print(
-            f"stargan: {report.uncertain[0]}: uncertain{more}, and it decides the result; state it with --from",
-            file=sys.stderr,
-        )
+        others = len(report.uncertain) - 1
+        more = f" (as in {counted(others, 'other image')})" if others else ""
+        _warn(f"{report.uncertain[0]}{more}, and the result depends on it; if that is wrong, say so with --from")
     for line in report.warnings:
-        print(f"stargan: warning: {line}", file=sys.stderr)
+        _warn(f"warning: {line}")
     for line in report.failed:
-        print(f"stargan: left out: {line}", file=sys.stderr)
+        _warn(f"left out: {line}")
     if report.skipped:
-        print(f"skipped {report.skipped} image{'s' * (report.skipped != 1)} whose translations exist", file=told)
+        print(f"skipped {counted(report.skipped, 'image')} whose translations exist", file=told)
     if output.file is None:
-        count = len(report.written)
-        print(f"{count} file{'s' * (count != 1)} in {output.folder}", file=told)
+        print(f"{counted(len(report.written), 'file')} in {output.folder}", file=told)
     elif report.written and output.file != STREAM:
         print(output.file, file=told)
 

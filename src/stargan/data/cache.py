@@ -17,7 +17,7 @@ from stargan import faces, images
 from stargan.data.sources import Source
 from stargan.errors import DataError, ImageError
 from stargan.faces import FaceCrop
-from stargan.storage import atomic_write, write_bytes
+from stargan.storage import atomic_write, cache_folder, write_bytes
 
 VERSION = 1  # of the format; caches of other versions are ignored
 CHUNK = 64  # images that each thread decodes between two reports of progress
@@ -134,9 +134,7 @@ class _Cut:
 
 def default_folder() -> Path:
     """The folder of all caches."""
-    if os.environ.get("STARGAN_CACHE"):
-        return Path(os.environ["STARGAN_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stargan"
+    return cache_folder()
 
 
 def _key(source: Source, cut: _Cut) -> str:
@@ -144,9 +142,10 @@ def _key(source: Source, cut: _Cut) -> str:
     for index, name in enumerate(source.files):
         try:
             state = source.path(index).stat()
-            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
+            line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
         except OSError:
-            digest.update(f"{name}\0missing\n".encode())
+            line = f"{name}\0missing\n"
+        digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:24]
 
 

@@ -1,6 +1,5 @@
 """Crops given in pixels, as fractions of a data set's own images."""
 
-import contextlib
 from collections import Counter
 from collections.abc import Callable, Sequence
 
@@ -9,7 +8,6 @@ import numpy as np
 from stargan import images
 from stargan.config.checks import CELEBA_CROP
 from stargan.data.sources import Source
-from stargan.errors import ImageError
 
 CELEBA_SIZE = (178, 218)  # of the images that `CELEBA_CROP` is meant for
 LOOKED_AT = 32  # images of a data set whose size is looked at
@@ -94,6 +92,6 @@ def sizes_of(found: Sequence[Source]) -> list[images.Size]:
     for source in found:
         count = len(source.files)
         for row in np.linspace(0, count - 1, min(count, LOOKED_AT)).astype(int):
-            with contextlib.suppress(ImageError):  # reported when all images are read
-                sizes.append(images.decode(source.path(int(row))).size)
+            size = images.size_of(source.path(int(row)))
+            sizes += [size] if size else []  # unreadable ones are reported when all images are read
     return sizes

@@ -1,10 +1,11 @@
 """Translating image files and whole folders of them."""
 
 import io
+import math
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -34,7 +35,7 @@ class Report:
         written: The files, in order.
         skipped: The number of images of which all translations existed.
         seen: One line for each image: what the model saw in it.
-        uncertain: The uncertain labels of each image that has such.
+        uncertain: One line for each image with uncertain labels that matter.
         warnings: One line for each face that may turn out badly.
         failed: One line for each image that could not be translated.
     """
@@ -91,10 +92,11 @@ def translate(model: Translator, jobs: Sequence[Job], plan: Plan, output: Output
             report.failed += [str(one) for _, one in looks if isinstance(one, ImageError)]
             seen = [(job, one) for job, one in looks if isinstance(one, View)]
             for job, view in seen:
-                _tell(report, job, view)
+                _tell(report, job, view, plan.settled)
             for job, image, target, face, view in _translated(model, seen, plan, output, report):
                 writer.write(image, output.path(job, target, face), view.photo)
-            done += len(chunk)
+            done += len(seen)
+            progress.total = len(todo) - len(report.failed)
             progress.update(done)
     return report
 
@@ -148,7 +150,7 @@ def _chunks(jobs: Sequence[Job]) -> Iterator[list[Job]]:
     chunk: list[Job] = []
     pixels = 0
     for job in jobs:
-        size = images.pixels(job.path)
+        size = math.prod(images.size_of(job.path) or (0,))
         if chunk and (len(chunk) == CHUNK or pixels + size > IN_FLIGHT):
             yield chunk
             chunk, pixels = [], 0
@@ -175,11 +177,12 @@ def _name(job: Job) -> str:
     return "standard input" if job.path == STREAM else str(job.path)
 
 
-def _tell(report: Report, job: Job, view: View) -> None:
+def _tell(report: Report, job: Job, view: View, settled: Collection[int] = ()) -> None:
     name = _name(job)
     report.seen += [f"{name}: {line}" for line in view.lines()]
     report.warnings += [f"{name}: {line}" for line in view.warnings()]
-    report.uncertain += [f"{name}: {', '.join(view.uncertain())}"] if view.uncertain() else []
+    if uncertain := view.uncertain(settled):
+        report.uncertain.append(f"{name}: {' and '.join(uncertain)} {'are' if len(uncertain) > 1 else 'is'} uncertain")
 
 
 # ---------------------------------------------------------------- translating

@@ -2,6 +2,7 @@
 
 import glob
 import hashlib
+import os
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -11,15 +12,17 @@ from typing import Literal
 import numpy as np
 
 from stargan import images
+from stargan.data import image_files
 from stargan.domains import Domains, requests
 from stargan.domains.protocols import protocol
 from stargan.errors import ConfigError, ImageError
+from stargan.inference.clips.files import CONTAINERS
 from stargan.inference.translator import Steps, steps
 
 GRID = "all"  # names the file with the grid of an image's translations
 BOXES = "faces"  # names the file with numbered boxes
 STREAM = Path("-")  # standard input or output
-LONGEST = 80  # bytes of a target in a file name; longer ones are cut and end in a digest
+MAX_STEM, MAX_TARGET = 140, 80  # bytes of an image's name and of a target in a file name; file systems allow 255 in all
 
 
 @dataclass(frozen=True)
@@ -35,8 +38,15 @@ class Job:
     name: Path
 
     @property
+    def stem(self) -> str:
+        """The beginning of the names of its translations."""
+        return _short(self.name.name, MAX_STEM)
+
+    @property
     def ending(self) -> str:
         """The ending of its whole translations: its own, or .png if Pillow cannot write such files."""
+        if self.path.suffix.lower() in CONTAINERS:
+            return self.path.suffix
         try:
             images.kind(self.path)
         except ImageError:
@@ -65,7 +75,7 @@ class Output:
         if self.file is not None:
             return self.file
         which = f".face{face}" if self.squares and face is not None else ""
-        return self.folder / job.name.parent / f"{job.name.name}{which}{self._rest(job, target)}"
+        return self.folder / job.name.parent / f"{job.stem}{which}{self._rest(job, target)}"
 
     def existing_file(self, job: Job, target: str) -> Path | None:
         """The file of one translation if it exists; of any of the faces, if only squares are written."""
@@ -74,19 +84,20 @@ class Output:
             return path
         if not self.squares or self.file is not None:
             return None
-        faces = f"{glob.escape(job.name.name)}.face[0-9]*{glob.escape(self._rest(job, target))}"
+        faces = f"{glob.escape(job.stem)}.face[0-9]*{glob.escape(self._rest(job, target))}"
         return next(path.parent.glob(faces), None)
 
     def _rest(self, job: Job, target: str) -> str:
         squares = self.squares or target == GRID
-        return f".{_short(target.replace('/', '-'))}{'.png' if squares else job.ending}"
+        return f".{_short(target.replace('/', '-'), MAX_TARGET)}{'.png' if squares else job.ending}"
 
 
-def _short(words: str) -> str:
-    plain = words.encode(errors="surrogateescape")
-    if len(plain) <= LONGEST:
-        return words
-    return plain[: LONGEST - 9].decode(errors="ignore") + "-" + hashlib.sha256(plain).hexdigest()[:8]
+def _short(text: str, limit: int) -> str:
+    """A text as it is, or its beginning and a digest if it has more than so many bytes."""
+    encoded = os.fsencode(text)
+    if len(encoded) <= limit:
+        return text
+    return encoded[: limit - 9].decode(errors="ignore") + "-" + hashlib.sha256(encoded).hexdigest()[:8]
 
 
 @dataclass(frozen=True)
@@ -97,11 +108,13 @@ class Plan:
         names: Every name that a translation may get in its file name.
         targets: From the (C,) values of an image to its translations by name.
         grid: Whether each image also gets a labelled grid of its translations.
+        settled: The groups of labels that all translations set, whatever the image shows.
     """
 
     names: tuple[str, ...]
     targets: Callable[[np.ndarray], dict[str, Steps]]
     grid: bool = False
+    settled: frozenset[int] = frozenset()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -109,12 +122,15 @@ class Plan:
         return (*self.names, GRID) if self.grid else self.names
 
 
-def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
+def find(
+    paths: Sequence[Path], out: Path | None = None, *, say: Callable[[str], None] = lambda line: None
+) -> list[Job]:
     """Finds the images to translate: files as they are, folders with everything inside, `-` for standard input.
 
     Args:
         paths: Files and folders.
         out: The output folder; where it lies inside one of the folders, its images are left out.
+        say: Receives a line about the files in a folder that are no images.
 
     Raises:
         ImageError: A path does not exist, a folder has no image in it, or two images would get the same name.
@@ -124,7 +140,7 @@ def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
         if path == STREAM:
             found.append((path, Path("stdin")))
         elif path.is_dir():
-            found += [(file, file.relative_to(path)) for file in _images_in(path, out)]
+            found += [(file, file.relative_to(path)) for file in _images_in(path, out, say)]
         elif path.exists():
             found.append((path, Path(path.name)))
         else:
@@ -138,8 +154,11 @@ def find(paths: Sequence[Path], out: Path | None = None) -> list[Job]:
     return jobs
 
 
-def _images_in(folder: Path, out: Path | None) -> list[Path]:
-    found = [p for p in sorted(folder.rglob("*")) if p.suffix.lower() in images.SUFFIXES and p.is_file()]
+def _images_in(folder: Path, out: Path | None, say: Callable[[str], None]) -> list[Path]:
+    searched = image_files.find(folder)
+    for note in searched.notes():
+        say(f"{folder}: {note}")
+    found = [folder / name for name in searched.files]
     if out is not None and folder.resolve() in out.resolve().parents:
         found = [p for p in found if out.resolve() not in p.resolve().parents]
     if not found:
@@ -168,7 +187,11 @@ def plan(
         named = {",".join(words): words for words in targets}
         for words in named.values():
             requests.apply(domains, np.zeros(domains.num_classes), words)
-        return Plan(tuple(named), lambda values: {n: steps(domains, values, w, strength) for n, w in named.items()})
+        return Plan(
+            tuple(named),
+            lambda values: {n: steps(domains, values, w, strength) for n, w in named.items()},
+            settled=frozenset.intersection(*(requests.settled(domains, words) for words in named.values())),
+        )
     if protocol_name is not None:
         tasks = protocol(protocol_name, domains)
         return Plan(
@@ -190,13 +213,15 @@ def check(jobs: Sequence[Job], names: Sequence[str], output: Output) -> None:
         ConfigError: Two translations would get the same file.
         ImageError: A file exists and `output` refuses that.
     """
-    owners: dict[Path, str] = {}
+    owners: dict[Path, tuple[Job, str]] = {}
     for job in jobs:
         for name in names:
             path = output.path(job, name)
-            what = f"{name} of {job.path}"
-            if owners.setdefault(path, what) != what:
-                raise ConfigError(f"{path}: would be both {owners[path]} and {what}; translate them one by one")
+            if path in owners:
+                (other, what) = owners[path]
+                both = f"{what} of {other.path} and {name} of {job.path}"
+                raise ConfigError(f"{path}: would be both {both}; translate them one by one")
+            owners[path] = (job, name)
             if output.existing == "refuse" and (found := output.existing_file(job, name)):
                 raise ImageError(
                     f"{found}: exists; say --overwrite to replace it, --skip-existing to keep it, or another --out"

@@ -7,10 +7,11 @@ import numpy as np
 from PIL import Image
 
 from stargan.domains import Domains, requests
+from stargan.domains.estimates import estimates, with_known
 from stargan.domains.requests import Request
 from stargan.errors import ConfigError, DomainError, ImageError
 from stargan.images import ImageSource, Photo, name_of, read, read_photo, to_array, to_images
-from stargan.inference import views
+from stargan.inference import notebook, views
 from stargan.inference.views import Choice, FoundFace, Region, View
 from stargan.model.info import ModelInfo
 
@@ -229,7 +230,7 @@ class Translator:
         if not found:
             return []
         view = self.view(opened, found, known=known)
-        return [FoundFace.of(part, labels, opened.image.size) for part, labels in zip(found, view.labels, strict=True)]
+        return [FoundFace.of(part, told, opened.image.size) for part, told in zip(found, view.estimates, strict=True)]
 
     def look(
         self,
@@ -260,8 +261,8 @@ class Translator:
         prepared = to_array([region.part.image for region in found])
         probabilities = self.probabilities(prepared, known)
         values = self.domains.decide(probabilities)
-        labels = tuple(requests.described(self.domains, row) for row in probabilities)
-        return View(photo, tuple(found), prepared, values, labels)
+        told = tuple(estimates(self.domains, row) for row in probabilities)
+        return View(photo, tuple(found), prepared, values, told)
 
     # ---------------------------------------------------------------- arrays
 
@@ -319,19 +320,17 @@ class Translator:
             (N, C) float32 in [0, 1].
 
         Raises:
-            DomainError: `known` names something that the model does not know.
+            DomainError: `known` names something that the model does not know, or has strengths.
             ImageError: `images` has the wrong shape.
             ModelError: The attribute classifier is needed and damaged.
         """
         self._check_images(np.asarray(images))
         if self.info.classifier and len(images) and not (known and requests.fully_specified(self.domains, known)):
-            found = self.domains.probabilities(self._backend.classify(np.asarray(images, np.float32)))
+            probabilities = self.info.probabilities(self._backend.classify(np.asarray(images, np.float32)))
         else:
             frequencies = self.info.label_frequencies or (0.0,) * self.domains.num_classes
-            found = np.tile(np.array(frequencies, np.float32), (len(images), 1))
-        for row in found if known else ():
-            row[:] = requests.apply(self.domains, row, known)[0]
-        return found
+            probabilities = np.tile(np.array(frequencies, np.float32), (len(images), 1))
+        return with_known(self.domains, probabilities, known) if known else probabilities
 
     def values(self, images: np.ndarray, known: Request = ()) -> np.ndarray:
         """The most probable labels of images, (N, C) float32 of 0 and 1; arguments and errors as `probabilities`."""
@@ -352,6 +351,15 @@ class Translator:
 
     # ---------------------------------------------------------------- about the model
 
+    def __repr__(self) -> str:
+        width, height = self.image_size
+        what = "faces in photos" if self.info.face_crop else "images"
+        return f"<stargan model for {what}, {width}x{height} pixels: {'; '.join(self.domains.group_names)}>"
+
+    def _repr_html_(self) -> str:
+        """The model as a table, for notebooks."""
+        return notebook.html(self.info)
+
     def warnings(self, request: Request | None = None) -> list[str]:
         """What the model's card warns of: one line for each requested change that mostly fails.
 
@@ -366,4 +374,4 @@ class Translator:
         if request is None:
             return self.info.card.warnings()
         changes = requests.parse(self.domains, request).items()
-        return self.info.card.warnings([self.domains.names[i] + ("" if state else "=0") for i, state in changes])
+        return self.info.card.warnings([self.domains.word(*change) for change in changes])

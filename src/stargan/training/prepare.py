@@ -75,8 +75,10 @@ class PreparedRun:
     figures: dict[str, float]
 
     def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
-        """Returns the description for a model file written after a step."""
-        return replace(self.description, steps=step, quality=figures)
+        """Returns the description for a model file written after a step; the last one has temperatures."""
+        finished = step >= self.config.steps
+        temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
+        return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
     def updates_g_at(self, step: int) -> bool:
         """Whether G is updated at a step. Data sets take turns, so the updates of D are counted for each one."""
