@@ -126,7 +126,7 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
         rgba = image.convert("RGBA")
         white = Image.new("RGBA", rgba.size, "white")
         return Image.alpha_composite(white, rgba).convert("RGB")
-    return image.convert("RGB")
+    return image if image.mode == "RGB" else image.convert("RGB")  # to convert RGB to RGB copies it
 
 
 def _eight_bits(image: Image.Image) -> Image.Image:
