@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from stargan import images, photos
 from stargan.photos import guided, layers, pasting, similarity
@@ -19,12 +19,26 @@ def smooth(width: int, height: int, seed: int = 0) -> Image.Image:
     return Image.fromarray(noise).resize((width, height), Image.Resampling.BICUBIC)
 
 
-def part_at(photo: Image.Image, x: float, y: float, side: float, angle: float = 0) -> photos.Part:
+def part_at(
+    photo: Image.Image, x: float, y: float, side: float, angle: float = 0, size: tuple[int, int] = SIZE
+) -> photos.Part:
     """A square part with its middle at (x, y), turned clockwise by `angle`."""
-    turn, step = np.radians(angle), side / SIZE[0]
+    turn, step = np.radians(angle), side / size[0]
     linear = step * np.array(((np.cos(turn), -np.sin(turn)), (np.sin(turn), np.cos(turn))))
-    matrix = np.column_stack((linear, (x, y) - linear @ np.array(SIZE) / 2))
-    return photos.Part(sample(photo, matrix, SIZE), matrix)
+    matrix = np.column_stack((linear, (x, y) - linear @ np.array(size) / 2))
+    return photos.Part(sample(photo, matrix, size), matrix)
+
+
+def crowd() -> Image.Image:
+    """A drawn photo with a face of about 30 pixels in its middle."""
+    photo = Image.new("RGB", (90, 80), (60, 120, 180))
+    draw = ImageDraw.Draw(photo)
+    draw.ellipse((31, 22, 59, 58), (224, 172, 140))
+    draw.pieslice((29, 18, 61, 54), 180, 360, (70, 45, 30))
+    for x in (39, 51):
+        draw.ellipse((x - 2, 37, x + 2, 41), (30, 30, 40))
+    draw.line((40, 51, 50, 51), (150, 60, 60), 2)
+    return photo
 
 
 def arrays(part: photos.Part) -> np.ndarray:
@@ -181,6 +195,24 @@ def test_the_order_of_parts_does_not_matter() -> None:
     made = photos.put_back(photo, before, after, parts)
     backwards = photos.put_back(photo, before[::-1], after[::-1], parts[::-1])
     assert np.abs(np.asarray(made, int) - np.asarray(backwards, int)).max() <= 1
+
+
+@pytest.mark.parametrize("angle", [0, 15])
+@pytest.mark.parametrize("side", [20, 30, 40])
+def test_the_change_of_a_small_face_is_averaged(side: int, angle: float) -> None:
+    """A model of 128 pixels paints more detail than the photo has; its average goes into the photo."""
+    photo = crowd()
+    part = part_at(photo, 45, 40, side, angle, (128, 128))
+    assert part.scale == pytest.approx(side / 128)
+    before = arrays(part)
+    stripes = np.where(np.arange(128) % 2 < 1, 100, -60).astype(np.float32) / np.float32(127.5)
+    for pattern in (stripes, stripes[:, None], stripes * np.sign(stripes[:, None])):
+        change = np.broadcast_to(pattern, (128, 128))
+        made = np.asarray(photos.put_back(photo, before, before + change, [part]), int) - np.asarray(photo, int)
+        middle = made[40 - side // 4 : 40 + side // 4, 45 - side // 4 : 45 + side // 4]
+        # Levels near 0 and 255 are cut off.
+        assert np.abs(np.median(middle) - change.mean() * 127.5) < 2
+        assert np.ptp(middle, axis=(0, 1)).max() <= 8
 
 
 def test_a_change_stops_at_the_photo_s_edges() -> None:

@@ -47,10 +47,12 @@ def apply(coefficients: np.ndarray, colours: np.ndarray) -> np.ndarray:
     return change
 
 
-def resized(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+def resized(
+    planes: np.ndarray, size: tuple[int, int], resampling: Image.Resampling = Image.Resampling.BICUBIC
+) -> np.ndarray:
     """Planes (C, h, w) resized to (width, height), with antialiasing; float32."""
     planes = planes.astype(np.float32)
-    return np.stack([np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC)) for plane in planes])
+    return np.stack([np.asarray(Image.fromarray(plane).resize(size, resampling)) for plane in planes])
 
 
 def without_texture(planes: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:

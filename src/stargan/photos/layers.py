@@ -80,13 +80,20 @@ def _coefficients(
 ) -> tuple[np.ndarray, np.ndarray]:
     """(12, H, W) float32, and the matrix from their pixels to pixels of the photo."""
     height, width = change.shape[1:]
+    if part.scale <= 1:  # the change has more detail than the photo, and follows no edges
+        size = (math.ceil(width * part.scale), math.ceil(height * part.scale))
+        change = guided.resized(change, size, Image.Resampling.HAMMING)
+        return np.concatenate((np.zeros((9, *change.shape[1:]), np.float32), change)), _for_size(part, size)
     factor = math.ceil(min(part.scale, max(1, SMOOTHNESS / max(width, height))))
-    matrix = np.column_stack((part.matrix[:, :2] / factor, part.matrix[:, 2]))
-    if part.scale <= 1:
-        return np.concatenate((np.zeros((9, height, width), np.float32), change)), matrix
-    samples = sample_points(reduced, matrix / step, (width * factor, height * factor))
-    made = guided.fit(change, before, images.to_array([samples])[0])
-    return made.reshape(12, *made.shape[2:]), matrix
+    size = (width * factor, height * factor)
+    matrix = _for_size(part, size)
+    samples = sample_points(reduced, matrix / step, size)
+    return guided.fit(change, before, images.to_array([samples])[0]).reshape(12, size[1], size[0]), matrix
+
+
+def _for_size(part: Part, size: tuple[int, int]) -> np.ndarray:
+    """The part's matrix as if its image were resized."""
+    return np.column_stack((part.matrix[:, :2] * (np.array(part.image.size) / size), part.matrix[:, 2]))
 
 
 def _spread(planes: np.ndarray, matrix: np.ndarray, spacing: float, box: Box) -> tuple[np.ndarray, tuple[int, int]]:
