@@ -96,10 +96,7 @@ class View:
 
     def paint(self, results: np.ndarray) -> Image.Image:
         """Puts the translations of all regions, (R, 3, H, W) in [-1, 1], into a copy of the photo."""
-        painted = self.photo.image.copy()
-        for region, before, after in zip(self.regions, self.images, results, strict=True):
-            put_back(painted, before, after, region.part, in_place=True)
-        return painted
+        return put_back(self.photo.image, self.images, results, [region.part for region in self.regions])
 
     def lines(self) -> list[str]:
         """What the model saw, in a line for the photo: `2 faces; face 1: Brown_Hair, Male=0 (0.97); face 2: ...`."""
