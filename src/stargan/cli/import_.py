@@ -8,7 +8,6 @@ import tyro
 
 from stargan.cli.options import Command, Flag, Labels, OptionalFile, OptionalInt, check_output, option
 from stargan.config.architecture import parse_size
-from stargan.errors import ConfigError
 from stargan.interop import foreign
 
 
@@ -41,8 +40,6 @@ class Options:
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
     check_output("FILE", options.out, folder=False)
-    if options.crop is not None and options.crop < 1:
-        raise ConfigError(f"--crop {options.crop}: must be at least 1")
     info = foreign.import_model(
         options.checkpoint,
         options.out,
