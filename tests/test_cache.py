@@ -42,11 +42,11 @@ def state(file: Path) -> tuple[int, int]:
     return file.stat().st_ino, file.stat().st_mtime_ns
 
 
-def fail_decode(error: BaseException) -> Callable[[object], Image.Image]:
-    def decode(source: object) -> Image.Image:
+def fail_read(error: BaseException) -> Callable[..., Image.Image]:
+    def read(*_: object) -> Image.Image:
         raise error
 
-    return decode
+    return read
 
 
 def test_rows_are_the_files(tmp_path: Path) -> None:
@@ -68,7 +68,7 @@ def test_hit_is_not_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     source, folder = folders(tmp_path / "set"), tmp_path / "c"
     cache.load(source, SIZE, folder=folder)
     before = state(array_file(folder))
-    monkeypatch.setattr(images, "decode", fail_decode(AssertionError("decoded again")))
+    monkeypatch.setattr(images, "read", fail_read(AssertionError("decoded again")))
     cache.load(find(tmp_path / "set"), SIZE, folder=folder)
     assert state(array_file(folder)) == before
 
@@ -242,7 +242,7 @@ def test_interrupted_building_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     source, folder = folders(tmp_path / "set"), tmp_path / "c"
     with monkeypatch.context() as patched:
         if moment == "decode":
-            patched.setattr(images, "decode", fail_decode(KeyboardInterrupt()))
+            patched.setattr(images, "read", fail_read(KeyboardInterrupt()))
         else:
             patched.setattr(json, "dumps", fail_dumps)
         with pytest.raises(KeyboardInterrupt):

@@ -22,6 +22,7 @@ from PIL import Image
 
 from stargan import images
 from stargan.errors import ImageError
+from stargan.images import reading
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -132,7 +133,7 @@ def test_no_other_program_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyP
     assert not log.exists()
 
 
-@pytest.mark.parametrize("kind", ["TGA", "ICO", "PCX", "PDF", "EPS"])
+@pytest.mark.parametrize("kind", ["SGI", "SPIDER", "PCX", "PDF", "EPS"])
 def test_formats_that_are_not_named(kind: str) -> None:
     assert "not an image that can be read" in refused(encoded(noise(16, 16), kind))
 
@@ -166,7 +167,7 @@ def test_large_images_are_converted_in_bands_with_the_same_result(mode: str, mon
     image = Image.fromarray(DEEP[mode])
     assert image.mode == mode
     whole = np.asarray(images.decode(image))
-    monkeypatch.setattr(images, "_BAND", 300)
+    monkeypatch.setattr(reading, "_BAND", 300)
     assert (np.asarray(images.decode(image)) == whole).all()
 
 
@@ -189,7 +190,7 @@ def test_memory_of_a_decode(tmp_path: Path) -> None:
 def test_threads_share_the_memory_for_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
     sizes, most = [0], [0]
     lock = threading.Lock()
-    plain = images._rgb
+    plain = reading._rgb
 
     def counted(image: Image.Image, white: float | None) -> Image.Image:
         with lock:
@@ -201,8 +202,8 @@ def test_threads_share_the_memory_for_decoding(monkeypatch: pytest.MonkeyPatch) 
             with lock:
                 sizes.remove(image.width * image.height)
 
-    monkeypatch.setattr(images, "_rgb", counted)
-    monkeypatch.setattr(images, "_memory", images._Memory(17 * 100 * 100))  # one image of 100 x 100
+    monkeypatch.setattr(reading, "_rgb", counted)
+    monkeypatch.setattr(reading, "_memory", reading._Memory(17 * 100 * 100))  # one image of 100 x 100
     content = encoded(noise(100, 60), "PNG")
     with ThreadPoolExecutor(8) as pool:
         assert {image.size for image in pool.map(images.decode, [content] * 40)} == {(100, 60)}
@@ -210,7 +211,7 @@ def test_threads_share_the_memory_for_decoding(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_failed_decode_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(images, "_memory", images._Memory(17 * 64 * 64))
+    monkeypatch.setattr(reading, "_memory", reading._Memory(17 * 64 * 64))
     for _ in range(3):
         refused(DAMAGED["half.png"])
         assert images.read(encoded(noise(64, 64), "PNG"), (8, 8)).size == (8, 8)
@@ -420,15 +421,15 @@ def test_warnings_stay_as_the_caller_had_them() -> None:
 def test_warnings_stay_when_threads_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first thread leaves while the second is inside, which makes `warnings` alone restore the wrong filters."""
     turns = {name: threading.Event() for name in ("first is in", "second is in", "first is out")}
-    plain = images._upright_rgb
+    plain = reading._photo
 
-    def slow(image: Image.Image, taken: contextlib.ExitStack) -> Image.Image:
+    def slow(image: Image.Image, taken: contextlib.ExitStack, *, whole: bool) -> images.Photo:
         first = image.width == 1
         turns["first is in" if first else "second is in"].set()
         assert turns["second is in" if first else "first is out"].wait(10)
-        return plain(image, taken)
+        return plain(image, taken, whole=whole)
 
-    monkeypatch.setattr(images, "_upright_rgb", slow)
+    monkeypatch.setattr(reading, "_photo", slow)
     before = list(warnings.filters)
     first = threading.Thread(target=images.decode, args=[noise(1, 1)])
     second = threading.Thread(target=images.decode, args=[noise(2, 2)])

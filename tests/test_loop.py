@@ -19,6 +19,7 @@ from stargan import training
 from stargan.config import Config
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
+from stargan.inference.load import load
 from stargan.model import run_folder, safetensors_file
 from stargan.training import checkpoint, prepare
 
@@ -68,6 +69,24 @@ def test_run_folder_is_complete(run: Path) -> None:
     assert (run / "model.safetensors").is_file()
     assert list(run.glob("events.*"))
     assert not list(run.rglob("*.partial"))
+
+
+def test_a_finished_run_has_temperatures(run: Path) -> None:
+    """They are measured on validation images, once, and are in all files of the last step."""
+    *earlier, last = run_folder.checkpoints(run)
+    assert [safetensors_file.read(path)[0].temperatures for path in earlier] == [(), ()]
+    found = safetensors_file.read(last)[0].temperatures
+    assert len(found) == 3
+    assert len(set(found)) == 1  # one group
+    assert load(run / "model.onnx").info.temperatures == load(run / "model.safetensors").info.temperatures == found
+    assert 0.1 <= found[0] <= 10
+
+
+def test_no_temperatures_without_validation_images(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path / "data" / "train", 4).parent
+    draw_folders(tmp_path / "data" / "test", 2)
+    training.train(tiny(data, steps=5), tmp_path / "run", say=lambda line: None)
+    assert safetensors_file.read(run_folder.checkpoints(tmp_path / "run")[-1])[0].temperatures == ()
 
 
 def test_resume_is_exact(colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

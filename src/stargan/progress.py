@@ -56,7 +56,7 @@ class Progress:
         now = time.monotonic()
         if self._bar is not None:
             fields = {"rate": self.rate(), **({"note": note} if note else {})}
-            self._bar.update(self._bar.task_ids[0], completed=done, **fields)
+            self._bar.update(self._bar.task_ids[0], completed=done, total=self.total, **fields)
         elif now - self._last_line >= LINE_EVERY:
             self._last_line = now
             self._line(note)
@@ -76,6 +76,11 @@ class Progress:
         remark = f", {note}" if note else ""
         line = f"{self.what} {self.done}/{self.total} {self.unit}, {self.rate()}{until}{remark}"
         print(line, file=sys.stderr, flush=True)
+
+
+def counted(number: int, noun: str) -> str:
+    """A number of things: `1 image`, `2 images`."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
 
 
 def clock(seconds: float) -> str:

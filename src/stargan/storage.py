@@ -42,6 +42,13 @@ def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
         _sync_folder(path.parent)
 
 
+def cache_folder() -> Path:
+    """Where files are kept that can be made again: $STARGAN_CACHE, $XDG_CACHE_HOME/stargan or ~/.cache/stargan."""
+    if os.environ.get("STARGAN_CACHE"):
+        return Path(os.environ["STARGAN_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stargan"
+
+
 def write_bytes(path: Path, content: bytes) -> None:
     """Writes a file atomically and durably, see `atomic_write`.
 

@@ -8,7 +8,9 @@ import tyro
 
 from stargan import images
 from stargan.cli.options import Command, Int, LabelGroups, Labels, check_output, option
+from stargan.config.training import Align
 from stargan.data import cache, sources, summary
+from stargan.faces import CELEBA
 from stargan.progress import Progress
 
 
@@ -20,6 +22,7 @@ class Options:
         path: Folder in CelebA's format, folder with a folder for each label, or table.
         attributes: Labels to look at; by default all.
         exclusive: Attributes that exclude each other; repeat it for another group.
+        align: faces to look for faces in photos and cut out the largest one of each, as in training with this option.
         sheet: File for the contact sheet.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
     """
@@ -27,6 +30,7 @@ class Options:
     path: Annotated[tyro.conf.Positional[Path], option("DATA")]
     attributes: Labels = ()
     exclusive: LabelGroups = ()
+    align: Annotated[Align, option()] = "none"
     sheet: Annotated[Path, option("FILE")] = Path("contact-sheet.png")
     max_bad: Int = -1
 
@@ -41,6 +45,7 @@ def run(options: Options) -> int:
         loaded = cache.load(
             source,
             (128, 128),
+            align=CELEBA if options.align == "faces" else None,
             max_bad=total if options.max_bad < 0 else options.max_bad,
             report=lambda done, total: progress.update(done),
         )

@@ -44,6 +44,22 @@ def _default(value: str) -> str:
     return "" if value in ("", "None", "False") else f"(default: {value})"
 
 
+def _crop(words: list[str]) -> float | None:
+    if words[0] == "None":  # undoes that of a recipe or run
+        return None
+    value = float(words[0])
+    return int(value) if value.is_integer() else value
+
+
+_CROP = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="FRACTION|PIXELS",
+    instance_from_str=_crop,
+    is_instance=lambda value: value is None or isinstance(value, int | float),
+    str_from_instance=lambda value: [str(value)],
+)
+
+Crop = Annotated[float | None, _CROP, option()]
 Flag = Annotated[bool, option()]
 Int = Annotated[int, option("INT")]
 OptionalInt = Annotated[int | None, option("INT")]

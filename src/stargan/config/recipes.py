@@ -15,28 +15,29 @@ from stargan.errors import ConfigError
 RECIPES: dict[str, Config] = {
     "default": Config(),
     # Paper, section 5.1: the central 178 px, resized to 128; 10 epochs at 1e-4, then linear decay to 0 over 10 more.
+    # The central 178 of CelebA's 178x218 px are as much as fits, which is the default (official main.py, line 60).
     # CelebA's 202,599 images minus 2,000 for testing are 12,537 batches of 16; 20 epochs are 250,740 updates of D.
     "celeba": Config(
         recipe="celeba",
         attributes=CELEBA_ATTRIBUTES,  # official main.py, line 83: the selected attributes by default
         exclusive=(",".join(CELEBA_HAIR),),
-        crop=178,
         steps=250_740,
         ema=0.0,
     ),
     # Paper, section 5.1: 100 epochs and 100 more with decay. 90 % of RaFD's 4,824 images are for training, which makes
-    # 271 batches of 16; 200 epochs are 54,200 updates of D.
-    "rafd": Config(recipe="rafd", crop=256, steps=54_200, ema=0.0),  # crop: official main.py, line 61
+    # 271 batches of 16; 200 epochs are 54,200 updates of D. The photos are cut to 256x256 beforehand, with the faces in
+    # the centre, so that official main.py, line 61 (crop 256), is as much as fits.
+    "rafd": Config(recipe="rafd", steps=54_200, ema=0.0),
     # Paper, section 3.3: the data sets take turns. Each of the two sets gets the schedule of CelebA, the larger one.
     "joint": Config(recipe="joint", steps=501_480, ema=0.0),
-    # Official, main.py: line 74 (200,000 updates, for every data set), 75 (decay over the last 100,000), 60 (crop 178).
+    # Official, main.py: line 74 (200,000 updates, for every data set), 75 (decay over the last 100,000), 60 (crop 178,
+    # which is as much as fits in CelebA's images).
     # solver.py, lines 335-338: the decay is applied every 1,000 updates, but each time by the amount intended for a
     # single update, lr / 100,000. After a hundred of these, 0.999 of the learning rate remains.
     "official": Config(
         recipe="official",
         attributes=CELEBA_ATTRIBUTES,
         exclusive=(",".join(CELEBA_HAIR),),
-        crop=178,
         steps=200_000,
         decay_from=0.5,
         decay_every=1000,

@@ -6,18 +6,17 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from stargan.config.architecture import Architecture
-from stargan.config.checks import check, typed
+from stargan.config.checks import check, check_crop, typed
 from stargan.domains.names import suggest
 from stargan.errors import ConfigError
 from stargan.old_names import SETTINGS, renamed
 
 Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
+Align = Literal["none", "faces"]
 Targets = Literal["permuted", "balanced"]
 Init = Literal["default", "xavier"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
-
-MAX_CROP = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -28,7 +27,10 @@ class DataSettings:
         data: Folder or table of labelled images; repeat it to train one model on several data sets.
         attributes: Labels to learn; by default all.
         exclusive: Attributes that exclude each other, as A,B,C; repeat it for another group.
-        crop: Pixels to keep of an image's shorter side, around the centre; by default as many as fit.
+        crop: How much to use of an image, around its centre: a fraction, up to 1, of the largest part in the shape of
+            the model's images, or that part's shorter side in pixels. Default: all of it.
+        align: `faces` to look for faces in photos: the largest one of each is cut out, upright, as in CelebA. Photos
+            without a face are left out.
         flip: Mirror half of the images.
         targets: Target labels: those of the batch, permuted, or drawn evenly from all domains.
         batch_size: Images per batch.
@@ -39,7 +41,8 @@ class DataSettings:
     data: tuple[str, ...] = ()
     attributes: tuple[str, ...] = ()
     exclusive: tuple[str, ...] = ()
-    crop: int | None = None
+    crop: float | None = None
+    align: Align = "none"
     flip: bool = True
     targets: Targets = "permuted"
     batch_size: int = 16
@@ -151,7 +154,9 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         check(self, "lr", self.lr > 0, "above 0")
         for name, kinds in _CHOICES.items():
             check(self, name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
-        check(self, "crop", self.crop is None or 1 <= self.crop <= MAX_CROP, f"between 1 and {MAX_CROP}")
+        check_crop(self)
+        decides = "left out with --align faces, where the face decides what is cut out"
+        check(self, "crop", self.crop is None or self.align == "none", decides)
         for group in self.exclusive:
             several = "," in group and all(name.strip() for name in group.split(","))
             check(self, "exclusive", several, "two or more names, joined by commas")
@@ -189,6 +194,7 @@ _AT_LEAST = {
 _AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1}  # libraries do not accept larger values
 _CHOICES = {
     "objective": get_args(Objective),
+    "align": get_args(Align),
     "targets": get_args(Targets),
     "init": get_args(Init),
     "precision": get_args(Precision),

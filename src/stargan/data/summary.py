@@ -6,6 +6,7 @@ from PIL import Image
 from stargan import images
 from stargan.data.cache import CachedImages
 from stargan.data.sources import SPLITS, Source
+from stargan.progress import counted
 
 PER_DOMAIN = 6  # images of each domain on the sheet
 SIDE = 96  # longest side of an image on the sheet, in pixels
@@ -13,28 +14,32 @@ NAMED = 20  # unreadable files that the table names
 
 
 def table(source: Source, cached: CachedImages | None = None) -> str:
-    """The format of a data set, its images by domain and split, and its unreadable files.
+    """The format of a data set, its images by domain and split, and the images that are left out.
 
     Args:
         source: The data set.
-        cached: Its decoded images; None leaves the unreadable files out.
+        cached: Its decoded images; None does not name those that are left out.
 
     Returns:
-        Lines of text without a final newline. The counts include unreadable files.
+        Lines of text without a final newline. The counts include images that are left out.
     """
     names = source.label_set.names
     wide = max(len("images"), *map(len, names))
     rows = {split: source.rows(split) for split in SPLITS}
-    lines = [f"{source.name} ({source.kind}): {len(source.files)} images, {len(names)} labels"]
+    count, labels = counted(len(source.files), "image"), counted(len(names), "label")
+    lines = [f"{source.name} ({source.kind}): {count}, {labels}"]
     lines.append(" ".join([" " * wide, *(f"{split:>9}" for split in SPLITS), f"{'all':>9}"]))
     lines.append(_row("images", [len(rows[split]) for split in SPLITS], wide))
     for column, name in enumerate(names):
-        lines.append(_row(name, [int(source.labels[rows[split], column].sum()) for split in SPLITS], wide))
+        lines.append(_row(name, [int((source.labels[rows[split], column] == 1).sum()) for split in SPLITS], wide))
     for group in source.label_set.groups:
         if len(group.names) > 1:
             kind = "exactly one of" if group.categorical else "at most one of"
             lines.append(f"{group.name + ': ' if group.name else ''}{kind} {', '.join(group.names)}")
-    return "\n".join(lines + (_unreadable(source, cached.bad) if cached else []))
+    lines += source.notes
+    if not any(note.startswith("left out") for note in source.notes):
+        lines.append("left out: nothing")
+    return "\n".join(lines + (_left_out(source, cached) if cached else []))
 
 
 def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
@@ -54,9 +59,11 @@ def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
     return images.grid(cells, PER_DOMAIN, captions=captions)
 
 
-def _unreadable(source: Source, bad: dict[int, str]) -> list[str]:
+def _left_out(source: Source, cached: CachedImages) -> list[str]:
+    bad = cached.unreadable
     lines = [f"unreadable: {source.files[row]}: {bad[row]}" for row in sorted(bad)[:NAMED]]
-    return lines + ([f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else [])
+    lines += [f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else []
+    return lines + ([cached.without_faces(source)] if cached.faceless else [])
 
 
 def _row(name: str, counts: list[int], wide: int) -> str:

@@ -80,6 +80,7 @@ def check(pairs: list[Pair], model: Translator) -> None:
     for pair in pairs:
         for words in filter(None, (pair.target, pair.known)):
             try:
+                requests.check_plain(model.domains, words)
                 requests.apply(model.domains, np.zeros(model.domains.num_classes), words)
             except DomainError as error:
                 raise DomainError(f"{pair.source}: {error}") from error

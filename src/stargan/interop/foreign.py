@@ -10,12 +10,12 @@ import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 
 from stargan.config import Architecture
-from stargan.config.training import MAX_CROP
+from stargan.config.checks import CELEBA_CROP
 from stargan.domains import Domains, Group, LabelSet
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ConfigError, ModelError, require
@@ -23,9 +23,12 @@ from stargan.interop.export import WRITERS, check_new, check_output, read_model
 from stargan.interop.official import Sizes, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.model import safetensors_file
+from stargan.model.face_crop import CELEBA, FaceCrop
 from stargan.model.info import ModelInfo
 from stargan.model.safetensors_file import Arrays
 from stargan.storage import open_regular, write_bytes
+
+FaceCropName = Literal["celeba", "none"]
 
 
 def import_model(
@@ -36,7 +39,8 @@ def import_model(
     attributes: Sequence[str] = (),
     one_of_n: Sequence[str] = (),
     image_size: tuple[int, int] | None = None,
-    crop: int | None = None,
+    crop: float | None = None,
+    face_crop: FaceCropName | None = None,
     overwrite: bool = False,
 ) -> ModelInfo:
     """Converts a checkpoint of another code to a model file.
@@ -50,7 +54,9 @@ def import_model(
         one_of_n: Names of the one-of-n labels, in order. If `attributes` is given as well, these are the two data sets
             of joint training, attributes first, as in the official code.
         image_size: (width, height); by default the size that the discriminator was made for, else 128.
-        crop: As in `DataSettings`.
+        crop: As in `DataSettings`; pixels are those of CelebA's images if the model was trained on them.
+        face_crop: `celeba` for a model trained on CelebA's aligned images or on faces cut in the same way, `none` for
+            any other; by default the names of the attributes decide, or a crop of 178.
         overwrite: Whether to replace an existing file.
 
     Returns:
@@ -63,7 +69,7 @@ def import_model(
         MissingExtraError: PyTorch (or TensorFlow for taki0112's checkpoints) is not installed.
     """
     check_output(out, overwrite)
-    _check_options(attributes, one_of_n, image_size, crop)
+    _check_options(attributes, one_of_n, image_size)
     recipe, tensors, discriminator_tensors = _read(source, discriminator)
     try:
         if recipe == "taki0112":
@@ -75,10 +81,12 @@ def import_model(
         raise ModelError(f"{source}: its networks are too large or too small: {error}") from error
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
+    crop, faces = _cut(domains, crop, face_crop)
     info = ModelInfo(
         domains=domains,
         architecture=replace(sizes.architecture, image_size=_image_size(source, sizes, image_size)),
         crop=crop,
+        face_crop=faces,
         recipe=recipe,
     )
     WRITERS[out.suffix](out, info, arrays, False, False)
@@ -252,14 +260,12 @@ def _read_tensorflow(prefix: Path) -> Arrays:
 
 
 def _check_options(
-    attributes: Sequence[str], one_of_n: Sequence[str], image_size: tuple[int, int] | None, crop: int | None
+    attributes: Sequence[str], one_of_n: Sequence[str], image_size: tuple[int, int] | None
 ) -> None:
     """Checks, before any work, what does not depend on the checkpoint."""
     _label_sets(attributes, one_of_n)
     if image_size is not None:
         Architecture(image_size)
-    if crop is not None and not 1 <= crop <= MAX_CROP:
-        raise ConfigError(f"--crop {crop}: must be between 1 and {MAX_CROP}")
 
 
 def _label_sets(attributes: Sequence[str], one_of_n: Sequence[str]) -> list[LabelSet]:
@@ -296,6 +302,17 @@ def _binary(attributes: Sequence[str]) -> tuple[Group, ...]:
         return tuple(Group((name,)) for name in names)
     before, after = names[:start], names[start + len(CELEBA_HAIR) :]
     return (*(Group((name,)) for name in before), Group(CELEBA_HAIR), *(Group((name,)) for name in after))
+
+
+def _cut(domains: Domains, crop: float | None, face_crop: FaceCropName | None) -> tuple[float | None, FaceCrop | None]:
+    """Returns how the training images were cut: the crop and, if they were CelebA's, where the face lies in it."""
+    if face_crop is None:
+        of_celeba = any(set(CELEBA_ATTRIBUTES) >= set(labels.names) for labels in domains.sets)
+        face_crop = "celeba" if of_celeba or crop == CELEBA_CROP else "none"
+    if face_crop == "none":
+        return (None if crop == CELEBA_CROP else crop), None
+    share = 1 if crop is None else min(1, crop / CELEBA_CROP) if crop > 1 else crop
+    return (None, CELEBA) if share == 1 else (share, CELEBA.within(share))
 
 
 def _image_size(source: Path, sizes: Sizes, requested: tuple[int, int] | None) -> tuple[int, int]:

@@ -7,9 +7,10 @@ import reprlib
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from stargan.config.architecture import Architecture
-from stargan.config.checks import is_integer, is_number, typed
-from stargan.config.training import MAX_CROP
+from stargan.config.checks import CELEBA_CROP, MAX_CROP, is_integer, is_number, typed
 from stargan.domains import Domains
 from stargan.errors import ConfigError, DomainError, ModelError
 from stargan.model.card import Card
@@ -17,7 +18,6 @@ from stargan.model.face_crop import CELEBA, FaceCrop
 from stargan.old_names import DATA, DESCRIPTION, SETTINGS, renamed
 
 FORMAT = "stargan-model-2"
-CELEBA_CROP = 178  # pixels of an image of 178x218: as much as fits
 MAX_TEXT = 2**24
 FIRST_FORMAT = "stargan-model-1"  # had the sizes of the networks at the top level, and other names: see `old_names`
 
@@ -64,6 +64,10 @@ class ModelInfo:
     def image_size(self) -> tuple[int, int]:
         """(width, height) of its images, in pixels."""
         return self.architecture.image_size
+
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Turns the attribute classifier's logits, (N, C), into probabilities, (N, C) float32 in [0, 1]."""
+        return self.domains.probabilities(logits / np.array(self.temperatures) if self.temperatures else logits)
 
     def dumps(self) -> str:
         """Returns the description as JSON text."""

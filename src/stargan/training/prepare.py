@@ -10,12 +10,13 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
-from stargan.data import cache, sources
+from stargan.data import cache, crops, face_sample, sources
 from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.engine import Engine
 from stargan.errors import CheckpointError, ConfigError, DataError
+from stargan.faces import CELEBA, FaceCrop
 from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
@@ -74,8 +75,10 @@ class PreparedRun:
     figures: dict[str, float]
 
     def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
-        """Returns the description for a model file written after a step."""
-        return replace(self.description, steps=step, quality=figures)
+        """Returns the description for a model file written after a step; the last one has temperatures."""
+        finished = step >= self.config.steps
+        temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
+        return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
     def updates_g_at(self, step: int) -> bool:
         """Whether G is updated at a step. Data sets take turns, so the updates of D are counted for each one."""
@@ -85,15 +88,20 @@ class PreparedRun:
 
 def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | None, say: Say) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
-    data, domains = _data(config, say)
-    data_key = _data_key([part.source for part in data])
+    found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
+    if not resume:
+        config = replace(config, crop=crops.fraction(found, config.image_size, config.crop, say))
+    data = _decode(found, domains, config, say)
+    data_key = _data_key(found)
     engine = engines.create(config, domains)
     description, step = _description(config, domains, data), 0
     if resume:
         description, step = _resume(engine, folder, description, data_key)
-    else:
-        if start_from is not None:
-            _start_from(engine, start_from, description)
+    elif start_from is not None:
+        _start_from(engine, start_from, description)
+    if not resume or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
+        description = replace(description, face_crop=_face_crop(config, data, say))
+    if not resume:
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     say(_summary(engine, data, domains, config, step))
@@ -115,8 +123,7 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
 # ---------------------------------------------------------------- data
 
 
-def _data(config: Config, say: Say) -> tuple[list[DataSet], Domains]:
-    found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
+def _decode(found: Sequence[Source], domains: Domains, config: Config, say: Say) -> list[DataSet]:
     decoded = [_decoded(source, config, say) for source in found]
     data = [
         DataSet(source, images, domains.pad(source.labels, index))
@@ -124,22 +131,36 @@ def _data(config: Config, say: Say) -> tuple[list[DataSet], Domains]:
     ]
     for part in data:
         if not len(part.rows("train")):
-            raise DataError(f"{part.source.root}: no readable image in the training part")
-    return data, domains
+            raise DataError(f"{part.source.root}: no usable image in the training part")
+    return data
 
 
 def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
-    with Progress(f"read {source.name}", len(source.files), "images") as progress:
+    aligns = config.align == "faces"
+    with Progress(f"{'align' if aligns else 'read'} {source.name}", len(source.files), "images") as progress:
         images = cache.load(
             source,
             config.image_size,
             config.crop,
+            align=CELEBA if aligns else None,
             max_bad=config.max_bad,
             report=lambda done, total: progress.update(done),
         )
-    for row, reason in images.bad.items():
-        say(f"left out: {source.files[row]}: {reason}")
+    for line in images.left_out(source):
+        say(line)
     return images
+
+
+def _face_crop(config: Config, data: Sequence[DataSet], say: Say) -> FaceCrop | None:
+    """Where the face lies in the training images: as they were aligned, or as measured on some of them."""
+    if config.align == "faces":
+        return CELEBA
+    sample = face_sample.look([(part.images.pixels, part.rows("train")) for part in data])
+    if sample.face_crop:
+        say("the images are aligned faces; the model file will say where eyes and mouth are, to find them in photos")
+    if sample.unaligned:
+        say("the images show faces in different places; --align faces would cut out each face as in CelebA")
+    return sample.face_crop
 
 
 def _data_key(found: Sequence[Source]) -> str:
@@ -155,7 +176,7 @@ def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> M
     return ModelInfo(
         domains=domains,
         architecture=config.architecture,
-        crop=config.crop,
+        crop=crops.described([part.source for part in data], config.image_size, config.crop),
         label_frequencies=domains.frequencies([part.values[part.rows("train")] for part in data]),
         classifier=True,
         engine=config.engine,
@@ -187,7 +208,7 @@ def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str)
             f"those of the data are {', '.join(description.domains.names)}"
         )
     engine.load_state(arrays)
-    return replace(description, quality=saved.quality), saved.steps
+    return replace(description, face_crop=saved.face_crop, quality=saved.quality), saved.steps
 
 
 def _start_from(engine: Engine, path: Path, description: ModelInfo) -> None:

@@ -1,4 +1,4 @@
-"""Putting the change that a model made to an aligned face back into the photo, at the photo's resolution."""
+"""Putting the change that a model made to a part of a photo back into the photo, at the photo's resolution."""
 
 import math
 from collections.abc import Iterator
@@ -7,10 +7,10 @@ import numpy as np
 from PIL import Image
 
 from stargan import images
-from stargan.faces.alignment import Alignment
-from stargan.faces.guided import enlarge
-from stargan.faces.sampling import bounds, cut
-from stargan.faces.similarity import invert
+from stargan.photos.guided import enlarge
+from stargan.photos.part import Part
+from stargan.photos.sampling import bounds, sample
+from stargan.photos.similarity import invert
 
 BORDER = 0.1  # width of the border in which the change fades out, in shorter sides of the square
 LARGEST = 1024  # longer side up to which the change follows the edges of the photo; then it is only enlarged
@@ -22,24 +22,24 @@ def put_back(
     photo: Image.Image,
     before: np.ndarray,
     after: np.ndarray,
-    alignment: Alignment,
+    part: Part,
     mask: np.ndarray | None = None,
     *,
     strength: float = 1.0,
     in_place: bool = False,
 ) -> Image.Image:
-    """Applies the change of an aligned face to the photo that it comes from.
+    """Applies the change of a part to the photo that it comes from.
 
     The change (after minus before) is enlarged along the edges in the photo, fades out towards the border of the
-    aligned square, and is added to the photo. Skin and hair therefore keep the camera's detail. Pixels outside the
+    part, and is added to the photo. Skin and hair therefore keep the camera's detail. Pixels outside the
     square are not touched, and pixels where nothing changed stay the same. A black-and-white face stays black and
     white. For several faces, call this once for each, with the result of the call before as the photo.
 
     Args:
         photo: RGB image.
-        before: (3, H, W) float32 in [-1, 1], the input of the model: `alignment.image` as an array.
+        before: (3, H, W) float32 in [-1, 1], the input of the model: `part.image` as an array.
         after: (3, H, W) float32 in [-1, 1], the output of the model.
-        alignment: The alignment of the face, from `align`.
+        part: The part that the model got.
         mask: (H, W) float32 in [0, 1], a factor for the change at each pixel; 0 keeps the photo.
         strength: A factor for the whole change; 0 returns the photo bit for bit.
         in_place: Whether to modify `photo` itself, which saves the time and memory of a copy.
@@ -56,23 +56,21 @@ def put_back(
         return result
     if np.ptp(before, axis=0).max() <= GRAY:
         change = np.broadcast_to(np.tensordot((0.299, 0.587, 0.114), change, 1).astype(np.float32), change.shape)
-    change, matrix = _fine(photo, before, change, alignment)
+    change, matrix = _fine(photo, before, change, part)
     planes = [Image.fromarray(plane) for plane in change * _window(*change.shape[1:])]
     for box in _strips(matrix, planes[0].size, photo.size):
         _add(result, planes, invert(matrix), box)
     return result
 
 
-def _fine(
-    photo: Image.Image, before: np.ndarray, change: np.ndarray, alignment: Alignment
-) -> tuple[np.ndarray, np.ndarray]:
+def _fine(photo: Image.Image, before: np.ndarray, change: np.ndarray, part: Part) -> tuple[np.ndarray, np.ndarray]:
     """The change at about the photo's resolution, and where its pixels lie in the photo."""
     height, width = change.shape[1:]
-    factor = max(1, min(math.ceil(alignment.scale), LARGEST // max(width, height)))
+    factor = max(1, min(math.ceil(part.scale), LARGEST // max(width, height)))
     if factor == 1:
-        return change, alignment.matrix
-    matrix = np.column_stack((alignment.matrix[:, :2] / factor, alignment.matrix[:, 2]))
-    guide = images.to_array([cut(photo, matrix, (width * factor, height * factor), fine=1)])[0]
+        return change, part.matrix
+    matrix = np.column_stack((part.matrix[:, :2] / factor, part.matrix[:, 2]))
+    guide = images.to_array([sample(photo, matrix, (width * factor, height * factor), fine=1)])[0]
     return enlarge(change, before, guide), matrix
 
 
@@ -89,7 +87,7 @@ def _window(height: int, width: int) -> np.ndarray:
 
 
 def _strips(matrix: np.ndarray, size: tuple[int, int], photo: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
-    """Parts of the photo, from top to bottom, that cover an aligned image together: (left, top, right, bottom)."""
+    """Parts of the photo, from top to bottom, that cover a part together: (left, top, right, bottom)."""
     low, high = bounds(matrix, size)
     left, top = np.maximum(low, 0).tolist()
     right, bottom = np.minimum(high, photo).tolist()

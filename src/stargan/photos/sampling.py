@@ -16,7 +16,7 @@ def scale_of(matrix: np.ndarray) -> float:
     return math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
 
 
-def cut(
+def sample(
     photo: Image.Image, matrix: np.ndarray, size: tuple[int, int], *, fine: int = FINE, edges: Edges = "mirrored"
 ) -> Image.Image:
     """Cuts a piece of any position, turn and scale out of a photo.
