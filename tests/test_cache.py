@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import write_folders
 from PIL import Image
 
-from stargan import images
+from stargan import faces, images
 from stargan.data import cache
 from stargan.data.sources import Source, find
 from stargan.errors import DataError
+from stargan.faces import CELEBA
 
 SIZE = (8, 4)  # width x height
 
@@ -209,6 +211,62 @@ def test_odd_images_are_read(tmp_path: Path, name: str) -> None:
     centre = cached.pixels[source.files.index(f"a/{file}"), 2, 4].astype(int)
     expected = (255, 255, 255) if name == "16 bit" else (255, 0, 0)
     assert np.abs(centre - expected).max() < 8
+
+
+# ---------------------------------------------------------------- faces
+
+
+def test_the_largest_face_of_each_image_is_aligned(tmp_path: Path, photos_of_faces: list[Image.Image]) -> None:
+    two = Image.new("RGB", (560, 260), "gray")
+    two.paste(photos_of_faces[0].resize((180, 130)), (370, 0))
+    two.paste(photos_of_faces[1], (0, 0))
+    source = find(write_folders(tmp_path / "set", [*photos_of_faces[:3], two]))
+    size = (48, 48)
+    cached = cache.load(source, size, align=CELEBA, folder=tmp_path / "c")
+    assert cached.bad == {}
+    for row in range(4):
+        largest = max(faces.find(images.decode(source.path(row))), key=lambda face: face.size)
+        expected = faces.align(images.decode(source.path(row)), largest, CELEBA, size).image
+        assert np.array_equal(cached.pixels[row], np.asarray(expected))
+    # Of one face, the aligned images are nearly the same, wherever it is in the photos.
+    assert np.abs(cached.pixels[0].astype(int) - cached.pixels[1])[12:36, 12:36].mean() < 20
+    plain = cache.load(source, size, folder=tmp_path / "c")
+    assert not np.array_equal(plain.pixels, cached.pixels)
+    other = cache.load(source, size, align=CELEBA.within(0.8), folder=tmp_path / "c")
+    assert not np.array_equal(other.pixels, cached.pixels)
+
+
+def test_images_without_a_face_are_left_out(tmp_path: Path, photos_of_faces: list[Image.Image]) -> None:
+    """They count neither as unreadable nor against `max_bad`."""
+    blank = [Image.new("RGB", (64, 48), "gray")] * 7
+    source = find(write_folders(tmp_path / "set", [*photos_of_faces[:2], *blank]))
+    source.path(0).write_text("not an image")
+    reported: list[tuple[int, int]] = []
+    for _ in ("built", "found"):
+        cached = cache.load(
+            source,
+            SIZE,
+            align=CELEBA,
+            folder=tmp_path / "c",
+            max_bad=1,
+            report=lambda *numbers: reported.append(numbers),
+        )
+        assert (sorted(cached.unreadable), len(cached.faceless), len(cached.bad)) == ([0], 7, 8)
+        assert not cached.pixels[cached.faceless].any()
+        first, second = cached.left_out(source)
+        assert first.startswith("left out: a/000.png: not an image")
+        assert second == (
+            "left out: no face in 7 of 9 images: a/002.png, a/004.png, a/006.png, a/008.png, b/003.png, ..."
+        )
+    assert reported[-1] == (9, 9)
+    with pytest.raises(DataError, match=r"1 of 9 images cannot be read \(at most --max-bad 0"):
+        cache.load(source, SIZE, align=CELEBA, folder=tmp_path / "c", max_bad=0)
+
+
+def test_no_face_at_all_is_an_error(tmp_path: Path) -> None:
+    source = folders(tmp_path / "set", 2)
+    with pytest.raises(DataError, match=r"none of its 4 images shows a face; leave out --align faces"):
+        cache.load(source, SIZE, align=CELEBA, folder=tmp_path / "c", max_bad=100)
 
 
 # ---------------------------------------------------------------- building

@@ -92,7 +92,7 @@ def test_options_of_training_are_grouped(monkeypatch: pytest.MonkeyPatch, capsys
 def test_defaults_in_the_help_are_those_of_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--recipe=rafd", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for default in ("(default: 54200)", "(default: rafd)"):
+    for default in ("(default: 54200)", "(default: 0.0)", "(default: rafd)"):
         assert default in text
 
 
@@ -122,7 +122,7 @@ BAD = {
     "too much": (["card", "celeba", "cartoons"], "unexpected argument cartoons"),
     "wrong type": (["train", "--steps", "many"], "--steps many: must be INT"),
     "wrong type, optional": (["demo", "--steps", "many"], "--steps many: must be INT"),
-    "wrong crop": (["train", "--crop", "1.5"], "--crop 1.5: must be a fraction up to 1"),
+    "wrong crop": (["train", "--crop", "1.5"], "--crop 1.5: must be a fraction up to 1, or a whole number of pixels"),
     "wrong choice": (["train", "--objective", "wgan"], "--objective wgan: must be one of wgan-gp, wgan-lp, dragan,"),
     "another shell": (["completion", "fish"], "shell fish: must be one of bash, zsh"),
     "no value": (["train", "--steps"], "--steps: its value is missing"),

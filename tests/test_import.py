@@ -17,7 +17,8 @@ from stargan import load
 from stargan.config import Architecture
 from stargan.errors import ModelError
 from stargan.interop import foreign
-from stargan.model import safetensors_file
+from stargan.model import face_crop, safetensors_file
+from stargan.model.face_crop import FaceCrop
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CHECKPOINT = FIXTURES / "200000-G.ckpt"
@@ -75,6 +76,29 @@ def test_a_file_written_by_the_official_code(tmp_path: Path) -> None:
     with np.load(FIXTURES / "celeba_binary.npz") as file:  # the checkpoint was written after the fixture's update
         np.testing.assert_array_equal(arrays["generator/layers.0.weight"], file["after_G/G/main.0.weight"])
         np.testing.assert_array_equal(arrays["discriminator/src.weight"], file["after_D/D/conv1.weight"])
+
+
+CROPS: dict[str, tuple[list[str], float | None, FaceCrop | None]] = {
+    "CelebA's attributes": ([], None, face_crop.CELEBA),
+    "CelebA's crop": (["--crop", "178"], None, face_crop.CELEBA),
+    "another crop of CelebA": (["--crop", "89"], 0.5, face_crop.CELEBA.within(0.5)),
+    "a fraction of CelebA": (["--crop", "0.5"], 0.5, face_crop.CELEBA.within(0.5)),
+    "more than fits": (["--crop", "200"], None, face_crop.CELEBA),
+    "no faces": (["--face-crop", "none", "--crop", "178"], None, None),
+    "other attributes": (["--attributes", *"ABCDE"], None, None),
+    "other attributes, in pixels": (["--attributes", *"ABCDE", "--crop", "200"], 200, None),
+    "other attributes, CelebA's crop": (["--attributes", *"ABCDE", "--crop", "178"], None, face_crop.CELEBA),
+    "other attributes of CelebA": (["--attributes", *"ABCDE", "--face-crop", "celeba"], None, face_crop.CELEBA),
+}
+
+
+@pytest.mark.parametrize("case", CROPS)
+def test_how_the_training_images_were_cut(case: str, tmp_path: Path) -> None:
+    options, crop, place = CROPS[case]
+    done = in_process("import", CHECKPOINT, tmp_path / "m.safetensors", *options)
+    assert done.returncode == 0, done.stderr
+    info = safetensors_file.read(tmp_path / "m.safetensors")[0]
+    assert (info.crop, info.face_crop) == (crop, place)
 
 
 @pytest.mark.parametrize("buffers", [True, False])
@@ -146,9 +170,8 @@ def test_training_can_start_from_an_imported_model(colours: Path, tmp_path: Path
 def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
     Image.new("RGB", (20, 24), "red").save(tmp_path / "a.png")
     assert in_process("import", CHECKPOINT, tmp_path / "celeba.onnx").returncode == 0
-    done = in_process(
-        "translate", tmp_path / "celeba.onnx", tmp_path / "a.png", "--protocol", "celeba", "--out", tmp_path / "seven"
-    )
+    command: list[str | Path] = ["translate", tmp_path / "celeba.onnx", tmp_path / "a.png", "--protocol", "celeba"]
+    done = in_process(*command, "--no-align", "--out", tmp_path / "seven")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "seven").iterdir()}
     assert names == {f"a.{task}.png" for task in ("H", "G", "A", "H+G", "H+A", "G+A", "H+G+A", "all")}
@@ -157,15 +180,8 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
 
     source = official("rafd_categorical", tmp_path)
     assert in_process("import", source, tmp_path / "rafd.onnx", "--one-of-n", *EXPRESSIONS).returncode == 0
-    command: list[str | Path] = [
-        "translate",
-        tmp_path / "rafd.onnx",
-        tmp_path / "a.png",
-        "--protocol",
-        "expressions",
-        "--out",
-        tmp_path / "e",
-    ]
+    command = ["translate", tmp_path / "rafd.onnx", tmp_path / "a.png", "--protocol", "expressions"]
+    command += ["--out", tmp_path / "e"]
     unknown = in_process(*command)  # without an attribute classifier, the image's expression is unknown
     assert unknown.returncode == 2
     assert "a.png: no translation starts from its labels; if they are wrong, name them with --from" in unknown.stderr
