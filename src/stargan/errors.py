@@ -64,9 +64,10 @@ def one_line(text: str) -> str:
 
     Names of files, labels and models come from strangers.
     """
-    return "".join(
-        char if char.isprintable() else char.encode("unicode_escape", "surrogatepass").decode() for char in text
-    )
+    return "".join(char if char.isprintable() or char in _JOINERS else repr(char)[1:-1] for char in text)
+
+
+_JOINERS = "\u200c\u200d"  # parts of words in Persian and Hindi, and of emoji
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:
