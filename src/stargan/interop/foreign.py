@@ -259,9 +259,7 @@ def _read_tensorflow(prefix: Path) -> Arrays:
 # ---------------------------------------------------------------- what the tensors do not contain
 
 
-def _check_options(
-    attributes: Sequence[str], one_of_n: Sequence[str], image_size: tuple[int, int] | None
-) -> None:
+def _check_options(attributes: Sequence[str], one_of_n: Sequence[str], image_size: tuple[int, int] | None) -> None:
     """Checks, before any work, what does not depend on the checkpoint."""
     _label_sets(attributes, one_of_n)
     if image_size is not None:
