@@ -175,6 +175,19 @@ class Domains:
                 labels[rows, self.domain_mask.start + index] = 1
         return labels
 
+    def change(self, labels: np.ndarray, source_values: np.ndarray) -> np.ndarray:
+        """The change from the labels of images to target labels.
+
+        Args:
+            labels: (N, L), the target labels.
+            source_values: (N, C), the values of the images; columns of other data sets than the target's are ignored.
+
+        Returns:
+            (N, L) float32; zero where nothing changes, and in the domain mask.
+        """
+        datasets = labels[:, self.domain_mask].argmax(1) if len(self.sets) > 1 else 0
+        return labels - self.labels(source_values, datasets)
+
     def pad(self, labels: np.ndarray, dataset: int) -> np.ndarray:
         """Pads the labels of one data set, (N, K), with zeros for the others: (N, C) float32."""
         values = np.zeros((len(labels), self.num_classes), np.float32)

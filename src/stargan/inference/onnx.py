@@ -23,7 +23,7 @@ class OnnxBackend:
 
     Args:
         path: The file, for messages.
-        generate: From (N, 3, H, W) images and (N, L) labels to (N, 3, H, W) images.
+        generate: From (N, 3, H, W) images and (N, L), see `Architecture.condition`, to (N, 3, H, W) images.
         load_classifier: Makes the attribute classifier's session.
     """
 
@@ -70,6 +70,7 @@ def open_model(path: Path, runtime: Runtime) -> tuple[ModelInfo, OnnxBackend]:
     if "stargan" not in metadata:
         raise ModelError(f"{path}: an .onnx file, but not one that stargan wrote")
     info = _description(path, metadata, generator)
+    condition = info.architecture.condition_name
 
     def load_classifier() -> Any:
         graph = base64.b64decode(metadata.get("classifier", ""), validate=True)
@@ -79,10 +80,10 @@ def open_model(path: Path, runtime: Runtime) -> tuple[ModelInfo, OnnxBackend]:
 
     if runtime == "openvino":
         del generator  # frees its memory before OpenVINO needs as much
-        return info, OnnxBackend(path, openvino.generator(path), load_classifier)
+        return info, OnnxBackend(path, openvino.generator(path, condition), load_classifier)
 
     def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        translated: np.ndarray = generator.run(["translated"], {"images": images, "labels": labels})[0]
+        translated: np.ndarray = generator.run(["translated"], {"images": images, condition: labels})[0]
         return translated
 
     return info, OnnxBackend(path, generate, load_classifier)
@@ -92,7 +93,8 @@ def _description(path: Path, metadata: Mapping[str, str], generator: Any) -> Mod
     """The file's description, checked against its graph."""
     try:
         info = ModelInfo.loads(metadata["stargan"])
-        _check_graph(generator, {**_image_input(info), "labels": [info.domains.num_labels]}, "translated")
+        condition = {info.architecture.condition_name: [info.domains.num_labels]}
+        _check_graph(generator, _image_input(info) | condition, "translated")
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     return info

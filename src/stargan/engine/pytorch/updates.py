@@ -87,7 +87,8 @@ class Updates:
         real, targets = tensors["real"], tensors["targets"]
         with torch.no_grad(), self._autocast():
             translate = self._generator_without_gradients()
-            fake = torch.cat([translate(real[part], targets[part]) for part in self._parts(real)]).float()
+            condition = self._condition(targets, tensors["labels"])
+            fake = torch.cat([translate(real[part], condition[part]) for part in self._parts(real)]).float()
         terms = self.d_terms(real, fake, tensors["labels"], dataset, tensors)
         total = (
             terms["d_real"]
@@ -200,9 +201,9 @@ class Updates:
         (N, 5), is used.
         """
         with self._autocast():
-            fake = self.compiled_generator(real, targets)
+            fake = self.compiled_generator(real, self._condition(targets, labels))
             src, cls = self.discriminator(self._augmented(fake, draws))
-            back = self.compiled_generator(fake, labels)
+            back = self.compiled_generator(fake, self._condition(labels, targets))
         return {
             "g_fake": losses.g_adversarial(self.config.objective, src.float()),
             "g_cls": losses.classification(cls.float(), targets, self.heads[dataset]),
@@ -252,6 +253,10 @@ class Updates:
         """Clears the gradients of all networks, since those of networks that are not updated would waste memory."""
         for adam in self.optimizers.values():
             adam.zero_grad(set_to_none=True)
+
+    def _condition(self, targets: Tensor, labels: Tensor) -> Tensor:
+        """Returns G's second input, as `Architecture.condition` does, to translate from labels to targets."""
+        return targets - labels if self.config.generator == "edit" else targets
 
     def _parts(self, images: Tensor) -> list[slice]:
         """Splits a batch into parts that go forward and backward through G one at a time, which is faster on a CPU.
