@@ -16,7 +16,7 @@ from stargan.config import Architecture
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch import networks
-from stargan.engine.pytorch.edit_generator import EditGenerator
+from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.predictor import PytorchPredictor
 from stargan.errors import ConfigError, DomainError
 from stargan.inference.translator import steps
@@ -147,12 +147,8 @@ def test_training_is_resumed_exactly(run: Path, colours: Path, tmp_path: Path) -
     part = tmp_path / "part"
     assert in_process("train", "--data", colours, "--run", part, *TINY, *short, "--steps", "2").returncode == 0
     assert in_process("train", "--resume", part, "--steps", "4").returncode == 0
-    whole, resumed = (
-        safetensors_file.read(folder / "checkpoints" / "step-00000004.safetensors", training=True)[1]
-        if (folder / "checkpoints" / "step-00000004.safetensors").exists()
-        else safetensors_file.read(sorted((folder / "checkpoints").iterdir())[-1], training=True)[1]
-        for folder in (run, part)
-    )
+    name = "checkpoints/step-00000004.safetensors"
+    whole, resumed = (safetensors_file.read(folder / name, training=True)[1] for folder in (run, part))
     assert whole.keys() == resumed.keys()
     assert all(np.array_equal(whole[name], resumed[name]) for name in whole)
 
@@ -227,7 +223,7 @@ def test_photos(model: stargan.Translator, run: Path, tmp_path: Path) -> None:
     )
     assert as_red == images.to_images(by_hand)[0]
     photo.save(tmp_path / "photo.png")
-    done = in_process("translate", "--model", run, "--out", tmp_path / "out", "--from", "red", tmp_path / "photo.png")
+    done = in_process("translate", run, tmp_path / "photo.png", "--out", tmp_path / "out", "--from", "red", "--all")
     assert done.returncode == 0, done.stderr
     assert len(list((tmp_path / "out").iterdir())) == 4  # a grid and three colours
 

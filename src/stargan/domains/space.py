@@ -18,6 +18,8 @@ from stargan.domains.labels import Group, LabelSet
 from stargan.domains.names import check_name, key
 from stargan.errors import DomainError
 
+SEVERAL = 0.3  # probability of each further change in `Domains.random_changes`
+
 
 @dataclass(frozen=True)
 class Head:
@@ -262,6 +264,34 @@ class Domains:
             else:
                 values[np.arange(count), columns.start + rng.integers(0, len(group.names), count)] = 1
         return values
+
+    def random_changes(self, rng: "np.random.Generator", values: np.ndarray, dataset: int) -> np.ndarray:
+        """Draws target values that differ in one group, or with probability `SEVERAL` each time in one more.
+
+        A group of several classes is drawn twice as often as an attribute, and gets another of its classes.
+
+        Args:
+            rng: The source of random numbers.
+            values: (N, C), the values of images.
+            dataset: Index of the data set whose groups are changed.
+
+        Returns:
+            (N, C) float32.
+        """
+        groups = [columns for owner, columns, _ in self.groups() if owner == dataset]
+        weights = np.array([min(len(columns), 2) for columns in groups], float)
+        targets = np.array(values, np.float32)
+        for row in targets:
+            number = min(len(groups), int(rng.geometric(1 - SEVERAL)))
+            for index in rng.choice(len(groups), number, replace=False, p=weights / weights.sum()):
+                columns = groups[index]
+                others = [column for column in columns if not row[column]]
+                if len(columns) == 1:
+                    row[columns] = 1 - row[columns]
+                else:
+                    row[columns] = 0
+                    row[rng.choice(others)] = 1
+        return targets
 
     # ---------------------------------------------------------------- JSON
 

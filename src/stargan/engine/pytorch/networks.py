@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.domains import Domains
-from stargan.engine.pytorch.edit_generator import EditGenerator
+from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.fast.convolution import StridedConv, applies, norm_relu_conv
 from stargan.errors import ModelError
 from stargan.model.safetensors_file import under
