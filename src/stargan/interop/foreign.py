@@ -105,13 +105,14 @@ def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> l
         The files written; without D if the model has none.
 
     Raises:
-        ModelError: The source cannot be read, a file exists, or G has an attention mask or resize convolutions, which
-            the official code does not support.
+        ModelError: The source cannot be read, a file exists, or G has an attention mask, resize convolutions or
+            the form of an edit generator, which the official code does not support.
     """
     info, arrays = read_model(source)
     for has, what in (
         (info.architecture.attention_mask, "an attention mask"),
         (info.architecture.resize_conv, "resize convolutions"),
+        (info.architecture.generator == "edit", "the form of an edit generator"),
     ):
         if has:
             raise ModelError(f"{source}: its generator has {what}, which the official code does not support")

@@ -112,10 +112,18 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
         for part in data
     ]
     batches, g_batches = (
-        Batches(sets, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
+        Batches(
+            sets,
+            domains,
+            batch_size=config.batch_size,
+            seed=seed,
+            flip=config.flip,
+            targets=config.targets,
+            rare=config.rare,
+        )
         for seed in (config.seed, config.seed + 1)
     )
-    validation = Validation.of(domains, data)
+    validation = Validation.of(config.architecture, domains, data)
     figures = dict(description.quality)
     return PreparedRun(
         config, folder, engine, batches, g_batches, validation, data_key, description, step, figures

@@ -119,8 +119,9 @@ def from_arrays(optimizer: torch.optim.Adam, network: nn.Module, arrays: Mapping
         # The fused kernel traverses weights and slots together, so a slot needs the weight's memory layout.
         like = values.to(parameters[owner].device) if slot == "step" else torch.empty_like(parameters[owner])
         state.setdefault(parameters[owner], {})[slot] = like.detach().copy_(values)
-    for key, slot in itertools.product(parameters, SLOTS):
-        if arrays and f"{key}/{slot}" not in arrays:  # a network that was never updated has no state at all
+    updated = {key.rpartition("/")[0] for key in arrays}  # a weight that never had a gradient has no state at all
+    for key, slot in itertools.product(parameters.keys() & updated, SLOTS):
+        if f"{key}/{slot}" not in arrays:
             raise CheckpointError(f"{what}/{key}/{slot} is missing")
     optimizer.state.clear()
     optimizer.state.update(state)
