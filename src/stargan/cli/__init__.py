@@ -26,6 +26,9 @@ def main(argv: Sequence[str] | None = None) -> int:
     code = 0
     if sys.stdout is None:  # `stargan ... >&-`
         sys.stdout = io.StringIO()
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # file names may have letters that its encoding lacks
+            stream.reconfigure(errors="backslashreplace")
     try:
         with contextlib.suppress(SystemExit):  # tyro exits after it has printed the help
             code = _run(list(sys.argv[1:] if argv is None else argv))

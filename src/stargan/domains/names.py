@@ -45,14 +45,21 @@ def clean(name: str, remove: str = "") -> str:
         name: From a file or folder name, in which bytes that are not UTF-8 may be surrogates, or from a table.
         remove: Other characters to remove.
     """
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # a name in an older encoding; most often this one
-        name = os.fsencode(name).decode("cp1252", errors="replace")
-    composed = unicodedata.normalize("NFC", name)
+    composed = unicodedata.normalize("NFC", _decoded(name))
     spaced = (" " if unicodedata.category(letter) == "Zs" else letter for letter in composed)
     unseen = (x for x in spaced if x not in remove and (unicodedata.category(x) != "Cf" or x in _JOINERS))
     return "".join(unseen).strip()
+
+
+def _decoded(name: str) -> str:
+    """A name without surrogates: in an older encoding, which most often is Windows-1252."""
+    if not any("\ud800" <= letter <= "\udfff" for letter in name):
+        return name
+    content = os.fsencode(name)
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
 
 
 def printable(name: str) -> bool:
