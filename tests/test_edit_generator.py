@@ -1,6 +1,7 @@
 """The edit generator: what it computes, and models that have it, from training to photos."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,10 +19,10 @@ from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch import networks
 from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.predictor import PytorchPredictor
-from stargan.errors import ConfigError, DomainError
+from stargan.errors import ConfigError, DomainError, ModelError
 from stargan.inference.translator import steps
 from stargan.interop.export import export
-from stargan.model import safetensors_file
+from stargan.model import onnx_file, safetensors_file
 from stargan.model.info import ModelInfo
 
 SMALL = Architecture((64, 64), width=16, blocks=1, d_layers=3, generator="edit")
@@ -92,7 +93,7 @@ def test_without_a_change_only_the_mask_decides() -> None:
         edited, mask, drawn = made.edit(photos, nothing)
         torch.testing.assert_close(edited, photos + mask * (drawn.tanh() - photos))
         made.last.weight.zero_()
-        made.last.bias.view(7, -1)[0] = -1e4  # the mask is zero
+        made.last.bias[: made.shuffle**2] = -1e4  # the mask is zero
         assert torch.equal(made(photos, nothing), photos)
 
 
@@ -184,9 +185,9 @@ def test_openvino(run: Path, model: stargan.Translator) -> None:
 
 
 def test_start_from(run: Path, colours: Path, tmp_path: Path) -> None:
-    arguments = ["train", "--data", colours, "--run", tmp_path / "next", "--steps", "1", "--start-from", run]
-    assert in_process(*arguments, *TINY).returncode == 0
-    refused = in_process(*arguments[:4], tmp_path / "other", *arguments[5:], *TINY[2:])
+    arguments = ["train", "--data", str(colours), "--steps", "1", "--start-from", str(run)]
+    assert in_process(*arguments, "--run", tmp_path / "next", *TINY).returncode == 0
+    refused = in_process(*arguments, "--run", tmp_path / "other", *TINY[2:])
     assert refused.returncode == 2
     assert "its generator is edit, not stargan" in refused.stderr
 
@@ -255,3 +256,17 @@ def test_drawn_faces() -> None:
         for replaced in (info, ModelInfo(domains, SMALL, label_frequencies=(1.0,) * domains.num_classes))
     ]
     assert measured[0] == measured[1]
+
+
+def test_a_description_that_does_not_fit_the_graph_is_refused(run: Path, tmp_path: Path) -> None:
+    wrong = tmp_path / "wrong.onnx"
+    onnx_file.describe(
+        run / "model.onnx",
+        wrong,
+        lambda info: replace(info, architecture=replace(info.architecture, generator="stargan")),
+    )
+    with pytest.raises(ModelError, match=r"wrong.onnx: its description does not fit its graph, whose inputs are"):
+        stargan.load(wrong)
+    official = in_process("export", run, "--official", tmp_path / "official")
+    assert official.returncode == 2
+    assert "its generator has the form of an edit generator, which the official code does not" in official.stderr

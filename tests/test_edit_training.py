@@ -18,6 +18,7 @@ from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch.edit import groups, losses
 from stargan.engine.pytorch.edit.discriminator import EditDiscriminator
 from stargan.engine.pytorch.edit.features import TAPS, Features
+from stargan.engine.pytorch.edit.updates import EditUpdates
 from stargan.engine.pytorch.edit.views import INNER, Views
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import ConfigError, MissingExtraError
@@ -130,10 +131,10 @@ def test_scores_depend_on_the_labels() -> None:
     made = EditDiscriminator(TINY.architecture, DOMAINS)
     features = [torch.randn(2, count, side, side) for count, side in ((24, 24), (40, 12), (112, 6), (320, 3))]
     made.projected.calibrate(features)
-    assert made.projected.scale0.min() > 0
-    before = made.projected.scale0.clone()
+    before = made.state_dict()["projected.scale0"].clone()
+    assert before.min() > 0
     made.projected.calibrate([2 * each for each in features])  # only once
-    assert torch.equal(made.projected.scale0, before)
+    assert torch.equal(made.state_dict()["projected.scale0"], before)
     one, other = torch.zeros(2, 5), torch.ones(2, 5)
     (first, second), logits = made.projected(features, one, other)
     assert [each.shape for each in first] == [(2, side * side) for side in (24, 12, 6, 3)]
@@ -220,6 +221,7 @@ def test_an_update_of_g_alone_computes_the_same() -> None:
         engine = PytorchEngine(TINY, DOMAINS)
         engine.d_step(pixels, labels, targets, 0, step=5, lr=1e-4)
         if forget:
+            assert isinstance(engine.updates, EditUpdates)
             engine.updates._made = None
         engine.g_step(pixels, labels, targets, 0, step=5, lr=1e-4)
         states.append(engine.state())
@@ -251,14 +253,15 @@ def test_it_learns_a_toy(colours: Path) -> None:
 
 def test_resume_is_exact(colours: Path, tmp_path: Path) -> None:
     """Also from a checkpoint within the warm-up, when most weights of D have no moments yet."""
-    common = ["train", "--data", colours, *OPTIONS, "--checkpoint-every", "1", "--sample-every", "9"]
+    common: list[str | Path] = ["train", "--data", colours, *OPTIONS, "--checkpoint-every", "1", "--sample-every", "9"]
     whole, part = tmp_path / "whole", tmp_path / "part"
-    for command in (
+    commands: list[list[str | Path]] = [
         [*common, "--run", whole, "--steps", "4", "--decay-from", "1"],
         [*common, "--run", part, "--steps", "1", "--decay-from", "1"],
         ["train", "--resume", part, "--steps", "3"],
         ["train", "--resume", part, "--steps", "4"],
-    ):
+    ]
+    for command in commands:
         done = in_process(*command)
         assert done.returncode == 0, done.stderr
     name = "checkpoints/step-00000004.safetensors"

@@ -39,7 +39,7 @@ class PytorchEngine:
     world_size = 1
 
     def __init__(self, config: Config, domains: Domains) -> None:
-        self.updates = updates(config, domains)
+        self.updates = _updates(config, domains)
         self.precision: Precision = "bf16" if self.updates.bf16 else "fp32"
         self.num_parameters = {
             name: sum(p.numel() for p in network.parameters()) for name, network in self.updates.networks.items()
@@ -207,7 +207,7 @@ class PytorchEngine:
         self.updates.random.manual_seed(_mix(self.updates.config.seed, step))
 
 
-def updates(config: Config, domains: Domains) -> Updates:
+def _updates(config: Config, domains: Domains) -> Updates:
     """Creates the updates for the discriminator that a configuration names.
 
     Raises:

@@ -56,9 +56,7 @@ class Updates:
         self.ema_generator = self.generator
         if config.ema:
             self.ema_generator = copy.deepcopy(self.generator).requires_grad_(False)
-        self.optimizers: dict[str, torch.optim.Adam] = {
-            name: optimizer.Adam(network, config) for name, network in self.networks.items()
-        }
+        self.optimizers = {name: optimizer.Adam(network, config) for name, network in self.networks.items()}
         self.random = torch.Generator(self.device)
         # A tensor, so that a recorded update reads its current value.
         self.lambda_cls = torch.tensor(config.lambda_cls, device=self.device)

@@ -74,7 +74,8 @@ class EditUpdates(Updates):
             raise ConfigError("--discriminator projected: trains on one data set; say --data once")
         super().__init__(replace(config, precision="fp32"), domains)
         self.frozen = Features().to(self.device)
-        self.optimizers["discriminator"] = self._d_optimizer()
+        parts = [self.discriminator.critic, self.discriminator.projected]
+        self.optimizers["discriminator"] = optimizer.Adam(self.discriminator, config, parts)
         self._made: Made | None = None
 
     def _build(self) -> dict[str, nn.Module]:
@@ -87,20 +88,13 @@ class EditUpdates(Updates):
     def _use_gpu(self) -> None:
         torch.backends.cudnn.benchmark = True  # worthwhile because shapes never change
 
-    def _d_optimizer(self) -> torch.optim.Adam:
-        parts = [self.discriminator.critic, self.discriminator.projected]
-        weights = [{"params": list(part.parameters()), "lr": self.config.lr} for part in parts]
-        return torch.optim.Adam(weights, betas=(self.config.beta1, self.config.beta2), fused=True)
-
     # ---------------------------------------------------------------- D
 
     def update_d(
         self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, lr: float, draws: Tensors | None = None
     ) -> None:
         """Updates D once, in the first `warm_up` steps only its classification; see `Updates.update_d`."""
-        rates = (CRITIC_RATE * lr, PROJECTED_RATE * lr)
-        for group, rate in zip(self.optimizers["discriminator"].param_groups, rates, strict=True):
-            group["lr"] = rate
+        optimizer.set_rate(self.optimizers["discriminator"], CRITIC_RATE * lr, PROJECTED_RATE * lr)
         if self.step == self.config.warm_up:  # from here on, gradients are others
             self.optimizers["discriminator"].state.clear()
         self._clear_gradients()
