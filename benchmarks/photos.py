@@ -30,7 +30,7 @@ from stargan.domains import requests
 from stargan.evaluation import evaluation_set, identity
 from stargan.evaluation.classifier import Classifier, evaluation_classifiers
 from stargan.inference import views
-from stargan.inference.translator import Translator
+from stargan.inference.translator import Step, Translator
 from stargan.inference.views import View
 
 SHEET = 384  # pixels, the longer side of a photograph on the sheet
@@ -67,7 +67,10 @@ def translations(model: Translator, path: Path, clock: Clock) -> tuple[View, Ite
             if not any(word in own for own in targets):
                 continue
             start = time.perf_counter()
-            plans = [((1.0, own[word]),) if word in own else () for own in targets]
+            plans = [
+                (Step(1.0, own[word], values),) if word in own else ()
+                for own, values in zip(targets, view.values, strict=True)
+            ]
             results = model.edit(view.images, plans)
             start = clock.time("translate", start)
             painted = view.paint(results)

@@ -43,20 +43,23 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def draw_folders(root: Path, count: int = 20, names: tuple[str, ...] = ("red", "green", "blue")) -> Path:
-    """A folder for each colour, with noisy squares of it."""
+def draw_folders(
+    root: Path, count: int = 20, names: tuple[str, ...] = ("red", "green", "blue"), *, infix: str = ""
+) -> Path:
+    """A folder for each colour, with noisy squares of it; `infix` in their names decides the split."""
     rng = np.random.default_rng(0)
     for name in names:
         (root / name).mkdir(parents=True)
         for index in range(count):
             pixels = np.array(COLOURS[name]) + rng.integers(-40, 40, (20, 24, 3))
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"{name}{index:03}.png")
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"{name}{infix}{index:03}.png")
     return root
 
 
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_folders(tmp_path_factory.mktemp("data") / "colours")
+    """Of each colour, one image is for validation and two are for testing."""
+    return draw_folders(tmp_path_factory.mktemp("data") / "colours", infix="-167-")
 
 
 @pytest.fixture(scope="session")

@@ -85,7 +85,9 @@ def test_size_crop_and_changed_images_have_their_own(tmp_path: Path) -> None:
     assert (cache.load(source, SIZE, folder=folder).pixels[2] == (0, 255, 0)).all()
 
 
-@pytest.mark.parametrize("damage", ["empty", "truncated", "other shape", "text", "no list", "bad list"])
+@pytest.mark.parametrize(
+    "damage", ["empty", "truncated", "other shape", "text", "no list", "bad list", "header", "row"]
+)
 def test_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
     source, folder = folders(tmp_path / "set"), tmp_path / "c"
     expected = np.array(cache.load(source, SIZE, folder=folder).pixels)
@@ -95,8 +97,12 @@ def test_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
             np.save(stream, np.zeros((6, 8, 4, 3), np.uint8))
     elif damage.endswith("list"):
         file.with_suffix(".json").write_text("[1]" if damage == "bad list" else "")
+    elif damage == "row":
+        file.with_suffix(".json").write_text('{"999": "no such image"}')
     else:
-        content = {"empty": b"", "truncated": file.read_bytes()[:-9], "text": b"hello"}[damage]
+        whole = file.read_bytes()
+        header = whole.replace(b"False", b"[[[[[")
+        content = {"empty": b"", "truncated": whole[:-9], "text": b"hello", "header": header}[damage]
         file.unlink()
         file.write_bytes(content)
     assert (cache.load(source, SIZE, folder=folder).pixels == expected).all()
@@ -325,6 +331,21 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
     with pytest.raises(DataError, match=r"GB are needed for 6 decoded images, 0\.0 GB are free; set STARGAN_CACHE"):
         cache.load(source, SIZE, folder=tmp_path / "c")
+
+
+def test_a_disk_that_fills_up_while_images_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All space is taken before the first image: a write to a memory-mapped file on a full disk kills the process."""
+    source = folders(tmp_path / "set")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(images, "read", fail_read(AssertionError("decoded before the space was there")))
+    with pytest.raises(DataError, match=r"704 bytes are needed, \d+ are free.*set STARGAN_CACHE"):
+        cache.load(source, SIZE, folder=tmp_path / "c")
+    assert left_over(tmp_path / "c") == []
+    assert not list((tmp_path / "c").glob("*.npy"))
 
 
 def test_folder_that_cannot_be(tmp_path: Path) -> None:

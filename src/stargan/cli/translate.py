@@ -12,7 +12,7 @@ import tyro
 from stargan import images
 from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, check_output, option
 from stargan.domains import requests
-from stargan.errors import BAD_INPUT, ConfigError
+from stargan.errors import BAD_INPUT, ConfigError, one_line
 from stargan.inference import clips, folders, jobs
 from stargan.inference.folders import Reading, Report
 from stargan.inference.jobs import STREAM, Output
@@ -158,7 +158,7 @@ def _no_images(options: Options) -> str:
 
 
 def _warn(line: str) -> None:
-    print(f"stargan: {line}", file=sys.stderr)
+    print(f"stargan: {one_line(line)}", file=sys.stderr)
 
 
 def _check(options: Options, output: Output) -> None:
@@ -190,7 +190,7 @@ def _tell(report: Report, output: Output) -> None:
     """Says what the model saw, what was written and what was not."""
     told = sys.stderr if output.file == STREAM else sys.stdout
     for line in report.seen if len(report.seen) <= TOLD else ():
-        print(line, file=told)
+        print(one_line(line), file=told)
     if report.uncertain:
         others = len(report.uncertain) - 1
         more = f" (as in {counted(others, 'other image')})" if others else ""

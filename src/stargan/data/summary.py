@@ -6,6 +6,7 @@ from PIL import Image
 from stargan import images
 from stargan.data.cache import CachedImages
 from stargan.data.sources import SPLITS, Source
+from stargan.errors import one_line
 from stargan.progress import counted
 
 PER_DOMAIN = 6  # images of each domain on the sheet
@@ -40,7 +41,7 @@ def table(source: Source, cached: CachedImages | None = None) -> str:
     left_out = _left_out(source, cached) if cached else []
     if not left_out and not any(note.startswith("left out") for note in source.notes):
         lines.append("left out: nothing")
-    return "\n".join(lines + left_out)
+    return "\n".join(map(one_line, lines + left_out))
 
 
 def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:

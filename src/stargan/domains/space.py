@@ -21,6 +21,8 @@ from stargan.errors import DomainError
 UNKNOWN = 255
 """In the labels of a data set, (N, K) uint8: nobody knows."""
 
+SEVERAL = 0.3  # probability of each further change in `Domains.random_changes`
+
 
 @dataclass(frozen=True)
 class Head:
@@ -178,6 +180,19 @@ class Domains:
                 labels[rows, self.domain_mask.start + index] = 1
         return labels
 
+    def change(self, labels: np.ndarray, source_values: np.ndarray) -> np.ndarray:
+        """The change from the labels of images to target labels.
+
+        Args:
+            labels: (N, L), the target labels.
+            source_values: (N, C), the values of the images; columns of other data sets than the target's are ignored.
+
+        Returns:
+            (N, L) float32; zero where nothing changes, and in the domain mask.
+        """
+        datasets = labels[:, self.domain_mask].argmax(1) if len(self.sets) > 1 else 0
+        return labels - self.labels(source_values, datasets)
+
     def pad(self, labels: np.ndarray, dataset: int) -> np.ndarray:
         """Pads the labels of one data set, (N, K), with zeros for the others: (N, C) float32."""
         values = np.zeros((len(labels), self.num_classes), np.float32)
@@ -252,6 +267,34 @@ class Domains:
             else:
                 values[np.arange(count), columns.start + rng.integers(0, len(group.names), count)] = 1
         return values
+
+    def random_changes(self, rng: "np.random.Generator", values: np.ndarray, dataset: int) -> np.ndarray:
+        """Draws target values that differ in one group, or with probability `SEVERAL` each time in one more.
+
+        A group of several classes is drawn twice as often as an attribute, and gets another of its classes.
+
+        Args:
+            rng: The source of random numbers.
+            values: (N, C), the values of images.
+            dataset: Index of the data set whose groups are changed.
+
+        Returns:
+            (N, C) float32.
+        """
+        groups = [columns for owner, columns, _ in self.groups() if owner == dataset]
+        weights = np.array([min(len(columns), 2) for columns in groups], float)
+        targets = np.array(values, np.float32)
+        for row in targets:
+            number = min(len(groups), int(rng.geometric(1 - SEVERAL)))
+            for index in rng.choice(len(groups), number, replace=False, p=weights / weights.sum()):
+                columns = groups[index]
+                others = [column for column in columns if not row[column]]
+                if len(columns) == 1:
+                    row[columns] = 1 - row[columns]
+                else:
+                    row[columns] = 0
+                    row[rng.choice(others)] = 1
+        return targets
 
     # ---------------------------------------------------------------- JSON
 

@@ -32,7 +32,7 @@ class Model(Interface):
         """The model's domains."""
         ...
 
-    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def generate(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None = None) -> np.ndarray:
         """As `Translator.generate`."""
         ...
 
@@ -167,11 +167,11 @@ def _translate(
         for start in range(0, count, BATCH):
             part = slice(start, start + BATCH)
             rows, datasets, targets = requested.rows[part], requested.datasets[part], requested.target_values[part]
-            source = sources[rows]
-            pixels[part] = to_pixels(model.generate(source, model.domains.labels(targets, datasets)))
+            source, own_values = sources[rows], evaluation_set.source_values[rows]
+            labels, source_labels = (model.domains.labels(each, datasets) for each in (targets, own_values))
+            pixels[part] = to_pixels(model.generate(source, labels, own_values))
             translated = to_array(pixels[part])  # rounded, as it would be read from a file
-            source_labels = model.domains.labels(evaluation_set.source_values[rows], datasets)
-            back = model.generate(translated, source_labels)
+            back = model.generate(translated, source_labels, targets)
             truths = [evaluation_set.true_translation(int(r), t) for r, t in zip(rows, targets, strict=True)]
             compared = compare_with_source(source, translated, back) | compare_with_truth(source, translated, truths)
             for name, numbers in compared.items():

@@ -17,7 +17,7 @@ from stargan.domains import Domains, requests
 from stargan.domains.protocols import protocol
 from stargan.errors import ConfigError, ImageError
 from stargan.inference.clips.files import CONTAINERS
-from stargan.inference.translator import Steps, steps
+from stargan.inference.translator import Step, Steps, steps
 
 GRID = "all"  # names the file with the grid of an image's translations
 BOXES = "faces"  # names the file with numbered boxes
@@ -180,8 +180,8 @@ def plan(
         ConfigError: There is no such protocol.
     """
 
-    def scaled(labels: np.ndarray) -> Steps:
-        return ((strength, labels),)
+    def scaled(values: np.ndarray, labels: np.ndarray) -> Steps:
+        return (Step(strength, labels, values),)
 
     if targets:
         named = {",".join(words): words for words in targets}
@@ -196,12 +196,12 @@ def plan(
         tasks = protocol(protocol_name, domains)
         return Plan(
             tasks.tasks,
-            lambda values: {n: scaled(domains.labels(v[None], s)[0]) for n, v, s in tasks.targets(values)},
+            lambda values: {n: scaled(values, domains.labels(v[None], s)[0]) for n, v, s in tasks.targets(values)},
             grid=True,
         )
     return Plan(
         requests.every_word(domains),
-        lambda values: {word: scaled(labels) for word, labels in requests.every_target(domains, values)},
+        lambda values: {word: scaled(values, labels) for word, labels in requests.every_target(domains, values)},
         grid=True,
     )
 

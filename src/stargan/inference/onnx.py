@@ -39,8 +39,9 @@ class OnnxBackend:
         if runtime == "openvino":
             require("openvino", "openvino", "run models with OpenVINO")
         self._path, self._info = file.path, file.info
+        condition = file.info.architecture.condition_name
         self._generator = self._load(
-            file.generator, ("images", "labels"), "translated", optimize=runtime == "onnxruntime"
+            file.generator, ("images", condition), "translated", optimize=runtime == "onnxruntime"
         )
         if runtime == "openvino":
             # ONNX Runtime bounds the memory of a graph, OpenVINO does not. So the graph first shows that it needs
@@ -49,7 +50,7 @@ class OnnxBackend:
             labels = np.zeros((1, file.info.domains.num_labels), np.float32)
             self.generate(np.zeros((1, 3, height, width), np.float32), labels)
             del self._generator  # frees its memory before OpenVINO needs as much
-            self._generator = openvino.generator(file.path, file.generator)
+            self._generator = openvino.generator(file.path, file.generator, condition)
 
         @cache
         def load_classifier() -> Run:
@@ -65,7 +66,7 @@ class OnnxBackend:
         self._classifier = load_classifier
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """(N, 3, H, W) images and (N, L) labels to (N, 3, H, W) images, float32.
+        """(N, 3, H, W) images and (N, L), see `Architecture.condition`, to (N, 3, H, W) images, float32.
 
         Raises:
             ModelError: The generator does not give such images.
@@ -83,8 +84,7 @@ class OnnxBackend:
     def _load(self, graph: bytes, names: tuple[str, ...], output: str, **how: bool) -> Run:
         """Loads a graph with these inputs and this output into ONNX Runtime."""
         width, height = self._info.image_size
-        shapes = {"images": [3, height, width], "labels": [self._info.domains.num_labels]}
-        inputs = {name: shapes[name] for name in names}
+        inputs = {name: [3, height, width] if name == "images" else [self._info.domains.num_labels] for name in names}
         try:
             loaded = session(graph, **how)
             _check_graph(loaded, inputs, output)

@@ -10,16 +10,17 @@ import numpy as np
 from stargan.errors import ModelError, require
 
 
-def generator(path: Path, graph: bytes) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def generator(path: Path, graph: bytes, condition: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Compiles the generator of an `.onnx` file.
 
     Args:
         path: The file, for messages.
         graph: Its content.
+        condition: The name of the graph's second input.
 
     Returns:
-        A function from (N, 3, H, W) images and (N, L) labels to (N, 3, H, W) images, all float32. It may be called from
-        several threads; the calls wait for each other.
+        A function from (N, 3, H, W) images and (N, L), see `Architecture.condition`, to (N, 3, H, W) images, all
+        float32. It may be called from several threads; the calls wait for each other.
 
     Raises:
         ModelError: OpenVINO cannot run the graph.
@@ -38,7 +39,7 @@ def generator(path: Path, graph: bytes) -> Callable[[np.ndarray, np.ndarray], np
 
     def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
         with lock:
-            translated: np.ndarray = compiled({"images": images, "labels": labels})["translated"]
+            translated: np.ndarray = compiled({"images": images, condition: labels})["translated"]
             return translated
 
     return generate

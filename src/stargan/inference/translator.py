@@ -1,7 +1,7 @@
 """A model in use: photos and requests in, changed photos out."""
 
 from collections.abc import Sequence
-from typing import Protocol, overload
+from typing import NamedTuple, Protocol, overload
 
 import numpy as np
 from PIL import Image
@@ -21,8 +21,23 @@ BATCH_PIXELS = 4 * 128 * 128
 STRONGEST = 1.5
 """The greatest strength of a change; 1 is what the model makes."""
 
-Steps = Sequence[tuple[float, np.ndarray]]
-"""A translation: one or more changes, each with its strength and the target labels, (L,), that it leads to."""
+
+class Step(NamedTuple):
+    """One change of an image.
+
+    Attributes:
+        strength: A factor for the change.
+        labels: (L,), the target labels.
+        source_values: (C,), the values of the image before the change.
+    """
+
+    strength: float
+    labels: np.ndarray
+    source_values: np.ndarray
+
+
+Steps = Sequence[Step]
+"""A translation: one or more changes, one after the other."""
 
 
 def max_batch(image_size: tuple[int, int]) -> int:
@@ -55,8 +70,9 @@ def steps(domains: Domains, values: np.ndarray, request: Request, strength: floa
     """
     found = []
     for part, words in requests.steps(domains, request):
-        values, dataset = requests.apply(domains, values, words)
-        found.append((strength * part, domains.labels(values[None], dataset)[0]))
+        target_values, dataset = requests.apply(domains, values, words)
+        found.append(Step(strength * part, domains.labels(target_values[None], dataset)[0], values))
+        values = target_values
     return found
 
 
@@ -64,7 +80,7 @@ class Backend(Protocol):
     """Runs the networks: ONNX Runtime, OpenVINO or a training framework."""
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """(N, 3, H, W) images and (N, L) labels to (N, 3, H, W) images; all float32."""
+        """(N, 3, H, W) images and (N, L), see `Architecture.condition`, to (N, 3, H, W) images; all float32."""
         ...
 
     def classify(self, images: np.ndarray) -> np.ndarray:
@@ -181,12 +197,12 @@ class Translator:
             DomainError, ImageError, ConfigError, ModelError: As `translate`.
         """
         view = self.look(photo, known=known, faces=faces, align=align)
-        targets = [dict(requests.every_target(self.domains, values)) for values in view.values]
-        words = [word for word in requests.every_word(self.domains) if any(word in own for own in targets)]
-        return [
-            (word, view.paint(self.edit(view.images, [((1.0, own[word]),) if word in own else () for own in targets])))
-            for word in words
+        targets = [
+            {word: [Step(1.0, labels, values)] for word, labels in requests.every_target(self.domains, values)}
+            for values in view.values
         ]
+        words = [word for word in requests.every_word(self.domains) if any(word in own for own in targets)]
+        return [(word, view.paint(self.edit(view.images, [own.get(word, ()) for own in targets]))) for word in words]
 
     def translate_aligned(
         self, image: ImageSource, request: Request, *, known: Request = (), strength: float = 1.0
@@ -279,25 +295,28 @@ class Translator:
         results = np.array(images, np.float32)
         for index in range(max(map(len, translations), default=0)):
             rows = [row for row, steps in enumerate(translations) if index < len(steps)]
-            strengths, labels = zip(*(translations[row][index] for row in rows), strict=True)
+            strengths, labels, values = zip(*(translations[row][index] for row in rows), strict=True)
             factor = np.array(strengths, np.float32)[:, None, None, None]
-            made = self.generate(results[rows], np.stack(labels))
+            made = self.generate(results[rows], np.stack(labels), np.stack(values))
             results[rows] = np.clip(factor * made + (1 - factor) * results[rows], -1, 1)
         return results
 
-    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def generate(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None = None) -> np.ndarray:
         """Translates arrays.
 
         Args:
             images: (N, 3, H, W) float32 in [-1, 1], RGB, as `prepare` makes them.
             labels: (N, L) float32 target labels, as `domains.labels` makes them.
+            source_values: (N, C) float32 of 0 and 1, the values of the images, which an edit generator needs; by
+                default those that `values` estimates.
 
         Returns:
             (N, 3, H, W) float32 in [-1, 1].
 
         Raises:
             ImageError: `images` has the wrong shape.
-            DomainError: `labels` has the wrong shape.
+            DomainError: `labels` or `source_values` has the wrong shape.
+            ModelError: The model's attribute classifier is needed and damaged.
         """
         images, labels = np.asarray(images, np.float32), np.asarray(labels, np.float32)
         self._check_images(images)
@@ -305,9 +324,18 @@ class Translator:
             raise DomainError(f"labels have shape {labels.shape}; must be ({len(images)}, {self.domains.num_labels})")
         if not len(images):
             return images
+        if self.info.architecture.generator == "edit":
+            labels = self._change(images, labels, source_values)
         batches = -(-len(images) // max_batch(self.image_size))  # as few as possible, of nearly the same size
         pairs = zip(np.array_split(images, batches), np.array_split(labels, batches), strict=True)
         return np.concatenate([self._backend.generate(*pair) for pair in pairs])
+
+    def _change(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None) -> np.ndarray:
+        values = self.values(images) if source_values is None else np.asarray(source_values, np.float32)
+        if values.shape != (len(images), self.domains.num_classes):
+            shape = (len(images), self.domains.num_classes)
+            raise DomainError(f"source values have shape {values.shape}; must be {shape}")
+        return self.info.architecture.condition(self.domains, labels, values)
 
     def probabilities(self, images: np.ndarray, known: Request = ()) -> np.ndarray:
         """Estimates the labels of images, by the attribute classifier or else from how frequent each label is.

@@ -7,13 +7,14 @@ from typing import Literal
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from stargan import faces
+from stargan import faces, photos
 from stargan.domains.estimates import UNCERTAIN, Estimate
 from stargan.errors import ConfigError, ImageError
 from stargan.faces import Face
-from stargan.images import Photo, fit
+from stargan.images import Photo, central_box, fit
 from stargan.model.info import ModelInfo
 from stargan.photos import Part, put_back
+from stargan.photos.part import SOFT, WHOLE
 
 Choice = Literal["all", "largest"] | int | Sequence[int]
 """Which faces of a photo: all, the largest, or those of these numbers, counted from 1 and from left to right."""
@@ -96,10 +97,7 @@ class View:
 
     def paint(self, results: np.ndarray) -> Image.Image:
         """Puts the translations of all regions, (R, 3, H, W) in [-1, 1], into a copy of the photo."""
-        painted = self.photo.image.copy()
-        for region, before, after in zip(self.regions, self.images, results, strict=True):
-            put_back(painted, before, after, region.part, in_place=True)
-        return painted
+        return put_back(self.photo.image, self.images, results, [region.part for region in self.regions])
 
     def lines(self) -> list[str]:
         """What the model saw, in a line for the photo: `2 faces; face 1: Brown_Hair, Male=0 (0.97); face 2: ...`."""
@@ -134,13 +132,17 @@ def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True) -> list[
     Args:
         photo: RGB, upright.
         info: The description of the model.
-        align: Whether to look for faces, if the model is about faces. Otherwise the regions cover the photo.
+        align: Whether to look for faces, if the model is about faces. If not, the photo's centre is one face, cut and
+            aligned as the training images were. Other models get windows that cover the whole photo.
 
     Returns:
         One region or more; none if there is no face.
     """
-    if info.face_crop is None or not align:
-        return [Region(part) for part in _windows(photo, info)]
+    if info.face_crop is None:
+        windows = photos.cover(photo.size, info.image_size, info.crop if info.crop and info.crop <= 1 else 1.0)
+        return [Region(photos.cut(photo, window, info.image_size)) for window in windows]
+    if not align:
+        return [Region(_middle(photo, info))]
     found = enumerate(faces.find(photo), 1)
     return [Region(faces.align(photo, face, info.face_crop, info.image_size), face, number) for number, face in found]
 
@@ -199,11 +201,11 @@ def boxes(view: View) -> Image.Image:
     return drawn
 
 
-def _windows(photo: Image.Image, info: ModelInfo) -> list[Part]:
-    """Placeholder."""
-    image = fit(photo, info.image_size, info.crop)
-    unit = min(photo.width / image.width, photo.height / image.height)
-    matrix = np.array(
-        ((unit, 0, (photo.width - unit * image.width) / 2), (0, unit, (photo.height - unit * image.height) / 2))
-    )
-    return [Part(image, matrix)]
+def _middle(photo: Image.Image, info: ModelInfo) -> Part:
+    """The centre of a photo in which a face is cut and aligned already."""
+    left, top, right, bottom = central_box(photo.size, info.image_size, info.crop)
+    width, height = info.image_size
+    matrix = np.array((((right - left) / width, 0, left), (0, (bottom - top) / height, top)))
+    before, above = (SOFT if side > 0 else WHOLE for side in (left, top))
+    after, below = (SOFT if rest > 0 else WHOLE for rest in (photo.width - right, photo.height - bottom))
+    return Part(fit(photo, info.image_size, info.crop), matrix, (before, above, after, below))

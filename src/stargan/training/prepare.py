@@ -89,7 +89,9 @@ class PreparedRun:
 def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | None, say: Say) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
-    if not resume:
+    if resume:
+        found = _split_as_before(found, folder)
+    else:
         config = replace(config, crop=crops.fraction(found, config.image_size, config.crop, say))
     data = _decode(found, domains, config, say)
     data_key = _data_key(found)
@@ -110,10 +112,18 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
         for part in data
     ]
     batches, g_batches = (
-        Batches(sets, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
+        Batches(
+            sets,
+            domains,
+            batch_size=config.batch_size,
+            seed=seed,
+            flip=config.flip,
+            targets=config.targets,
+            rare=config.rare,
+        )
         for seed in (config.seed, config.seed + 1)
     )
-    validation = Validation.of(domains, data)
+    validation = Validation.of(config.architecture, domains, data)
     figures = dict(description.quality)
     return PreparedRun(
         config, folder, engine, batches, g_batches, validation, data_key, description, step, figures
@@ -121,6 +131,12 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
 
 
 # ---------------------------------------------------------------- data
+
+
+def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
+    """The data sets as the run to resume splits them; earlier versions used another rule where there is no split."""
+    by_name = [sources.split_by_name(source) for source in found]
+    return by_name if checkpoint.data_key(folder) == _data_key(by_name) else found
 
 
 def _decode(found: Sequence[Source], domains: Domains, config: Config, say: Say) -> list[DataSet]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.domains import Domains
+from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.fast.convolution import StridedConv, applies, norm_relu_conv
 from stargan.errors import ModelError
 from stargan.model.safetensors_file import under
@@ -197,10 +198,17 @@ NAMES = ("generator", "discriminator", "classifier")
 """The names of the networks in model files."""
 
 
+def generator(architecture: Architecture, num_labels: int, plain: bool = False) -> nn.Module:
+    """Builds the generator that an architecture names, with fresh weights."""
+    if architecture.generator == "edit":
+        return EditGenerator(architecture, num_labels)
+    return Generator(architecture, num_labels, plain)
+
+
 def build(name: str, architecture: Architecture, domains: Domains, plain: bool = False) -> nn.Module:
     """Builds a network, one of `NAMES`, with fresh weights."""
     if name == "generator":
-        return Generator(architecture, domains.num_labels, plain)
+        return generator(architecture, domains.num_labels, plain)
     if name == "discriminator":
         return Discriminator(architecture, domains.num_classes, plain)
     return AttributeClassifier(domains.num_classes, architecture.d_layers)
