@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, in_process, stargan
+from conftest import TINY, in_process, stargan, write_folders
 from PIL import Image
 
 from stargan import __version__, cli, load
@@ -257,6 +257,17 @@ def test_signs_on_the_command_line(run: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["a.+green,red=0.jpg"]
+
+
+def test_data_aligns_faces(photos_of_faces: list[Image.Image], tmp_path: Path) -> None:
+    data = write_folders(tmp_path / "photos", [*photos_of_faces[:3], Image.new("RGB", (64, 64))])
+    plain, aligned = tmp_path / "plain.png", tmp_path / "aligned.png"
+    assert "left out: nothing" in in_process("data", data, "--sheet", plain).stdout
+    done = in_process("data", data, "--align", "faces", "--sheet", aligned)
+    assert done.returncode == 0, done.stderr
+    assert "left out: no face in 1 of 4 images: b/003.png" in done.stdout.splitlines()
+    assert "left out: nothing" not in done.stdout
+    assert aligned.read_bytes() != plain.read_bytes()
 
 
 def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -> None:

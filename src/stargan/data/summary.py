@@ -38,9 +38,10 @@ def table(source: Source, cached: CachedImages | None = None) -> str:
             kind = "exactly one of" if group.categorical else "at most one of"
             lines.append(f"{group.name + ': ' if group.name else ''}{kind} {', '.join(group.names)}")
     lines += source.notes
-    if not any(note.startswith("left out") for note in source.notes):
+    left_out = _left_out(source, cached) if cached else []
+    if not left_out and not any(note.startswith("left out") for note in source.notes):
         lines.append("left out: nothing")
-    return "\n".join(map(one_line, lines + (_left_out(source, cached) if cached else [])))
+    return "\n".join(map(one_line, lines + left_out))
 
 
 def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
@@ -64,7 +65,7 @@ def _left_out(source: Source, cached: CachedImages) -> list[str]:
     bad = cached.unreadable
     lines = [f"unreadable: {source.files[row]}: {bad[row]}" for row in sorted(bad)[:NAMED]]
     lines += [f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else []
-    return lines + ([cached.without_faces(source)] if cached.faceless else [])
+    return lines + ([f"left out: {cached.without_faces(source)}"] if cached.faceless else [])
 
 
 def _row(name: str, counts: list[int], wide: int) -> str:
