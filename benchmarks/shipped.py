@@ -55,8 +55,8 @@ MODELS = {
         groups=("Male", "Young", "Pale_Skin"),
         licence="CelebA: non-commercial research",
         limits=(
-            "Made for small images of aligned, frontal faces of celebrities, most of them young and light-skinned; "
-            "it does worse with other faces, poses and crops. Its labels are what annotators saw; it cannot "
+            "Trained on frontal photos of celebrities, most of them young and light-skinned; it does worse with other "
+            "faces and poses. Its labels are what annotators saw; it cannot "
             "determine anybody's gender, age or natural hair colour, and must not be used for that, nor to depict "
             "people as what they are not without their consent."
         ),
@@ -79,6 +79,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, help="folder for the report")
     parser.add_argument("--limit", type=measure.at_least_one, default=500, help="maximum number of images")
     parser.add_argument("--skip", type=int, default=0, help="number of images to leave out first")
+    parser.add_argument("--classifiers", type=measure.at_least_one, default=CLASSIFIERS)
     parser.add_argument("--calibrate", action="store_true", help="only measure temperatures, with validation images")
     options = parser.parse_args()
 
@@ -93,7 +94,7 @@ def main() -> int:
         parser.error("needs a run and --out, or --calibrate")
     groups = ["--groups", *model.groups] if model.groups else []
     arguments = ["--data", data, "--limit", str(options.limit), "--skip", str(options.skip), *groups]
-    arguments += ["--classifiers", str(CLASSIFIERS), "--out", str(options.out), "--overwrite"]
+    arguments += ["--classifiers", str(options.classifiers), "--out", str(options.out), "--overwrite"]
     if code := cli.main(["evaluate", str(options.run), *arguments]):
         return code
     report = options.out / "report.json"

@@ -93,6 +93,7 @@ def test_without_a_change_only_the_mask_decides() -> None:
         edited, mask, drawn = made.edit(photos, nothing)
         torch.testing.assert_close(edited, photos + mask * (drawn.tanh() - photos))
         made.last.weight.zero_()
+        assert made.last.bias is not None
         made.last.bias[: made.shuffle**2] = -1e4  # the mask is zero
         assert torch.equal(made(photos, nothing), photos)
 

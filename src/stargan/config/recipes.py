@@ -138,7 +138,7 @@ SUMMARIES = {
     "official": "the authors' code, github.com/yunjey/stargan",
     "taki0112": "the TensorFlow code, github.com/taki0112/StarGAN-Tensorflow",
     "modern": "our best for a training of hours, not days",
-    "edit": "our edit generator, for faces; needs a day of a CPU core",
+    "edit": "our edit generator, with a pretrained network in D; for faces",
     "demo": "a small model in a few minutes, 32 pixels",
 }
 """One line for each recipe, for the help."""
