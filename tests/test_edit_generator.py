@@ -20,7 +20,7 @@ from stargan.engine.pytorch import networks
 from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.predictor import PytorchPredictor
 from stargan.errors import ConfigError, DomainError, ModelError
-from stargan.inference.translator import steps
+from stargan.inference.steps import steps
 from stargan.interop.export import export
 from stargan.model import onnx_file, safetensors_file
 from stargan.model.info import ModelInfo

@@ -16,7 +16,7 @@ from stargan.data import image_files
 from stargan.domains import Domains, requests
 from stargan.domains.protocols import protocol
 from stargan.errors import ConfigError, ImageError
-from stargan.inference.translator import Step, Steps, steps
+from stargan.inference.steps import Step, Steps, steps
 
 GRID = "all"  # names the file with the grid of an image's translations
 BOXES = "faces"  # names the file with numbered boxes
