@@ -30,7 +30,8 @@ from stargan.domains import requests
 from stargan.evaluation import evaluation_set, identity
 from stargan.evaluation.classifier import Classifier, evaluation_classifiers
 from stargan.inference import views
-from stargan.inference.translator import Step, Translator
+from stargan.inference.steps import Step
+from stargan.inference.translator import Translator
 from stargan.inference.views import View
 
 SHEET = 384  # pixels, the longer side of a photograph on the sheet

@@ -18,7 +18,7 @@ from stargan.inference.folders import Reading, Report
 from stargan.inference.jobs import STREAM, Output
 from stargan.inference.load import load
 from stargan.inference.onnx import Runtime
-from stargan.inference.translator import check_strength
+from stargan.inference.steps import check_strength
 from stargan.inference.views import Choice
 from stargan.progress import counted
 

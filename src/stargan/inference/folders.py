@@ -19,7 +19,8 @@ from stargan.errors import ImageError
 from stargan.images import Photo
 from stargan.inference import views
 from stargan.inference.jobs import BOXES, GRID, STREAM, Job, Output, Plan, check
-from stargan.inference.translator import Steps, Translator
+from stargan.inference.steps import Steps
+from stargan.inference.translator import Translator
 from stargan.inference.views import Choice, Region, View
 from stargan.progress import Progress
 

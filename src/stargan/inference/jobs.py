@@ -17,7 +17,7 @@ from stargan.domains import Domains, requests
 from stargan.domains.protocols import protocol
 from stargan.errors import ConfigError, ImageError
 from stargan.inference.clips.files import CONTAINERS
-from stargan.inference.translator import Step, Steps, steps
+from stargan.inference.steps import Step, Steps, steps
 
 GRID = "all"  # names the file with the grid of an image's translations
 BOXES = "faces"  # names the file with numbered boxes

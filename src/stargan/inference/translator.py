@@ -1,7 +1,7 @@
 """A model in use: photos and requests in, changed photos out."""
 
 from collections.abc import Sequence
-from typing import NamedTuple, Protocol, overload
+from typing import Protocol, overload
 
 import numpy as np
 from PIL import Image
@@ -9,71 +9,20 @@ from PIL import Image
 from stargan.domains import Domains, requests
 from stargan.domains.estimates import estimates, with_known
 from stargan.domains.requests import Request
-from stargan.errors import ConfigError, DomainError, ImageError
+from stargan.errors import DomainError, ImageError
 from stargan.images import ImageSource, Photo, name_of, read, read_photo, to_array, to_images
 from stargan.inference import notebook, views
+from stargan.inference.steps import Step, Steps, check_strength, steps
 from stargan.inference.views import Choice, FoundFace, Region, View
 from stargan.model.info import ModelInfo
 
 BATCH_PIXELS = 4 * 128 * 128
 """Pixels in a batch, at most: larger ones need more memory and take longer for each image, since caches are small."""
 
-STRONGEST = 1.5
-"""The greatest strength of a change; 1 is what the model makes."""
-
-
-class Step(NamedTuple):
-    """One change of an image.
-
-    Attributes:
-        strength: A factor for the change.
-        labels: (L,), the target labels.
-        source_values: (C,), the values of the image before the change.
-    """
-
-    strength: float
-    labels: np.ndarray
-    source_values: np.ndarray
-
-
-Steps = Sequence[Step]
-"""A translation: one or more changes, one after the other."""
-
 
 def max_batch(image_size: tuple[int, int]) -> int:
     """How many images of (width, height) go through the generator in one batch, at most."""
     return max(1, BATCH_PIXELS // (image_size[0] * image_size[1]))
-
-
-def check_strength(strength: float) -> float:
-    """Refuses a strength outside of 0 to `STRONGEST`.
-
-    Raises:
-        ConfigError: As it says.
-    """
-    if isinstance(strength, bool) or not isinstance(strength, int | float) or not 0 <= strength <= STRONGEST:
-        raise ConfigError(f"strength {strength}: must be a number from 0 to {STRONGEST}")
-    return float(strength)
-
-
-def steps(domains: Domains, values: np.ndarray, request: Request, strength: float = 1.0) -> Steps:
-    """The translation that a request stands for.
-
-    Args:
-        domains: The labels of the model.
-        values: (C,) labels of the image, 0 or 1.
-        request: See `requests.steps`.
-        strength: A factor for all of it.
-
-    Raises:
-        DomainError: `request` names something that the model does not know.
-    """
-    found = []
-    for part, words in requests.steps(domains, request):
-        target_values, dataset = requests.apply(domains, values, words)
-        found.append(Step(strength * part, domains.labels(target_values[None], dataset)[0], values))
-        values = target_values
-    return found
 
 
 class Backend(Protocol):

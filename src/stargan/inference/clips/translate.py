@@ -15,7 +15,8 @@ from stargan.images import Photo, to_array
 from stargan.inference import views
 from stargan.inference.clips.files import Clip, check_output, open_clip
 from stargan.inference.clips.tracks import SHORTEST, Track, follow
-from stargan.inference.translator import Translator, steps
+from stargan.inference.steps import steps
+from stargan.inference.translator import Translator
 from stargan.inference.views import Choice, Region, View
 from stargan.progress import Progress
 from stargan.storage import atomic_write
