@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, in_process, stargan
+from conftest import TINY, in_process, stargan, write_folders
 from PIL import Image
 
 from stargan import __version__, cli, load
@@ -92,7 +92,7 @@ def test_options_of_training_are_grouped(monkeypatch: pytest.MonkeyPatch, capsys
 def test_defaults_in_the_help_are_those_of_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--recipe=rafd", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for default in ("(default: 54200)", "(default: 256)", "(default: rafd)"):
+    for default in ("(default: 54200)", "(default: 0.0)", "(default: rafd)"):
         assert default in text
 
 
@@ -122,7 +122,7 @@ BAD = {
     "too much": (["card", "celeba", "cartoons"], "unexpected argument cartoons"),
     "wrong type": (["train", "--steps", "many"], "--steps many: must be INT"),
     "wrong type, optional": (["demo", "--steps", "many"], "--steps many: must be INT"),
-    "wrong crop": (["train", "--crop", "1.5"], "--crop 1.5: must be INT"),
+    "wrong crop": (["train", "--crop", "1.5"], "--crop 1.5: must be a fraction up to 1, or a whole number of pixels"),
     "wrong choice": (["train", "--objective", "wgan"], "--objective wgan: must be one of wgan-gp, wgan-lp, dragan,"),
     "another shell": (["completion", "fish"], "shell fish: must be one of bash, zsh"),
     "no value": (["train", "--steps"], "--steps: its value is missing"),
@@ -156,7 +156,7 @@ BAD = {
     "translations into a file": (["translate", "cartoons", "p.jpg", "--all", "--out", __file__], "must be a folder"),
     "a run below a file": (["train", "--data", ".", "--run", f"{__file__}/x"], "test_cli.py is a file"),
     "a model into a folder": (["export", "cartoons", "/tmp"], "FILE /tmp: is a folder; must be a file"),
-    "a crop of nothing": (["import", "G.ckpt", "m.onnx", "--crop", "0"], "--crop 0: must be at least 1"),
+    "a crop of nothing": (["import", "G.ckpt", "m.onnx", "--crop", "0"], "--crop 0: must be a fraction up to 1"),
     "a sheet of no kind": (["data", ".", "--sheet", "s.xyz"], "s.xyz: cannot write an image of this kind"),
     "official in half": (["export", "run", "--official", "x", "--half"], "--half: a checkpoint of the official code"),
     "no pairs": (["evaluate", "cartoons", "--data", ".", "--pairs", "no", "--out", "x"], "--pairs no: no such folder"),
@@ -257,6 +257,17 @@ def test_signs_on_the_command_line(run: Path, tmp_path: Path) -> None:
     )
     assert done.returncode == 0, done.stderr
     assert [path.name for path in (tmp_path / "o").iterdir()] == ["a.+green,red=0.jpg"]
+
+
+def test_data_aligns_faces(photos_of_faces: list[Image.Image], tmp_path: Path) -> None:
+    data = write_folders(tmp_path / "photos", [*photos_of_faces[:3], Image.new("RGB", (64, 64))])
+    plain, aligned = tmp_path / "plain.png", tmp_path / "aligned.png"
+    assert "left out: nothing" in in_process("data", data, "--sheet", plain).stdout
+    done = in_process("data", data, "--align", "faces", "--sheet", aligned)
+    assert done.returncode == 0, done.stderr
+    assert "left out: no face in 1 of 4 images: b/003.png" in done.stdout.splitlines()
+    assert "left out: nothing" not in done.stdout
+    assert aligned.read_bytes() != plain.read_bytes()
 
 
 def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -> None:

@@ -48,7 +48,7 @@ def test_estimates_agree_with_decisions(domains: Domains, seed: int) -> None:
             best = int(part[row].argmax())
             assert best == (on[0] if group.categorical else on[0] + 1 if len(on) else 0)
             assert part[row].sum() == pytest.approx(1)
-            assert estimate.probability == part[row].max()
+            assert estimate.probability == pytest.approx(part[row].max())
             if len(on):
                 assert estimate.word == domains.names[columns[on[0]]]
             elif len(columns) == 1:

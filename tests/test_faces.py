@@ -230,9 +230,9 @@ def test_a_portrait_is_aligned_and_put_back(portrait: Image.Image) -> None:
     """Aligned anew, the photo shows the change that was made to its square."""
     (face,) = faces.find(portrait)
     aligned = faces.align(portrait, face, CELEBA, SIZE)
-    before = images.to_array([aligned.image])[0]
+    before = images.to_array([aligned.image])
     after = np.clip(before * 0.6, -1, 1)
-    made = put_back(portrait, before, after, aligned)
-    again = images.to_array([sample(made, aligned.matrix, SIZE)])[0]
-    inner = (slice(None), slice(6, -6), slice(6, -6))
+    made = put_back(portrait, before, after, [aligned])
+    again = images.to_array([sample(made, aligned.matrix, SIZE)])
+    inner = (..., slice(6, -6), slice(6, -6))
     assert np.abs(again - after)[inner].mean() < 0.03 < np.abs(before - after)[inner].mean()

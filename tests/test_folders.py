@@ -70,8 +70,9 @@ def test_splits_are_not_domains(tmp_path: Path) -> None:
 def test_not_a_data_set(tmp_path: Path) -> None:
     assert "no such file or folder" in error_line(tmp_path / "none")
     assert "one image; must be" in error_line(write_image(tmp_path / "a.png"))
-    (tmp_path / "a.zip").write_bytes(b"")
-    assert "not a data set; must be a folder with a list_attr*.txt" in error_line(tmp_path / "a.zip")
+    (tmp_path / "a.pdf").write_bytes(b"")
+    assert "not a data set; must be a folder with a list_attr*.txt" in error_line(tmp_path / "a.pdf")
+    assert "https://a.org/b: an address, not a file" in error_line(Path("https://a.org/b"))
 
 
 def layout(root: Path) -> dict[str, tuple[str, str]]:

@@ -80,7 +80,8 @@ def test_sets_of_the_same_name(tmp_path: Path) -> None:
 def test_hashed_split_never_changes() -> None:
     names = [f"{i:06}.jpg" for i in range(1, 2001)]
     split = sources.hashed_split(names)
-    assert (split == sources.hashed_split([f"elsewhere/{name}" for name in names])).all()
+    other = sources.hashed_split([f"elsewhere/{name}" for name in names])
+    assert 0.1 < (split != other).mean() < 0.3  # the folder counts
     assert np.bincount(split).tolist() == PINNED
     assert split.dtype == np.uint8
     assert sources.hashed_split(["caf\udce9.jpg"]).shape == (1,)  # a name that is no UTF-8

@@ -33,6 +33,11 @@ def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
             with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        # A write to a full disk names no file, and the temporary name says nothing to the user.
+        if error.filename is None or str(error.filename).startswith(str(temporary)):
+            raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -40,6 +45,13 @@ def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
             temporary.unlink(missing_ok=True)
     if sync:
         _sync_folder(path.parent)
+
+
+def cache_folder() -> Path:
+    """Where files are kept that can be made again: $STARGAN_CACHE, $XDG_CACHE_HOME/stargan or ~/.cache/stargan."""
+    if os.environ.get("STARGAN_CACHE"):
+        return Path(os.environ["STARGAN_CACHE"])
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stargan"
 
 
 def write_bytes(path: Path, content: bytes) -> None:
@@ -54,6 +66,24 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
+
+
+def reserve(path: Path) -> None:
+    """Takes all the disk space that a file with holes may need, so that writing to it in memory cannot fail.
+
+    Raises:
+        OSError: There is not enough space; the error names what is needed and what is free.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise OSError(error.errno, f"{size} bytes are needed, {free} are free") from error
+            raise
 
 
 def open_regular(path: Path) -> BinaryIO:

@@ -54,6 +54,7 @@ def run(options: Options) -> int:
         one_of_n=options.one_of_n,
         image_size=parse_size(options.image_size) if options.image_size else None,
         crop=options.crop,
+        face_crop=options.face_crop,
         overwrite=options.overwrite,
     )
     print(f"{options.out}: {info.recipe}, {'x'.join(map(str, info.image_size))}, {', '.join(info.domains.names)}")

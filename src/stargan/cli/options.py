@@ -93,7 +93,7 @@ def one_line_errors(prog: str) -> Iterator[None]:
 def _one_line(box: str) -> str:
     """The message in a box that tyro drew, in our words where it is a usual one."""
     box = re.sub(r"\x1b\[[\d;]*m", "", box)  # colours
-    rows = [re.sub(r"^[│ ] ?|[│\s]+$", "", row) for row in box.splitlines()[1:] if not row.startswith("╰")]
+    rows = [re.sub(r"^[│ ] ?", "", row).rstrip("│ \t") for row in box.splitlines()[1:] if not row.startswith("╰")]
     sections = re.split(r"^[─-]{9,}\n", "\n".join(rows), flags=re.MULTILINE)  # where tyro drew lines
     message, *rest = [section for section in sections if section.strip()] or [box]
     text, hints = " ".join(message.split()), "\n".join(rest)

@@ -12,8 +12,8 @@ import tyro
 from stargan import images
 from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, check_output, option
 from stargan.domains import requests
-from stargan.errors import BAD_INPUT, ConfigError
-from stargan.inference import folders, jobs
+from stargan.errors import BAD_INPUT, ConfigError, one_line
+from stargan.inference import clips, folders, jobs
 from stargan.inference.folders import Reading, Report
 from stargan.inference.jobs import STREAM, Output
 from stargan.inference.load import load
@@ -74,6 +74,8 @@ def run(options: Options) -> int:
     sources, output = _places(options)
     _check(options, output)
     reading = Reading(options.known, _choice(options.face), options.align)
+    if any(map(clips.is_clip, sources)):
+        return _clips(options, reading, sources, output)
     found = jobs.find(sources, None if output.file else output.folder, say=_warn)
     if output.file and len(found) > 1:
         raise ConfigError(f"{output.file}: {len(found)} images cannot go into one file; say --out FOLDER")
@@ -89,6 +91,39 @@ def run(options: Options) -> int:
         report = folders.translate(model, found, plan, output, reading)
     _tell(report, output)
     return BAD_INPUT if report.failed else 0
+
+
+def _clips(options: Options, reading: Reading, sources: Sequence[Path], output: Output) -> int:
+    """Translates videos and animated images."""
+    still = [path for path in sources if not clips.is_clip(path)]
+    if still:
+        raise ConfigError(f"{still[0]}: is not a video; translate images and videos in two calls")
+    if not options.to or options.crop:
+        raise ConfigError(f"{sources[0]}: of a video or an animation, say --to LABEL..., without --crop")
+    found = jobs.find(sources)
+    names = {",".join(words): words for words in options.to}
+    jobs.check(found, list(names), output)
+    model = load(options.model, runtime=options.runtime)
+    jobs.plan(model.domains, options.to)  # refuses what the model does not know
+    for job in found:
+        for name, words in names.items():
+            out = output.path(job, name)
+            if output.existing == "skip" and out.exists():
+                print(f"skipped {out}, which exists")
+                continue
+            lines = clips.translate(
+                model,
+                job.path,
+                out,
+                words,
+                known=reading.known,
+                strength=options.strength,
+                choice=reading.faces,
+                align=reading.align,
+            )
+            for line in [*(f"{job.path}: {line}" for line in lines), out]:
+                print(line)
+    return 0
 
 
 def _places(options: Options) -> tuple[tuple[Path, ...], Output]:
@@ -108,7 +143,8 @@ def _places(options: Options) -> tuple[tuple[Path, ...], Output]:
         raise ConfigError("say --out FOLDER, or one photo and the file to write, such as: photo.jpg blond.jpg")
     if file != STREAM:
         check_output("the output", file, folder=False)
-        images.kind(file)
+        if not clips.is_clip(sources[0]):
+            images.kind(file)
     return tuple(sources), Output(Path(), file, options.crop, existing)
 
 
@@ -122,7 +158,7 @@ def _no_images(options: Options) -> str:
 
 
 def _warn(line: str) -> None:
-    print(f"stargan: {line}", file=sys.stderr)
+    print(f"stargan: {one_line(line)}", file=sys.stderr)
 
 
 def _check(options: Options, output: Output) -> None:
@@ -154,10 +190,11 @@ def _tell(report: Report, output: Output) -> None:
     """Says what the model saw, what was written and what was not."""
     told = sys.stderr if output.file == STREAM else sys.stdout
     for line in report.seen if len(report.seen) <= TOLD else ():
-        print(line, file=told)
+        print(one_line(line), file=told)
     if report.uncertain:
-        more = f" (and in {len(report.uncertain) - 1} more images)" if len(report.uncertain) > 1 else ""
-        _warn(f"{report.uncertain[0]}: uncertain{more}, and it decides the result; state it with --from")
+        others = len(report.uncertain) - 1
+        more = f" (as in {counted(others, 'other image')})" if others else ""
+        _warn(f"{report.uncertain[0]}{more}, and the result depends on it; if that is wrong, say so with --from")
     for line in report.warnings:
         _warn(f"warning: {line}")
     for line in report.failed:

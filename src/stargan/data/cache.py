@@ -17,7 +17,7 @@ from stargan import faces, images
 from stargan.data.sources import Source
 from stargan.errors import DataError, ImageError
 from stargan.faces import FaceCrop
-from stargan.storage import atomic_write, write_bytes
+from stargan.storage import atomic_write, cache_folder, reserve, write_bytes
 
 VERSION = 1  # of the format; caches of other versions are ignored
 CHUNK = 64  # images that each thread decodes between two reports of progress
@@ -134,9 +134,7 @@ class _Cut:
 
 def default_folder() -> Path:
     """The folder of all caches."""
-    if os.environ.get("STARGAN_CACHE"):
-        return Path(os.environ["STARGAN_CACHE"])
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "stargan"
+    return cache_folder()
 
 
 def _key(source: Source, cut: _Cut) -> str:
@@ -144,9 +142,10 @@ def _key(source: Source, cut: _Cut) -> str:
     for index, name in enumerate(source.files):
         try:
             state = source.path(index).stat()
-            digest.update(f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n".encode())
-        except OSError:
-            digest.update(f"{name}\0missing\n".encode())
+            line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
+        except (OSError, ValueError):  # ValueError: a name with a NUL in it
+            line = f"{name}\0missing\n"
+        digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:24]
 
 
@@ -155,7 +154,9 @@ def _open(base: Path, count: int, size: images.Size) -> CachedImages | None:
     try:
         bad = {int(row): str(why) for row, why in json.loads(_beside(base, ".json").read_text("utf-8")).items()}
         pixels = np.load(_beside(base, ".npy"), mmap_mode="r")
-    except (OSError, ValueError, AttributeError, EOFError):  # EOFError: an empty file
+    except Exception:  # whatever JSON's and NumPy's readers raise on damage; the cache is built again
+        return None
+    if not all(0 <= row < count for row in bad):
         return None
     fits = pixels.shape == (count, size[1], size[0], 3) and pixels.dtype == np.uint8
     return CachedImages(pixels, bad) if fits else None
@@ -172,6 +173,7 @@ def _build(source: Source, cut: _Cut, base: Path, report: Report | None) -> None
         )
     with atomic_write(_beside(base, ".npy")) as temporary:
         pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, (total, height, width, 3))
+        reserve(temporary)  # or else a disk that fills up meanwhile would kill the process
         bad = _decode_all(source, cut, pixels, report)
         pixels.flush()
         del pixels
@@ -230,6 +232,6 @@ def _lock(path: Path) -> Iterator[None]:
     except ImportError:
         yield
         return
-    with path.open("w") as file:
+    with path.open("wb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         yield

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stargan import images
+from stargan.images import SUFFIXES
 from stargan.progress import counted
 
 _HIDDEN = frozenset({"__macosx", "@eadir", "__pycache__", "thumbs.db", "desktop.ini", "$recycle.bin", "lost+found"})
-_ENDING = re.compile(r"\.[a-z][a-z0-9]{0,4}")  # others, as in `photo.2020` and `photo.jpg_large`, say nothing
+ENDING = re.compile(r"\.[a-z][a-z0-9]{0,4}")  # others, as in `photo.2020` and `photo.jpg_large`, say nothing
 
 
 @dataclass(frozen=True)
@@ -63,7 +64,7 @@ def hidden(name: str) -> bool:
 def is_image(path: Path) -> bool:
     """Whether a file counts as an image."""
     ending = path.suffix.lower()
-    return ending in images.SUFFIXES or (not _ENDING.fullmatch(ending) and images.is_image(path))
+    return ending in SUFFIXES or (not ENDING.fullmatch(ending) and images.is_image(path))
 
 
 def _entries(root: Path, left_out: Counter[str]) -> Iterator[tuple[str, os.DirEntry[str]]]:

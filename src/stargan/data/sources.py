@@ -1,23 +1,30 @@
 """Finds the data set at a `--data` path: CelebA's format, a folder of folders, or a table."""
 
 import hashlib
+import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from stargan.data import celeba, folders, tables
+from stargan.data import celeba, folders, homes, image_files, label_columns, tables, unpacked
 from stargan.data.columns import Columns, grouped, listed
+from stargan.data.label_columns import Bins
 from stargan.data.splits import SPLITS
-from stargan.domains import Domains, LabelSet
+from stargan.domains import UNKNOWN, Domains, LabelSet
+from stargan.domains.names import clean
 from stargan.errors import DataError
-from stargan.images import SUFFIXES
+from stargan.progress import counted
 
 _RULE = (
     "must be a folder with a list_attr*.txt, a folder with one folder of images for each domain, "
-    "or a .csv, .tsv or .parquet table"
+    "a table (.csv, .tsv, .jsonl, .parquet), or a .zip of any of these"
 )
+_TABLES = frozenset({".csv", ".tsv"})
+_USUAL = frozenset({"labels", "metadata"})
+"""What a table is called that tells the labels of the images in its folder, even if they are in several folders."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +40,7 @@ class Source:
         label_set: The labels and their groups.
         split: (N,) uint8, index into `SPLITS`.
         notes: What the user has to know: what was left out, and what was guessed.
+        hashed: Whether the data set has no split of its own, so that `split` is `hashed_split`.
     """
 
     name: str
@@ -43,6 +51,7 @@ class Source:
     label_set: LabelSet
     split: np.ndarray
     notes: tuple[str, ...] = ()
+    hashed: bool = False
 
     def path(self, row: int) -> Path:
         """The file of one image."""
@@ -53,25 +62,31 @@ class Source:
         return np.flatnonzero(self.split == SPLITS.index(split))
 
 
-def find(path: Path | str, attributes: Sequence[str] = (), exclusive: Sequence[str] = ()) -> Source:
+def find(
+    path: Path | str, attributes: Sequence[str] = (), exclusive: Sequence[str] = (), bins: Sequence[str] = ()
+) -> Source:
     """Reads the data set at a path.
 
     Args:
-        path: A folder with a `list_attr*.txt`, a folder of folders, or a .csv, .tsv or .parquet table.
+        path: A folder with a `list_attr*.txt`, a folder of folders, a table, or a .zip of any of these.
         attributes: Labels to learn, in this order; none means all that vary.
         exclusive: Groups of labels that exclude each other, each as `A,B,C`.
+        bins: Columns of numbers to cut into groups, each as `age=0,20,40`.
 
     Raises:
         DataError: It is missing, in no known format, malformed, or has fewer than two domains.
     """
     path = Path(path)
-    columns = _read(path, attributes)
+    columns = _read(path, attributes, label_columns.parse_bins(bins))
     _check_known([*attributes, *_members(exclusive)], [columns], path)
     return _source(path, columns, attributes, exclusive)
 
 
 def find_all(
-    paths: Sequence[Path | str], attributes: Sequence[str] = (), exclusive: Sequence[str] = ()
+    paths: Sequence[Path | str],
+    attributes: Sequence[str] = (),
+    exclusive: Sequence[str] = (),
+    bins: Sequence[str] = (),
 ) -> tuple[list[Source], Domains]:
     """Reads several data sets for joint training, and combines their domains.
 
@@ -82,7 +97,8 @@ def find_all(
     """
     if not paths:
         raise DataError("--data: no data set named; give a folder or a table")
-    read = [(Path(path), _read(Path(path), attributes)) for path in paths]
+    edges = label_columns.parse_bins(bins)
+    read = [(Path(path), _read(Path(path), attributes, edges)) for path in paths]
     where = read[0][0] if len(read) == 1 else "--data"
     _check_known([*attributes, *_members(exclusive)], [columns for _, columns in read], where)
     for group in exclusive:
@@ -97,20 +113,59 @@ def find_all(
     return found, Domains(tuple(source.label_set for source in found))
 
 
-def _read(path: Path, attributes: Sequence[str]) -> Columns:
+def _read(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
+    if re.match(r"\w{2,}:/", str(path)):
+        address = re.sub(r"^(\w+):/+", r"\1://", str(path))  # of the two slashes, a path keeps one
+        raise DataError(f"{address}: an address, not a file; download it first")
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; {_RULE}")
     try:
-        if path.is_dir():
-            return celeba.read(path) if celeba.lists(path) else folders.read(path, attributes)
-        if path.suffix.lower() in tables.TABLES:
-            return tables.read(path)
-        if path.suffix.lower() == ".txt":
-            return celeba.read(path)
+        columns = _read_existing(path, attributes, bins)
     except OSError as error:  # a folder without permission, a disk that went away
         raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
-    kind = "one image" if path.suffix.lower() in SUFFIXES else "not a data set"
+    if bins and columns.kind != "table":
+        raise DataError(f"{path}: --bins cuts a column of a table; this is no table")
+    return columns
+
+
+def _read_existing(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
+    ending = path.suffix.lower()
+    if path.is_dir():
+        return _read_folder(path, attributes, bins)
+    if ending == ".zip":
+        return _read_zip(path, attributes, bins)
+    if ending == ".txt" and (path.match(celeba.PATTERN) or celeba.is_list(path)):
+        return celeba.read(path)
+    if ending in homes.READERS:
+        return tables.read(path, attributes, bins)
+    kind = "one image" if image_files.is_image(path) else "not a data set"
     raise DataError(f"{path}: {kind}; {_RULE}")
+
+
+def _read_zip(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
+    folder = unpacked.unzip(path)
+    try:
+        return _read_folder(folder, attributes, bins)
+    except DataError as error:  # the user knows nothing of that folder
+        raise DataError(str(error).replace(str(folder), str(path))) from error
+
+
+def _read_folder(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
+    if celeba.lists(path):
+        return celeba.read(path)
+    raw = homes.find(path)
+    if raw:
+        return tables.from_raw(path / "metadata", raw, attributes, bins)
+    beside = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _TABLES and file.is_file()]
+    named = [file for file in beside if file.match("list_attr*") or file.stem.lower() in _USUAL]
+    if len(named) == 1:
+        return tables.read(named[0], attributes, bins)
+    try:
+        return folders.read(path, attributes)
+    except DataError:
+        if len(beside) != 1:
+            raise
+        return tables.read(beside[0], attributes, bins)
 
 
 def _members(exclusive: Sequence[str]) -> list[str]:
@@ -130,26 +185,50 @@ def _check_known(names: Sequence[str], read: Sequence[Columns], where: object) -
 
 def _source(path: Path, columns: Columns, attributes: Sequence[str], exclusive: Sequence[str]) -> Source:
     groups, labels = grouped(columns, attributes, exclusive)
+    single = path.is_file() and (columns.kind == "table" or path.suffix.lower() == ".zip")
     folder = path if path.is_dir() else path.parent
-    name = path.stem if columns.kind == "table" else folder.resolve().name or columns.kind
-    split = columns.split if columns.split is not None else hashed_split(columns.files)
-    return Source(
-        name, columns.kind, columns.root, columns.files, labels, LabelSet(name, groups), split, tuple(columns.notes)
+    name = clean(path.stem if single else folder.resolve().name) or columns.kind
+    split = columns.split if columns.split is not None else hashed_split(_below(columns.root, columns.files))
+    known = np.flatnonzero((labels != UNKNOWN).any(axis=1))
+    notes = list(columns.notes)
+    if len(known) < len(labels):
+        notes.append(f"left out: {counted(len(labels) - len(known), 'image')} of which no label is known")
+    files = tuple(columns.files[row] for row in known)
+    label_set = LabelSet(name, groups)
+    hashed = columns.split is None
+    return Source(name, columns.kind, columns.root, files, labels[known], label_set, split[known], tuple(notes), hashed)
+
+
+def _below(root: Path, files: Sequence[str]) -> list[str]:
+    """The paths below the data set's folder; of absolute ones elsewhere, below the folder that they have in common."""
+    absolute = [file for file in files if Path(file).is_absolute()]
+    if not absolute:
+        return list(files)
+    common = (
+        os.path.commonpath([root.resolve(), *absolute]) if len(absolute) < len(files) else os.path.commonpath(absolute)
     )
+    return [os.path.relpath(root.resolve() / file, common).replace(os.sep, "/") for file in files]
 
 
 def hashed_split(files: Sequence[str]) -> np.ndarray:
-    """The split of a data set that has none: 90 % train, 5 % val, 5 % test, by file name without folders.
+    """The split of a data set that has none: 90 % train, 5 % val, 5 % test, by the path below the data set's folder.
 
-    It never changes: the first 8 bytes of the SHA-256 of the name's UTF-8 bytes, as a big-endian number, modulo 100;
-    below 90 is train, below 95 is val. An image keeps its split when others come or go and in any folder.
+    It never changes: the first 8 bytes of the SHA-256 of the path's UTF-8 bytes, with `/` between folders, as a
+    big-endian number, modulo 100; below 90 is train, below 95 is val. An image keeps its split when others come or go
+    and when the whole data set moves.
 
     Returns:
         (N,) uint8, index into `SPLITS`.
     """
-    names = [PurePosixPath(file).name.encode(errors="surrogateescape") for file in files]
+    names = [file.encode(errors="surrogateescape") for file in files]
     hashes = [int.from_bytes(hashlib.sha256(name).digest()[:8], "big") % 100 for name in names]
     return np.digitize(hashes, (90, 95)).astype(np.uint8)
+
+
+def split_by_name(source: Source) -> Source:
+    """A data set as earlier versions split it: by the names of its files, without the folders they are in."""
+    names = [PurePosixPath(file).name for file in source.files]
+    return replace(source, split=hashed_split(names)) if source.hashed else source
 
 
 def _unique(found: Sequence[Source], paths: Sequence[Path]) -> list[Source]:

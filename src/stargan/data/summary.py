@@ -6,6 +6,8 @@ from PIL import Image
 from stargan import images
 from stargan.data.cache import CachedImages
 from stargan.data.sources import SPLITS, Source
+from stargan.errors import one_line
+from stargan.progress import counted
 
 PER_DOMAIN = 6  # images of each domain on the sheet
 SIDE = 96  # longest side of an image on the sheet, in pixels
@@ -25,19 +27,21 @@ def table(source: Source, cached: CachedImages | None = None) -> str:
     names = source.label_set.names
     wide = max(len("images"), *map(len, names))
     rows = {split: source.rows(split) for split in SPLITS}
-    lines = [f"{source.name} ({source.kind}): {len(source.files)} images, {len(names)} labels"]
+    count, labels = counted(len(source.files), "image"), counted(len(names), "label")
+    lines = [f"{source.name} ({source.kind}): {count}, {labels}"]
     lines.append(" ".join([" " * wide, *(f"{split:>9}" for split in SPLITS), f"{'all':>9}"]))
     lines.append(_row("images", [len(rows[split]) for split in SPLITS], wide))
     for column, name in enumerate(names):
-        lines.append(_row(name, [int(source.labels[rows[split], column].sum()) for split in SPLITS], wide))
+        lines.append(_row(name, [int((source.labels[rows[split], column] == 1).sum()) for split in SPLITS], wide))
     for group in source.label_set.groups:
         if len(group.names) > 1:
             kind = "exactly one of" if group.categorical else "at most one of"
             lines.append(f"{group.name + ': ' if group.name else ''}{kind} {', '.join(group.names)}")
     lines += source.notes
-    if not any(note.startswith("left out") for note in source.notes):
+    left_out = _left_out(source, cached) if cached else []
+    if not left_out and not any(note.startswith("left out") for note in source.notes):
         lines.append("left out: nothing")
-    return "\n".join(lines + (_left_out(source, cached) if cached else []))
+    return "\n".join(map(one_line, lines + left_out))
 
 
 def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
@@ -61,7 +65,7 @@ def _left_out(source: Source, cached: CachedImages) -> list[str]:
     bad = cached.unreadable
     lines = [f"unreadable: {source.files[row]}: {bad[row]}" for row in sorted(bad)[:NAMED]]
     lines += [f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else []
-    return lines + ([cached.without_faces(source)] if cached.faceless else [])
+    return lines + ([f"left out: {cached.without_faces(source)}"] if cached.faceless else [])
 
 
 def _row(name: str, counts: list[int], wide: int) -> str:

@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -22,15 +21,20 @@ def check_name(name: str) -> None:
 def suggest(word: str, known: Sequence[str], also: Sequence[str] = ()) -> str:
     """The end of an error line about an unknown word: the nearest word, or else all of `known` (but not of `also`)."""
     by_key = {key(name): name for name in (*also, *known)}
-    near = difflib.get_close_matches(key(word), by_key, n=1, cutoff=0.6)
+    # Longer words are no typing mistakes, and comparing them would take very long.
+    near = difflib.get_close_matches(key(word), by_key, n=1, cutoff=0.6) if len(word) <= LONGEST_TYPED else []
     return f"; did you mean {by_key[near[0]]}?" if near else f"; known: {', '.join(known)}"
 
 
 def key(name: str) -> str:
     """A name without case, spaces and hyphens, to compare names by; also around `/` and `=`."""
-    return re.sub(r" *([/=]) *", r"\1", clean(name, _JOINERS).casefold()).replace(" ", "_").replace("-", "_")
+    text = clean(name, _JOINERS).casefold()
+    for mark in "/=":  # a pattern for the spaces around it would take quadratic time
+        text = mark.join(part.strip(" ") for part in text.split(mark))
+    return text.replace(" ", "_").replace("-", "_")
 
 
+LONGEST_TYPED = 200  # characters of an unknown word for which a known one is suggested
 _JOINERS = "\u200c\u200d"  # part of words in Persian and Hindi, and of emoji
 
 
@@ -41,14 +45,21 @@ def clean(name: str, remove: str = "") -> str:
         name: From a file or folder name, in which bytes that are not UTF-8 may be surrogates, or from a table.
         remove: Other characters to remove.
     """
-    try:
-        name.encode()
-    except UnicodeEncodeError:  # a name in an older encoding; most often this one
-        name = os.fsencode(name).decode("cp1252", errors="replace")
-    composed = unicodedata.normalize("NFC", name)
+    composed = unicodedata.normalize("NFC", _decoded(name))
     spaced = (" " if unicodedata.category(letter) == "Zs" else letter for letter in composed)
     unseen = (x for x in spaced if x not in remove and (unicodedata.category(x) != "Cf" or x in _JOINERS))
     return "".join(unseen).strip()
+
+
+def _decoded(name: str) -> str:
+    """A name without surrogates: in an older encoding, which most often is Windows-1252."""
+    if not any("\ud800" <= letter <= "\udfff" for letter in name):
+        return name
+    content = os.fsencode(name)
+    try:
+        return content.decode()
+    except UnicodeDecodeError:
+        return content.decode("cp1252", errors="replace")
 
 
 def printable(name: str) -> bool:

@@ -87,9 +87,14 @@ def target(domains: Domains, values: np.ndarray, words: Request) -> np.ndarray:
 
 def fully_specified(domains: Domains, words: Request) -> bool:
     """Whether a request, see `parse`, determines every group, so that nothing needs to be estimated."""
+    return len(settled(domains, words)) == len(domains.group_names)
+
+
+def settled(domains: Domains, words: Request) -> frozenset[int]:
+    """The groups that a request, see `parse`, determines whatever the image shows, by their indices."""
     request = parse(domains, words)
     states = [[request.get(index) for index in columns] for _, columns, _ in domains.groups()]
-    return all(1 in group or None not in group for group in states)
+    return frozenset(index for index, group in enumerate(states) if 1 in group or None not in group)
 
 
 def apply(domains: Domains, values: np.ndarray, words: Request) -> tuple[np.ndarray, int]:

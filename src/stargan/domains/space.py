@@ -18,6 +18,9 @@ from stargan.domains.labels import Group, LabelSet
 from stargan.domains.names import check_name, key
 from stargan.errors import DomainError
 
+UNKNOWN = 255
+"""In the labels of a data set, (N, K) uint8: nobody knows."""
+
 SEVERAL = 0.3  # probability of each further change in `Domains.random_changes`
 
 

@@ -3,6 +3,7 @@
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -11,7 +12,7 @@ from stargan.domains.protocols import Protocol, protocol
 from stargan.errors import ConfigError, ModelError
 from stargan.evaluation import distances, evaluation_set, features, identity, page, pairs, tasks
 from stargan.evaluation.classifier import MAX_CLASSIFIERS, evaluation_classifiers
-from stargan.evaluation.definitions import INCEPTION
+from stargan.evaluation.definitions import INCEPTION, LITE2
 from stargan.evaluation.distances import FeatureSpace, ReferenceFeatures
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.measure import measure
@@ -128,7 +129,8 @@ def _read_pairs(folder: Path | None) -> list[Pair]:
 
 
 def _feature_spaces(inception: Path | None) -> list[FeatureSpace]:
-    spaces = [FeatureSpace("", features.pooled)] if features.installed() else []
+    spaces = [FeatureSpace("", features.pooled), FeatureSpace(LITE2, partial(features.pooled, size=2))]
+    spaces = spaces if features.installed() else []
     if inception:
         spaces.append(FeatureSpace(INCEPTION, features.Inception(inception).pooled))
     return spaces
@@ -200,7 +202,8 @@ def _measure(
         trained = evaluation_classifiers(case.model.domains, images, classifiers, seed)
         if images.key not in references:
             references[images.key] = [distances.reference_features(images, space, seed) for space in spaces]
-        found = measure(case.model, images, case.protocol, trained, references[images.key], seed, recogniser)
+        face_crop = case.model.info.face_crop
+        found = measure(case.model, images, case.protocol, trained, references[images.key], seed, recogniser, face_crop)
         on_pairs = pairs.measure(case.model, known_pairs, seed) if known_pairs else None
         results.append(ModelResult(case.name, case.about, found, on_pairs, case.curves))
     return results

@@ -12,7 +12,7 @@ from stargan.data import cache, cartoons, face_sample, sources
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.domains.names import key, suggest
-from stargan.errors import DataError
+from stargan.errors import DataError, one_line
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 
@@ -111,7 +111,7 @@ def load(
     datasets, values = _labels(source, info.domains, data)
     decoded = _decoded(source, info, max_bad, align)
     for line in decoded.left_out(source):
-        say(line)
+        say(one_line(line))  # it names files
     usable = info.domains.valid(values, datasets)  # the data may have values unknown to the model
     usable[list(decoded.bad)] = False
     split = split or next((part for part in ("test", "val") if len(source.rows(part))), "test")

@@ -9,11 +9,12 @@ import numpy as np
 
 from stargan.domains import Domains
 from stargan.domains.protocols import Protocol
-from stargan.evaluation import distances, features, identity, intervals, metrics
+from stargan.evaluation import distances, face_parts, features, identity, intervals, metrics
 from stargan.evaluation.distances import MIN_FOR_FID, MIN_FOR_KID, ReferenceFeatures
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.identity import FaceRecogniser
 from stargan.evaluation.tasks import ALL, RequestedTranslations, request_translations, score_predictions
+from stargan.faces import FaceCrop
 from stargan.images import to_array, to_pixels
 from stargan.model.figure import Figure
 from stargan.progress import Progress
@@ -79,6 +80,7 @@ def measure(
     references: Sequence[ReferenceFeatures],
     seed: int,
     recogniser: FaceRecogniser | None = None,
+    face_crop: FaceCrop | None = None,
 ) -> Measurements:
     """Measures a model.
 
@@ -90,6 +92,7 @@ def measure(
         references: Features of real images, one for each feature space.
         seed: Seed of the intervals.
         recogniser: Computes face descriptors; None leaves `identity` out.
+        face_crop: Where the faces are in the images; None if they are not aligned faces.
 
     Raises:
         DataError: The protocol does not apply to any of these images.
@@ -101,6 +104,8 @@ def measure(
     values = made.values | _scores(domains, evaluation_set, requested, made.predictions, source_predictions)
     if recogniser:
         values |= identity.distances(recogniser, evaluation_set.source_images, made.pixels, requested.rows, seed)
+    if face_crop:
+        values |= face_parts.figures(face_crop, domains, requested, evaluation_set.source_images, made.pixels, seed)
     figures = figures_of(values, requested.rows, dict(requested.by_task()), seed)
     for reference, pooled in zip(references, made.features, strict=True):
         by_task = distances.compare(reference, domains, requested, evaluation_set.source_values, pooled, seed)

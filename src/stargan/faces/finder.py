@@ -42,6 +42,19 @@ def find(image: Image.Image) -> list[Face]:
     return sorted(found, key=lambda face: face.box[0] + face.box[2])
 
 
+def find_again(image: Image.Image, face: Face) -> Face | None:
+    """Looks for a face near where it was in the frame before; takes a small part of the time of `find`.
+
+    Args:
+        image: RGB image.
+        face: Where it was.
+
+    Returns:
+        None if there is no face.
+    """
+    return _closer(image, face)
+
+
 def _search(image: Image.Image, turns: int, longest: int) -> list[Face]:
     """Faces that are upright after `turns` quarter turns of the image, counterclockwise."""
     longer = max(image.size)

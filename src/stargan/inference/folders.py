@@ -5,7 +5,7 @@ import math
 import os
 import sys
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -36,7 +36,7 @@ class Report:
         written: The files, in order.
         skipped: The number of images of which all translations existed.
         seen: One line for each image: what the model saw in it.
-        uncertain: The uncertain labels of each image that has such.
+        uncertain: One line for each image with uncertain labels that matter.
         warnings: One line for each face that may turn out badly.
         failed: One line for each image that could not be translated.
     """
@@ -93,7 +93,7 @@ def translate(model: Translator, jobs: Sequence[Job], plan: Plan, output: Output
             report.failed += [str(one) for _, one in looks if isinstance(one, ImageError)]
             seen = [(job, one) for job, one in looks if isinstance(one, View)]
             for job, view in seen:
-                _tell(report, job, view)
+                _tell(report, job, view, plan.settled)
             for job, image, target, face, view in _translated(model, seen, plan, output, report):
                 writer.write(image, output.path(job, target, face), view.photo)
             done += len(seen)
@@ -178,11 +178,12 @@ def _name(job: Job) -> str:
     return "standard input" if job.path == STREAM else str(job.path)
 
 
-def _tell(report: Report, job: Job, view: View) -> None:
+def _tell(report: Report, job: Job, view: View, settled: Collection[int] = ()) -> None:
     name = _name(job)
     report.seen += [f"{name}: {line}" for line in view.lines()]
     report.warnings += [f"{name}: {line}" for line in view.warnings()]
-    report.uncertain += [f"{name}: {', '.join(view.uncertain())}"] if view.uncertain() else []
+    if uncertain := view.uncertain(settled):
+        report.uncertain.append(f"{name}: {' and '.join(uncertain)} {'are' if len(uncertain) > 1 else 'is'} uncertain")
 
 
 # ---------------------------------------------------------------- translating

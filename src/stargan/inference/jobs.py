@@ -16,6 +16,7 @@ from stargan.data import image_files
 from stargan.domains import Domains, requests
 from stargan.domains.protocols import protocol
 from stargan.errors import ConfigError, ImageError
+from stargan.inference.clips.files import CONTAINERS
 from stargan.inference.steps import Step, Steps, steps
 
 GRID = "all"  # names the file with the grid of an image's translations
@@ -44,6 +45,8 @@ class Job:
     @property
     def ending(self) -> str:
         """The ending of its whole translations: its own, or .png if Pillow cannot write such files."""
+        if self.path.suffix.lower() in CONTAINERS:
+            return self.path.suffix
         try:
             images.kind(self.path)
         except ImageError:
@@ -105,11 +108,13 @@ class Plan:
         names: Every name that a translation may get in its file name.
         targets: From the (C,) values of an image to its translations by name.
         grid: Whether each image also gets a labelled grid of its translations.
+        settled: The groups of labels that all translations set, whatever the image shows.
     """
 
     names: tuple[str, ...]
     targets: Callable[[np.ndarray], dict[str, Steps]]
     grid: bool = False
+    settled: frozenset[int] = frozenset()
 
     @property
     def files(self) -> tuple[str, ...]:
@@ -182,7 +187,11 @@ def plan(
         named = {",".join(words): words for words in targets}
         for words in named.values():
             requests.apply(domains, np.zeros(domains.num_classes), words)
-        return Plan(tuple(named), lambda values: {n: steps(domains, values, w, strength) for n, w in named.items()})
+        return Plan(
+            tuple(named),
+            lambda values: {n: steps(domains, values, w, strength) for n, w in named.items()},
+            settled=frozenset.intersection(*(requests.settled(domains, words) for words in named.values())),
+        )
     if protocol_name is not None:
         tasks = protocol(protocol_name, domains)
         return Plan(

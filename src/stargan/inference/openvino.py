@@ -1,5 +1,6 @@
 """OpenVINO as another runtime for `.onnx` files."""
 
+import io
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -9,11 +10,12 @@ import numpy as np
 from stargan.errors import ModelError, require
 
 
-def generator(file: Path, condition: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def generator(path: Path, graph: bytes, condition: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Compiles the generator of an `.onnx` file.
 
     Args:
-        file: The file.
+        path: The file, for messages.
+        graph: Its content.
         condition: The name of the graph's second input.
 
     Returns:
@@ -28,10 +30,11 @@ def generator(file: Path, condition: str) -> Callable[[np.ndarray, np.ndarray], 
     # On CPUs with bf16 OpenVINO would compute in that, and the images would differ.
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
     try:
-        compiled = library.Core().compile_model(file, "CPU", settings)
+        core = library.Core()
+        compiled = core.compile_model(core.read_model(io.BytesIO(graph)), "CPU", settings)
     except RuntimeError as error:
         *_, reason = ["no reason given", *str(error).strip().splitlines()]  # the lines above it are source positions
-        raise ModelError(f"{file}: OpenVINO cannot run it ({reason})") from error
+        raise ModelError(f"{path}: OpenVINO cannot run it ({reason})") from error
     lock = threading.Lock()  # all calls share the memory of one inference request
 
     def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:

@@ -195,7 +195,7 @@ class Translator:
         if not found:
             return []
         view = self.view(opened, found, known=known)
-        return [FoundFace.of(part, labels, opened.image.size) for part, labels in zip(found, view.labels, strict=True)]
+        return [FoundFace.of(part, told, opened.image.size) for part, told in zip(found, view.estimates, strict=True)]
 
     def look(
         self,
@@ -226,8 +226,8 @@ class Translator:
         prepared = to_array([region.part.image for region in found])
         probabilities = self.probabilities(prepared, known)
         values = self.domains.decide(probabilities)
-        labels = tuple(dict(estimates(self.domains, row)) for row in probabilities)
-        return View(photo, tuple(found), prepared, values, labels)
+        told = tuple(estimates(self.domains, row) for row in probabilities)
+        return View(photo, tuple(found), prepared, values, told)
 
     # ---------------------------------------------------------------- arrays
 

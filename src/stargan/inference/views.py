@@ -1,19 +1,20 @@
 """What a model sees of a photo: its faces, or the whole photo if the model is not about faces."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
-from stargan import faces
-from stargan.domains.estimates import UNCERTAIN
+from stargan import faces, photos
+from stargan.domains.estimates import UNCERTAIN, Estimate
 from stargan.errors import ConfigError, ImageError
 from stargan.faces import Face
-from stargan.images import Photo, fit
+from stargan.images import Photo, central_box, fit
 from stargan.model.info import ModelInfo
 from stargan.photos import Part, put_back
+from stargan.photos.part import SOFT, WHOLE
 
 Choice = Literal["all", "largest"] | int | Sequence[int]
 """Which faces of a photo: all, the largest, or those of these numbers, counted from 1 and from left to right."""
@@ -69,11 +70,11 @@ class FoundFace:
     warnings: tuple[str, ...]
 
     @classmethod
-    def of(cls, region: Region, labels: dict[str, float], size: tuple[int, int]) -> "FoundFace":
+    def of(cls, region: Region, estimates: Sequence[Estimate], size: tuple[int, int]) -> "FoundFace":
         """From a region of a photo of `size` (width, height) that shows a face."""
         assert region.face is not None
         assert region.number is not None
-        return cls(region.number, region.face, region.part.image, labels, tuple(region.warnings(size)))
+        return cls(region.number, region.face, region.part.image, dict(estimates), tuple(region.warnings(size)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -85,45 +86,44 @@ class View:
         regions: What the model gets of it: R faces, or parts that cover the photo together.
         images: (R, 3, H, W) float32 in [-1, 1], the regions as inputs of the model.
         values: (R, C) float32 of 0 and 1, the labels of each region.
-        labels: The labels of each region in words, with their estimated probabilities; 1 for what is known.
+        estimates: For each region, one estimate for each group of labels; certain where the labels are known.
     """
 
     photo: Photo
     regions: tuple[Region, ...]
     images: np.ndarray
     values: np.ndarray
-    labels: tuple[dict[str, float], ...]
+    estimates: tuple[list[Estimate], ...]
 
     def paint(self, results: np.ndarray) -> Image.Image:
         """Puts the translations of all regions, (R, 3, H, W) in [-1, 1], into a copy of the photo."""
-        painted = self.photo.image.copy()
-        for region, before, after in zip(self.regions, self.images, results, strict=True):
-            put_back(painted, before, after, region.part, in_place=True)
-        return painted
+        return put_back(self.photo.image, self.images, results, [region.part for region in self.regions])
 
     def lines(self) -> list[str]:
         """What the model saw, in a line for the photo: `2 faces; face 1: Brown_Hair, Male=0 (0.97); face 2: ...`."""
         described = []
-        for region, labels in zip(self.regions, self.labels, strict=True):
-            words = ", ".join(_told(word, probability) for word, probability in labels.items())
-            described.append(f"face {region.number}: {words}" if region.face is not None else words)
+        for region, found in zip(self.regions, self.estimates, strict=True):
+            described.append(f"face {region.number}: {told(found)}" if region.face is not None else told(found))
         if all(region.face is None for region in self.regions):
             return described[:1]
         return ["; ".join([f"{len(self.regions)} face{'s' * (len(self.regions) != 1)}", *described])]
 
-    def uncertain(self) -> list[str]:
-        """The estimated labels that are uncertain."""
-        return [word for labels in self.labels for word, probability in labels.items() if probability < UNCERTAIN]
+    def uncertain(self, settled: Collection[int] = ()) -> list[str]:
+        """The uncertain estimates in words, but for the groups of these indices, which a request settles."""
+        open_groups = [one for found in self.estimates for group, one in enumerate(found) if group not in settled]
+        return list(dict.fromkeys(one.word for one in open_groups if one.uncertain))
 
     def warnings(self) -> list[str]:
         """Why some translations may turn out badly, one line each."""
         return [line for region in self.regions for line in region.warnings(self.photo.image.size)]
 
 
-def _told(word: str, probability: float) -> str:
-    if probability > CERTAIN:
-        return word
-    return f"{word} ({probability:.2f}{', uncertain' if probability < UNCERTAIN else ''})"
+def told(estimates: Sequence[Estimate]) -> str:
+    """Estimates in a line: `Brown_Hair, Male=0 (0.97), Young (0.62, uncertain)`."""
+    return ", ".join(
+        word if probability > CERTAIN else f"{word} ({probability:.2f}{', uncertain' * (probability < UNCERTAIN)})"
+        for word, probability in estimates
+    )
 
 
 def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True) -> list[Region]:
@@ -132,13 +132,17 @@ def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True) -> list[
     Args:
         photo: RGB, upright.
         info: The description of the model.
-        align: Whether to look for faces, if the model is about faces. Otherwise the regions cover the photo.
+        align: Whether to look for faces, if the model is about faces. If not, the photo's centre is one face, cut and
+            aligned as the training images were. Other models get windows that cover the whole photo.
 
     Returns:
         One region or more; none if there is no face.
     """
-    if info.face_crop is None or not align:
-        return [Region(part) for part in _windows(photo, info)]
+    if info.face_crop is None:
+        windows = photos.cover(photo.size, info.image_size, info.crop if info.crop and info.crop <= 1 else 1.0)
+        return [Region(photos.cut(photo, window, info.image_size)) for window in windows]
+    if not align:
+        return [Region(_middle(photo, info))]
     found = enumerate(faces.find(photo), 1)
     return [Region(faces.align(photo, face, info.face_crop, info.image_size), face, number) for number, face in found]
 
@@ -197,11 +201,11 @@ def boxes(view: View) -> Image.Image:
     return drawn
 
 
-def _windows(photo: Image.Image, info: ModelInfo) -> list[Part]:
-    """Placeholder."""
-    image = fit(photo, info.image_size, info.crop)
-    unit = min(photo.width / image.width, photo.height / image.height)
-    matrix = np.array(
-        ((unit, 0, (photo.width - unit * image.width) / 2), (0, unit, (photo.height - unit * image.height) / 2))
-    )
-    return [Part(image, matrix)]
+def _middle(photo: Image.Image, info: ModelInfo) -> Part:
+    """The centre of a photo in which a face is cut and aligned already."""
+    left, top, right, bottom = central_box(photo.size, info.image_size, info.crop)
+    width, height = info.image_size
+    matrix = np.array((((right - left) / width, 0, left), (0, (bottom - top) / height, top)))
+    before, above = (SOFT if side > 0 else WHOLE for side in (left, top))
+    after, below = (SOFT if rest > 0 else WHOLE for rest in (photo.width - right, photo.height - bottom))
+    return Part(fit(photo, info.image_size, info.crop), matrix, (before, above, after, below))

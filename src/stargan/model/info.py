@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import math
 import reprlib
 from dataclasses import dataclass, field
 from typing import Any
@@ -17,6 +18,7 @@ from stargan.model.face_crop import CELEBA, FaceCrop
 from stargan.old_names import DATA, DESCRIPTION, SETTINGS, renamed
 
 FORMAT = "stargan-model-2"
+MAX_TEXT = 2**24
 FIRST_FORMAT = "stargan-model-1"  # had the sizes of the networks at the top level, and other names: see `old_names`
 
 
@@ -75,8 +77,9 @@ class ModelInfo:
             "architecture": dataclasses.asdict(self.architecture),
             "face_crop": self.face_crop and self.face_crop.to_json(),
             "card": self.card and self.card.to_json(),
+            "quality": {name: value for name, value in self.quality.items() if math.isfinite(value)},
         }
-        return json.dumps({"format": FORMAT, **plain}, ensure_ascii=False)
+        return json.dumps({"format": FORMAT, **plain}, ensure_ascii=False, allow_nan=False)  # NaN is not JSON
 
     @classmethod
     def loads(cls, text: str) -> "ModelInfo":
@@ -85,6 +88,8 @@ class ModelInfo:
         Raises:
             ModelError: The text is not a valid description.
         """
+        if len(text) > MAX_TEXT:
+            raise ModelError(f"its description has {len(text)} characters; at most {MAX_TEXT} are read")
         try:
             plain = json.loads(text)
             version = plain.pop("format")
@@ -124,7 +129,8 @@ class ModelInfo:
             ("quality", dict, "figures by name"),
         ):
             self._require(name, isinstance(getattr(self, name), kind), expected)
-        self._require("quality", all(map(is_number, self.quality.values())), "figures by name")
+        finite = all(is_number(value) and math.isfinite(value) for value in self.quality.values())
+        self._require("quality", finite, "finite figures by name")
         self._require("data", all(isinstance(item, dict) for item in self.data), "one object per data set")
         frequencies_valid = all(is_number(value) and 0 <= value <= 1 for value in self.label_frequencies)
         self._require("label_frequencies", frequencies_valid, "numbers in [0, 1]")

@@ -1,13 +1,16 @@
-"""Enlarging a change along the edges of a larger image.
+"""A change as a function of the photo's colours, so that it follows the photo's edges.
 
 Enlarged by itself, a change of hair reaches over into the wall behind it, as a halo. Within a small window of the small
-image, the change is therefore written as a linear function of the colour there; the function is enlarged, which is
-smooth, and applied to the colours of the large image, which is sharp. Models often flatten fine texture, such as
-strands of hair. To keep the photo's texture, the function is applied to the large image with its texture removed.
+image, the change is therefore written as a linear function of the colour there. The coefficients are smooth and can be
+enlarged; applied to the colours of the photo, they give a change that is as sharp as the photo. Models often flatten
+fine texture, such as strands of hair. To keep the photo's texture, the function is applied to the photo's colours with
+the texture removed.
 
 He, Sun and Tang, "Guided image filtering" (PAMI 2013), with a guide of three channels; He and Sun, "Fast guided filter"
 (arXiv 1505.00996), for the small and the large image.
 """
+
+import functools
 
 import numpy as np
 from PIL import Image
@@ -17,46 +20,58 @@ SMOOTH = 0.05  # a variance of colour, where 1 is half a channel's range; well b
 TEXTURE = 0.03  # variance of one channel in a window; well below it the window holds texture, above it an edge
 
 
-def enlarge(change: np.ndarray, small: np.ndarray, large: np.ndarray) -> np.ndarray:
-    """Enlarges a change of a small image for a large image of the same scene.
+def fit(change: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
+    """Writes a change as a linear function of the photo's colour at each place.
 
     Args:
-        change: (C, h, w) float32.
-        small: (3, h, w) float32 in [-1, 1].
-        large: (3, H, W) float32 in [-1, 1].
+        change: (3, h, w) float32.
+        small: (3, h, w) float32 in [-1, 1], the image that was changed.
+        photo: (3, H, W) float32 in [-1, 1], samples of the photo at the same places; H and W are multiples of h and w.
 
     Returns:
-        (C, H, W) float32. Zero where `change` is zero all around.
+        (4, 3, H, W) float32 coefficients for `apply`. Zero where `change` is zero all around.
     """
-    size = (large.shape[2], large.shape[1])
+    size = (photo.shape[2], photo.shape[1])
     slopes, offsets = _fit(change, small)
-    flat = without_texture(large, max(1, large.shape[1] // small.shape[1]))
-    made = _resized(offsets, size)
-    for channel in range(3):
-        made += _resized(slopes[channel], size) * flat[channel]
-    return made
+    slopes = np.stack([resized(slope, size) for slope in slopes])
+    kept, means = without_texture(photo, photo.shape[1] // small.shape[1])
+    offsets = resized(offsets, size) + (slopes * means[:, None]).sum(0)
+    return np.concatenate((slopes * kept[:, None], offsets[None]))
 
 
-def without_texture(planes: np.ndarray, radius: int) -> np.ndarray:
-    """Smooths an image where it varies little within windows of 2 `radius` + 1 pixels, and keeps its edges.
+def apply(coefficients: np.ndarray, colours: np.ndarray) -> np.ndarray:
+    """The change of given colours: (4, C, H, W) coefficients and (3, H, W) in [-1, 1] to (C, H, W), all float32."""
+    change = coefficients[3].copy()
+    for slopes, colour in zip(coefficients[:3], colours, strict=True):
+        change += slopes * colour
+    return change
+
+
+def resized(
+    planes: np.ndarray, size: tuple[int, int], resampling: Image.Resampling = Image.Resampling.BICUBIC
+) -> np.ndarray:
+    """Planes (C, h, w) resized to (width, height), with antialiasing; float32."""
+    planes = planes.astype(np.float32)
+    return np.stack([np.asarray(Image.fromarray(plane).resize(size, resampling)) for plane in planes])
+
+
+def without_texture(planes: np.ndarray, radius: int) -> tuple[np.ndarray, np.ndarray]:
+    """Slopes and offsets, (C, H, W) each, that smooth an image where it varies little, and keep its edges.
 
     Args:
         planes: (C, H, W) float32 in [-1, 1]; each channel by itself.
-        radius: In pixels.
+        radius: Of the windows in which it must vary, in pixels.
     """
-    step = max(1, radius // 2)  # the windows' means are smooth: a few places are enough
-    few = planes[:, step // 2 :: step, step // 2 :: step]
-    mean = _mean(few, radius // step)
-    variance = np.maximum(_mean(few * few, radius // step) - mean * mean, 0)
+    mean = _mean(planes, radius)
+    variance = np.maximum(_mean(planes * planes, radius) - mean * mean, 0)
     slopes = variance / (variance + TEXTURE)
     offsets = mean * (1 - slopes)
-    size = (planes.shape[2], planes.shape[1])
-    slopes, offsets = (_resized(_mean(part, radius // step), size) for part in (slopes, offsets))
-    return slopes * planes + offsets
+    return _mean(slopes, radius), _mean(offsets, radius)
 
 
 def _fit(change: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Slopes (3, C, h, w) and offsets (C, h, w) of the change as a function of the colour around each pixel."""
+    guide, change = guide.astype(np.float64), change.astype(np.float64)
     mean_guide, mean_change = _mean(guide, RADIUS), _mean(change, RADIUS)
     variance = _mean(guide[:, None] * guide[None], RADIUS) - mean_guide[:, None] * mean_guide[None]
     covariance = _mean(guide[:, None] * change[None], RADIUS) - mean_guide[:, None] * mean_change[None]
@@ -67,15 +82,10 @@ def _fit(change: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]
 
 
 def _mean(planes: np.ndarray, radius: int) -> np.ndarray:
-    """Means over windows of 2 `radius` + 1 pixels, in the last two dimensions, edges mirrored; float64."""
+    """Means over windows of 2 `radius` + 1 pixels, in the last two dimensions, edges mirrored."""
     edges = [(0, 0)] * (planes.ndim - 2) + [(radius, radius)] * 2
-    padded = np.pad(planes.astype(np.float64), edges, "symmetric")
-    width = 2 * radius + 1
-    windows = np.lib.stride_tricks.sliding_window_view
-    return windows(windows(padded, width, axis=-1).mean(-1), width, axis=-2).mean(-1)
-
-
-def _resized(planes: np.ndarray, size: tuple[int, int]) -> np.ndarray:
-    """Planes (C, h, w) resized to (width, height); float32."""
-    planes = planes.astype(np.float32)
-    return np.stack([np.asarray(Image.fromarray(plane).resize(size, Image.Resampling.BICUBIC)) for plane in planes])
+    padded = np.pad(planes, edges, "symmetric")
+    height, width = planes.shape[-2:]
+    shifts = range(2 * radius + 1)
+    rows = functools.reduce(np.add, [padded[..., shift : shift + height, :] for shift in shifts])
+    return functools.reduce(np.add, [rows[..., shift : shift + width] for shift in shifts]) / len(shifts) ** 2

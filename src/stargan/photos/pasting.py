@@ -1,113 +1,99 @@
-"""Putting the change that a model made to a part of a photo back into the photo, at the photo's resolution."""
+"""Putting the changes that a model made to parts of a photo back into the photo, at the photo's resolution."""
 
-import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from PIL import Image
 
 from stargan import images
-from stargan.photos.guided import enlarge
+from stargan.photos import guided
+from stargan.photos.layers import Box, Layer, cell_size
 from stargan.photos.part import Part
-from stargan.photos.sampling import bounds, sample
-from stargan.photos.similarity import invert
+from stargan.photos.sampling import interpolation
 
-BORDER = 0.1  # width of the border in which the change fades out, in shorter sides of the square
-LARGEST = 1024  # longer side up to which the change follows the edges of the photo; then it is only enlarged
-AT_ONCE = 1 << 20  # pixels of the photo that are changed at once, to limit the memory
-GRAY = 2 / 127.5  # a face whose channels differ by no more than two levels counts as black and white
+TILE = 256  # side in pixels of what is changed at once, to stay within the caches
 
 
 def put_back(
     photo: Image.Image,
     before: np.ndarray,
     after: np.ndarray,
-    part: Part,
-    mask: np.ndarray | None = None,
+    parts: Sequence[Part],
+    masks: np.ndarray | None = None,
     *,
     strength: float = 1.0,
     in_place: bool = False,
 ) -> Image.Image:
-    """Applies the change of a part to the photo that it comes from.
+    """Applies the changes of parts to the photo that they come from.
 
-    The change (after minus before) is enlarged along the edges in the photo, fades out towards the border of the
-    part, and is added to the photo. Skin and hair therefore keep the camera's detail. Pixels outside the
-    square are not touched, and pixels where nothing changed stay the same. A black-and-white face stays black and
-    white. For several faces, call this once for each, with the result of the call before as the photo.
+    A change (after minus before) is enlarged along the edges in the photo, fades out towards the border of the part,
+    and is added to the photo. Skin and hair therefore keep the camera's detail. Where parts overlap, their changes add
+    up. Pixels outside the parts are not touched, and pixels where nothing changed stay the same. A black-and-white part
+    stays black and white.
 
     Args:
         photo: RGB image.
-        before: (3, H, W) float32 in [-1, 1], the input of the model: `part.image` as an array.
-        after: (3, H, W) float32 in [-1, 1], the output of the model.
-        part: The part that the model got.
-        mask: (H, W) float32 in [0, 1], a factor for the change at each pixel; 0 keeps the photo.
-        strength: A factor for the whole change; 0 returns the photo bit for bit.
+        before: (N, 3, H, W) float32 in [-1, 1], the input of the model: the images of `parts` as an array.
+        after: (N, 3, H, W) float32 in [-1, 1], the output of the model.
+        parts: The N parts of the photo.
+        masks: (N, H, W) float32 in [0, 1], a factor for the change at each pixel; 0 keeps the photo.
+        strength: A factor for all changes; 0 returns the photo bit for bit.
         in_place: Whether to modify `photo` itself, which saves the time and memory of a copy.
 
     Returns:
         RGB image of the photo's size.
     """
-    result = photo if in_place else photo.copy()
     before = np.asarray(before, np.float32)
-    change = (np.asarray(after, np.float32) - before) * np.float32(127.5 * strength)
-    if mask is not None:
-        change = change * np.asarray(mask, np.float32)
-    if not change.any():
-        return result
-    if np.ptp(before, axis=0).max() <= GRAY:
-        change = np.broadcast_to(np.tensordot((0.299, 0.587, 0.114), change, 1).astype(np.float32), change.shape)
-    change, matrix = _fine(photo, before, change, part)
-    planes = [Image.fromarray(plane) for plane in change * _window(*change.shape[1:])]
-    for box in _strips(matrix, planes[0].size, photo.size):
-        _add(result, planes, invert(matrix), box)
+    changes = (np.asarray(after, np.float32) - before) * np.float32(127.5 * strength)
+    if masks is not None:
+        changes *= np.asarray(masks, np.float32)[:, None]
+    changed = [item for item in zip(parts, before, changes, strict=True) if item[2].any()]
+    reduced = {step: photo.reduce(step) if step > 1 else photo for step in {cell_size(part) for part, *_ in changed}}
+    layers = [Layer.of(*item, reduced[cell_size(item[0])], photo.size) for item in changed]
+    result = photo if in_place else photo.copy()
+    for box, found in _tiles(layers, photo.size):
+        _add(result, found, reduced, box)
     return result
 
 
-def _fine(photo: Image.Image, before: np.ndarray, change: np.ndarray, part: Part) -> tuple[np.ndarray, np.ndarray]:
-    """The change at about the photo's resolution, and where its pixels lie in the photo."""
-    height, width = change.shape[1:]
-    factor = max(1, min(math.ceil(part.scale), LARGEST // max(width, height)))
-    if factor == 1:
-        return change, part.matrix
-    matrix = np.column_stack((part.matrix[:, :2] / factor, part.matrix[:, 2]))
-    guide = images.to_array([sample(photo, matrix, (width * factor, height * factor), fine=1)])[0]
-    return enlarge(change, before, guide), matrix
+def _tiles(layers: list[Layer], size: tuple[int, int]) -> Iterator[tuple[Box, list[Layer]]]:
+    """Tiles of a photo of `size`, each with the layers that change it; tiles without any are left out."""
+    for top in range(0, size[1], TILE):
+        for left in range(0, size[0], TILE):
+            box = (left, top, min(left + TILE, size[0]), min(top + TILE, size[1]))
+            if found := [layer for layer in layers if _common(layer.box, box)]:
+                yield box, found
 
 
-def _window(height: int, width: int) -> np.ndarray:
-    """Weights from 0 at the border of the square to 1 inside; (height, width) float32."""
-    border = BORDER * min(height, width)
-
-    def side(length: int) -> np.ndarray:
-        middles = np.arange(length) + 0.5
-        depth = np.clip((np.minimum(middles, length - middles) - 0.5) / border, 0, 1)
-        return depth * depth * (3 - 2 * depth)
-
-    return np.outer(side(height), side(width)).astype(np.float32)
-
-
-def _strips(matrix: np.ndarray, size: tuple[int, int], photo: tuple[int, int]) -> Iterator[tuple[int, int, int, int]]:
-    """Parts of the photo, from top to bottom, that cover a part together: (left, top, right, bottom)."""
-    low, high = bounds(matrix, size)
-    left, top = np.maximum(low, 0).tolist()
-    right, bottom = np.minimum(high, photo).tolist()
-    if right <= left:
+def _add(photo: Image.Image, layers: list[Layer], reduced: dict[int, Image.Image], box: Box) -> None:
+    """Adds the changes of layers to one tile of a photo."""
+    step = min(layer.step for layer in layers)
+    small = reduced[step]
+    rows, top = interpolation(box[1], box[3], 1 / step, small.height)
+    columns, left = interpolation(box[0], box[2], 1 / step, small.width)
+    cells = (left, top, left + columns.shape[1], top + rows.shape[1])
+    colours = images.to_array([small.crop(cells)])[0]
+    change = np.zeros_like(colours)
+    for layer in layers:
+        if common := _common(_cells(layer.box, step), cells):
+            place = (..., slice(common[1] - top, common[3] - top), slice(common[0] - left, common[2] - left))
+            change[place] += guided.apply(layer.coefficients(step, common), colours[place])
+    if not np.rint(change).any():
         return
-    rows = max(1, AT_ONCE // (right - left))
-    for start in range(top, bottom, rows):
-        yield left, start, right, min(start + rows, bottom)
+    change = rows @ change @ columns.T if step > 1 else change
+    bands = []
+    for band, levels in zip(photo.crop(box).split(), change, strict=True):
+        bands.append(Image.fromarray(np.clip(np.asarray(band) + levels + np.float32(0.5), 0, 255).astype(np.uint8)))
+    photo.paste(Image.merge("RGB", bands), box[:2])
 
 
-def _add(photo: Image.Image, planes: list[Image.Image], to_plane: np.ndarray, box: tuple[int, int, int, int]) -> None:
-    """Adds a change to one part of a photo."""
-    left, top, right, bottom = box
-    shift = to_plane[:, :2] @ (left, top) + to_plane[:, 2]
-    data = tuple(np.column_stack((to_plane[:, :2], shift)).ravel())
-    size = (right - left, bottom - top)
-    pixels = np.asarray(photo.crop(box)).astype(np.float32)
-    for channel, plane in enumerate(planes):  # beyond the plane, Pillow gives zeros
-        pixels[..., channel] += np.asarray(
-            plane.transform(size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
-        )
-    np.clip(np.rint(pixels, out=pixels), 0, 255, out=pixels)
-    photo.paste(Image.fromarray(pixels.astype(np.uint8)), (left, top))
+def _cells(box: Box, step: int) -> Box:
+    """The cells of `step` pixels in which a box of pixels lies."""
+    return box[0] // step, box[1] // step, -(-box[2] // step), -(-box[3] // step)
+
+
+def _common(one: Box, other: Box) -> Box | None:
+    """What two boxes share."""
+    left, top = max(one[0], other[0]), max(one[1], other[1])
+    right, bottom = min(one[2], other[2]), min(one[3], other[3])
+    return (left, top, right, bottom) if left < right and top < bottom else None

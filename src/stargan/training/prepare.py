@@ -75,8 +75,10 @@ class PreparedRun:
     figures: dict[str, float]
 
     def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
-        """Returns the description for a model file written after a step."""
-        return replace(self.description, steps=step, quality=figures)
+        """Returns the description for a model file written after a step; the last one has temperatures."""
+        finished = step >= self.config.steps
+        temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
+        return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
     def updates_g_at(self, step: int) -> bool:
         """Whether G is updated at a step. Data sets take turns, so the updates of D are counted for each one."""
@@ -87,7 +89,9 @@ class PreparedRun:
 def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | None, say: Say) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive)
-    if not resume:
+    if resume:
+        found = _split_as_before(found, folder)
+    else:
         config = replace(config, crop=crops.fraction(found, config.image_size, config.crop, say))
     data = _decode(found, domains, config, say)
     data_key = _data_key(found)
@@ -127,6 +131,12 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
 
 
 # ---------------------------------------------------------------- data
+
+
+def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
+    """The data sets as the run to resume splits them; earlier versions used another rule where there is no split."""
+    by_name = [sources.split_by_name(source) for source in found]
+    return by_name if checkpoint.data_key(folder) == _data_key(by_name) else found
 
 
 def _decode(found: Sequence[Source], domains: Domains, config: Config, say: Say) -> list[DataSet]:

@@ -9,13 +9,14 @@ from PIL import Image
 
 from stargan import images
 from stargan.config import Architecture
-from stargan.domains import Domains, requests
+from stargan.domains import Domains, calibration, requests
 from stargan.engine import Engine
 
 if TYPE_CHECKING:
     from stargan.training.prepare import DataSet
 
 IMAGES = 128  # number of images to measure on, which takes a few seconds on a CPU
+CALIBRATION_IMAGES = 2000  # number of images for the temperatures, which are measured once
 ROWS = 6  # rows of the sample grid
 
 
@@ -30,6 +31,7 @@ class Validation:
         pixels: (N, 3, H, W) float32 in [-1, 1], the images.
         values: (N, C) float32, the labels of the images.
         datasets: (N,), the index of each image's data set.
+        data: The data sets that the images are from.
     """
 
     architecture: Architecture
@@ -38,6 +40,7 @@ class Validation:
     pixels: np.ndarray
     values: np.ndarray
     datasets: np.ndarray
+    data: "Sequence[DataSet]"
 
     @classmethod
     def of(cls, architecture: Architecture, domains: Domains, data: "Sequence[DataSet]") -> "Validation | None":
@@ -53,6 +56,7 @@ class Validation:
                     images.to_array(pixels),
                     np.concatenate([part.values[rows] for _, part, rows in chosen]),
                     np.concatenate([np.full(len(rows), index) for index, _, rows in chosen]),
+                    data,
                 )
         return None
 
@@ -79,6 +83,20 @@ class Validation:
             f"{self.split}/kept": float(correct[others].mean()) if others.any() else 1.0,
             f"{self.split}/rec": float(np.abs(back - self.pixels).mean()),
         }
+
+    def temperatures(self, engine: Engine) -> tuple[float, ...]:
+        """Measures the temperatures of the attribute classifier, see `calibration`; none without validation images."""
+        if self.split != "val":
+            return ()
+        logits, values, datasets = [], [], []
+        for index, part in enumerate(self.data):
+            rows = _spread(part.rows("val"), CALIBRATION_IMAGES // len(self.data))
+            for start in range(0, len(rows), IMAGES):  # bounds the memory
+                chosen = rows[start : start + IMAGES]
+                logits.append(engine.classify(images.to_array(part.images.pixels[chosen])))
+                values.append(part.values[chosen])
+                datasets.append(np.full(len(chosen), index))
+        return calibration.temperatures(self.domains, *map(np.concatenate, (logits, values, datasets)))
 
     def sheet(self, engine: Engine) -> Image.Image:
         """Draws a grid; each row has an image and its translations to every domain."""
