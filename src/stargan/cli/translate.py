@@ -73,7 +73,7 @@ def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
     sources, output = _places(options)
     _check(options, output)
-    reading = Reading(options.known, _choice(options.face), options.align)
+    reading = Reading(options.known, _choice(options.face), options.align, not options.crop)
     if any(map(clips.is_clip, sources)):
         return _clips(options, reading, sources, output)
     found = jobs.find(sources, None if output.file else output.folder, say=_warn)

@@ -1,5 +1,6 @@
 """Translating image files and whole folders of them."""
 
+import dataclasses
 import io
 import math
 import os
@@ -57,11 +58,13 @@ class Reading:
         known: Labels of all of them, see `Translator.translate`.
         faces: Which of their faces.
         align: Whether faces are looked for.
+        whole: See `views.regions`.
     """
 
     known: Request = ()
     faces: Choice = "all"
     align: bool = True
+    whole: bool = True
 
 
 def translate(model: Translator, jobs: Sequence[Job], plan: Plan, output: Output, reading: Reading) -> Report:
@@ -164,7 +167,7 @@ def _chunks(jobs: Sequence[Job]) -> Iterator[list[Job]]:
 def _regions(model: Translator, job: Job, reading: Reading) -> _Found:
     try:
         photo = images.read_photo(sys.stdin.buffer.read() if job.path == STREAM else job.path)
-        found = views.regions(photo.image, model.info, align=reading.align)
+        found = views.regions(photo.image, model.info, align=reading.align, whole=reading.whole)
         return photo, views.chosen(found, reading.faces, _name(job))
     except ImageError as error:
         return error
@@ -240,7 +243,9 @@ def _results(
 
 
 def _grid(view: View, made: Sequence[dict[str, np.ndarray]]) -> Image.Image:
-    """All translations of all regions: a row for each, with the targets as captions."""
+    """All translations of all faces, a row for each, or of one part of the photo; with the targets as captions."""
+    if view.regions[0].face is None:
+        view, made = dataclasses.replace(view, regions=view.regions[:1], images=view.images[:1]), made[:1]
     columns = 1 + max(map(len, made))
     cells, captions = [], []
     for region, before, own in zip(view.regions, view.images, made, strict=True):

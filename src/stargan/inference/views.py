@@ -126,22 +126,23 @@ def told(estimates: Sequence[Estimate]) -> str:
     )
 
 
-def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True) -> list[Region]:
+def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True, whole: bool = True) -> list[Region]:
     """Finds what a model gets of a photo.
 
     Args:
         photo: RGB, upright.
         info: The description of the model.
         align: Whether to look for faces, if the model is about faces. If not, the photo's centre is one face, cut and
-            aligned as the training images were. Other models get windows that cover the whole photo.
+            aligned as the training images were.
+        whole: For models that are not about faces: whether they get windows that cover the whole photo, or its centre.
 
     Returns:
         One region or more; none if there is no face.
     """
-    if info.face_crop is None:
+    if info.face_crop is None and whole:
         windows = photos.cover(photo.size, info.image_size, info.crop if info.crop and info.crop <= 1 else 1.0)
         return [Region(photos.cut(photo, window, info.image_size)) for window in windows]
-    if not align:
+    if info.face_crop is None or not align:
         return [Region(_middle(photo, info))]
     found = enumerate(faces.find(photo), 1)
     return [Region(faces.align(photo, face, info.face_crop, info.image_size), face, number) for number, face in found]

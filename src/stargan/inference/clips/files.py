@@ -3,6 +3,7 @@
 import contextlib
 from collections.abc import Iterator
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -107,7 +108,12 @@ class Video:
         with self._opened() as source, self._av.open(str(out), "w", format=container) as target:
             picture, sounds = source.streams.video[0], source.streams.audio
             stream = target.add_stream(codec, rate=picture.average_rate or Fraction(25), options=options)
+            first = next(frames)
+            # Before anything is written, since the first packet of sound opens the codec. Colours are stored for two
+            # pixels each way.
+            stream.width, stream.height = first.width // 2 * 2, first.height // 2 * 2
             stream.pix_fmt, stream.time_base = "yuv420p", picture.time_base
+            frames = chain([first], frames)
             copies = {sound.index: target.add_stream_from_template(sound) for sound in sounds}
             for packet in source.demux([picture, *sounds]):
                 if packet.stream.index in copies:
@@ -120,10 +126,8 @@ class Video:
             target.mux(stream.encode())
 
     def _changed(self, frame: Any, image: Image.Image, stream: Any) -> Any:
-        width, height = image.width // 2 * 2, image.height // 2 * 2  # colours are stored for two pixels each
-        if not stream.codec_context.is_open:
-            stream.width, stream.height = width, height
-        changed = self._av.VideoFrame.from_ndarray(np.asarray(image.crop((0, 0, width, height))), format="rgb24")
+        even = image.crop((0, 0, stream.width, stream.height))
+        changed = self._av.VideoFrame.from_ndarray(np.asarray(even), format="rgb24")
         changed.pts, changed.time_base = frame.pts, frame.time_base
         return changed
 
