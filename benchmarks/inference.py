@@ -35,7 +35,8 @@ from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ConfigError
-from stargan.inference import folders
+from stargan.inference import folders, jobs
+from stargan.inference.folders import Reading
 from stargan.inference.translator import max_batch
 from stargan.interop.export import export
 from stargan.interop.foreign import export_official
@@ -217,7 +218,7 @@ def cold_start(model: Model, repeats: int) -> list[dict[str, Any]]:
     """
     photo = draw(model.folder / "photo", 1)[0]
     stargan = [sys.executable, "-m", "stargan", "translate", str(model.folder / "model.onnx"), str(photo)]
-    out = ["--overwrite", "--out", str(model.folder / "out")]
+    out = ["--crop", "--no-align", "--overwrite", "--out", str(model.folder / "out")]
     known = ["--from", *SOURCE_LABELS]  # the official test reads them from its list
     commands = {"official, 5 targets": official_test(model, photo)} if model.checkout else {}
     commands |= {
@@ -317,11 +318,10 @@ def whole_folder(model: Model, count: int, repeats: int) -> list[dict[str, Any]]
             session.run(["translated"], {"images": prepared[part], "labels": labels[part]})
 
     def whole() -> None:
-        requested = folders.plan(translator.domains, [[WORD]])
+        requested = jobs.plan(translator.domains, [[WORD]])
+        output = jobs.Output(model.folder / "out", squares=True, existing="overwrite")
         with contextlib.redirect_stderr(io.StringIO()):
-            folders.translate(
-                translator, folders.find([paths[0].parent]), requested, model.folder / "out", overwrite=True
-            )
+            folders.translate(translator, jobs.find([paths[0].parent]), requested, output, Reading(align=False))
 
     bare()
     whole()

@@ -35,7 +35,7 @@ def main() -> None:
     parser.add_argument("--data", type=Path, required=True, help="as for stargan train")
     parser.add_argument("--size", type=int, default=128, help="image size in pixels")
     parser.add_argument("--batch", type=measure.at_least_one, default=16)
-    parser.add_argument("--crop", type=int, default=None)
+    parser.add_argument("--crop", type=float, default=None)
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
     options = parser.parse_args()
     measure.use_device(options.device, options.threads)
@@ -77,7 +77,7 @@ def forget(folder: Path) -> None:
                 os.posix_fadvise(file.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
 
 
-def build(source: Source, size: images.Size, crop: int | None, folder: Path) -> float:
+def build(source: Source, size: images.Size, crop: float | None, folder: Path) -> float:
     """Images per second when a new cache is built."""
     forget(source.root)
     began = time.perf_counter()
@@ -85,7 +85,7 @@ def build(source: Source, size: images.Size, crop: int | None, folder: Path) -> 
     return len(source.files) / (time.perf_counter() - began)
 
 
-def decode(source: Source, size: images.Size, crop: int | None) -> float:
+def decode(source: Source, size: images.Size, crop: float | None) -> float:
     """Images per second that one thread decodes."""
     forget(source.root)
     count = min(ONE_THREAD, len(source.files))
@@ -95,7 +95,7 @@ def decode(source: Source, size: images.Size, crop: int | None) -> float:
     return count / (time.perf_counter() - began)
 
 
-def epoch(source: Source, shape: Shape, crop: int | None, folder: Path, *, cold: bool, engine: Any = None) -> float:
+def epoch(source: Source, shape: Shape, crop: float | None, folder: Path, *, cold: bool, engine: Any = None) -> float:
     """Images per second of one epoch of the stream that training uses.
 
     Args:

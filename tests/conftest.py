@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from stargan import cli
+from stargan import cli, faces
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 TINY = [
@@ -43,20 +43,61 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def draw_folders(root: Path, count: int = 20, names: tuple[str, ...] = ("red", "green", "blue")) -> Path:
-    """A folder for each colour, with noisy squares of it."""
+def draw_folders(
+    root: Path, count: int = 20, names: tuple[str, ...] = ("red", "green", "blue"), *, infix: str = ""
+) -> Path:
+    """A folder for each colour, with noisy squares of it; `infix` in their names decides the split."""
     rng = np.random.default_rng(0)
     for name in names:
         (root / name).mkdir(parents=True)
         for index in range(count):
             pixels = np.array(COLOURS[name]) + rng.integers(-40, 40, (20, 24, 3))
-            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"{name}{index:03}.png")
+            Image.fromarray(pixels.clip(0, 255).astype(np.uint8)).save(root / name / f"{name}{infix}{index:03}.png")
     return root
 
 
 @pytest.fixture(scope="session")
 def colours(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return draw_folders(tmp_path_factory.mktemp("data") / "colours")
+    """Of each colour, one image is for validation and two are for testing."""
+    return draw_folders(tmp_path_factory.mktemp("data") / "colours", infix="-167-")
+
+
+@pytest.fixture(scope="session")
+def aligned_faces() -> list[Image.Image]:
+    """One face, always at the same place but for a few pixels, cut as `PLACE` says."""
+    photo = _astronaut()
+    (face,) = faces.find(photo)
+    aligned = faces.align(photo, face, PLACE, (128, 128)).image
+    shifts = np.random.default_rng(0).integers(-3, 4, (20, 2))
+    return [aligned.crop((x, y, 120 + x, 120 + y)).resize((128, 128)) for x, y in (shifts + 4).tolist()]
+
+
+@pytest.fixture(scope="session")
+def photos_of_faces() -> list[Image.Image]:
+    """The same face in photos, each time somewhere else."""
+    head = _astronaut().crop((130, 0, 330, 200))
+    places = np.random.default_rng(0).integers(0, (160, 60, 90), (20, 3))
+    photos = [Image.new("RGB", (360, 260), "gray") for _ in places]
+    for photo, (x, y, smaller) in zip(photos, places.tolist(), strict=True):
+        photo.paste(head.resize((200 - smaller, 200 - smaller)), (x, y))
+    return photos
+
+
+PLACE = faces.FaceCrop((-0.15, -0.1), (0.15, -0.1), (-0.12, 0.2), (0.12, 0.2))
+
+
+def _astronaut() -> Image.Image:
+    data = pytest.importorskip("skimage.data", reason="scikit-image's portrait is not installed")
+    return Image.fromarray(data.astronaut())
+
+
+def write_folders(root: Path, photos: list[Image.Image]) -> Path:
+    """Two folders with every other image each; all are `.png` files."""
+    for index, photo in enumerate(photos):
+        path = root / "ab"[index % 2] / f"{index:03}.png"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        photo.save(path)
+    return root
 
 
 def stargan(*arguments: str | Path, timeout: float = 120) -> subprocess.CompletedProcess[str]:

@@ -47,7 +47,7 @@ sys.exit(main(sys.argv[1:]))
     command = ["translate", str(run), str(photo), "--to", "red", "--out", str(out)]
     done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
-    assert (out / "a.red.png").is_file()
+    assert (out / "a.red.jpg").is_file()
 
     command[1] = str(run / "model.safetensors")
     done = subprocess.run([sys.executable, "-c", program, *command], capture_output=True, text=True)

@@ -4,10 +4,15 @@ import json
 import os
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+import stargan
+from stargan.interop.export import export
+from stargan.model import onnx_file
 
 ROOT = Path(__file__).parent.parent
 TINY = ("--width", "4", "--blocks", "1", "--repeats", "1", "--threads", "1")
@@ -53,6 +58,8 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
         ("objectives", ("out", "--steps", "0"), "argument --steps: 0: must be a count of at least 1"),
         ("joint", ("out", "--pairs", "x"), "argument --pairs: x: must be a count of at least 1"),
         ("shipped", ("celeba", "/no/run", "--out", "out"), "celeba needs --data"),
+        ("shipped", ("cartoons",), "needs a run and --out, or --calibrate"),
+        ("shipped", ("celeba", "--calibrate", "--data", "/no/data"), "/no/data: no such file or folder"),
     ],
 )
 def test_bad_options_are_refused_in_one_line(name: str, options: tuple[str, ...], message: str) -> None:
@@ -109,3 +116,19 @@ def test_inference_and_the_official_code_write_the_same(checkout: Path) -> None:
     done = script("inference", *TINY, *sizes, "--reference", checkout)
     assert done.returncode == 0, done.stderr
     assert "| official, 5 targets |" in done.stdout
+
+
+def test_a_model_file_gets_temperatures(run: Path, colours: Path, tmp_path: Path) -> None:
+    """As `shipped.py --calibrate` gives the shipped files, on a copy of a small model."""
+    export(run, tmp_path / "m.onnx")
+    onnx_file.describe(tmp_path / "m.onnx", tmp_path / "m.onnx", lambda info: replace(info, temperatures=()))
+    code = "import pathlib, shipped, sys; shipped.calibrate(pathlib.Path(sys.argv[1]), sys.argv[2], 500)"
+    command = [sys.executable, "-c", code, str(tmp_path / "m.onnx"), str(colours)]
+    done = subprocess.run(command, cwd=ROOT / "benchmarks", capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    info = stargan.load(tmp_path / "m.onnx").info
+    # The same images as at the end of training, and nearly the same numbers.
+    assert info.temperatures == pytest.approx(stargan.load(run).info.temperatures, rel=0.05)
+    assert f"temperatures {info.temperatures}" in done.stdout
+    assert "blue, green, red: " in done.stdout
+    assert done.stdout.count("calibration error") == 2

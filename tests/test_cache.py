@@ -11,12 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from conftest import write_folders
 from PIL import Image
 
-from stargan import images
+from stargan import faces, images
 from stargan.data import cache
 from stargan.data.sources import Source, find
 from stargan.errors import DataError
+from stargan.faces import CELEBA
 
 SIZE = (8, 4)  # width x height
 
@@ -42,11 +44,11 @@ def state(file: Path) -> tuple[int, int]:
     return file.stat().st_ino, file.stat().st_mtime_ns
 
 
-def fail_decode(error: BaseException) -> Callable[[object], Image.Image]:
-    def decode(source: object) -> Image.Image:
+def fail_read(error: BaseException) -> Callable[..., Image.Image]:
+    def read(*_: object) -> Image.Image:
         raise error
 
-    return decode
+    return read
 
 
 def test_rows_are_the_files(tmp_path: Path) -> None:
@@ -68,7 +70,7 @@ def test_hit_is_not_rebuilt(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     source, folder = folders(tmp_path / "set"), tmp_path / "c"
     cache.load(source, SIZE, folder=folder)
     before = state(array_file(folder))
-    monkeypatch.setattr(images, "decode", fail_decode(AssertionError("decoded again")))
+    monkeypatch.setattr(images, "read", fail_read(AssertionError("decoded again")))
     cache.load(find(tmp_path / "set"), SIZE, folder=folder)
     assert state(array_file(folder)) == before
 
@@ -83,7 +85,9 @@ def test_size_crop_and_changed_images_have_their_own(tmp_path: Path) -> None:
     assert (cache.load(source, SIZE, folder=folder).pixels[2] == (0, 255, 0)).all()
 
 
-@pytest.mark.parametrize("damage", ["empty", "truncated", "other shape", "text", "no list", "bad list"])
+@pytest.mark.parametrize(
+    "damage", ["empty", "truncated", "other shape", "text", "no list", "bad list", "header", "row"]
+)
 def test_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
     source, folder = folders(tmp_path / "set"), tmp_path / "c"
     expected = np.array(cache.load(source, SIZE, folder=folder).pixels)
@@ -93,8 +97,12 @@ def test_damaged_cache_is_rebuilt(tmp_path: Path, damage: str) -> None:
             np.save(stream, np.zeros((6, 8, 4, 3), np.uint8))
     elif damage.endswith("list"):
         file.with_suffix(".json").write_text("[1]" if damage == "bad list" else "")
+    elif damage == "row":
+        file.with_suffix(".json").write_text('{"999": "no such image"}')
     else:
-        content = {"empty": b"", "truncated": file.read_bytes()[:-9], "text": b"hello"}[damage]
+        whole = file.read_bytes()
+        header = whole.replace(b"False", b"[[[[[")
+        content = {"empty": b"", "truncated": whole[:-9], "text": b"hello", "header": header}[damage]
         file.unlink()
         file.write_bytes(content)
     assert (cache.load(source, SIZE, folder=folder).pixels == expected).all()
@@ -211,6 +219,62 @@ def test_odd_images_are_read(tmp_path: Path, name: str) -> None:
     assert np.abs(centre - expected).max() < 8
 
 
+# ---------------------------------------------------------------- faces
+
+
+def test_the_largest_face_of_each_image_is_aligned(tmp_path: Path, photos_of_faces: list[Image.Image]) -> None:
+    two = Image.new("RGB", (560, 260), "gray")
+    two.paste(photos_of_faces[0].resize((180, 130)), (370, 0))
+    two.paste(photos_of_faces[1], (0, 0))
+    source = find(write_folders(tmp_path / "set", [*photos_of_faces[:3], two]))
+    size = (48, 48)
+    cached = cache.load(source, size, align=CELEBA, folder=tmp_path / "c")
+    assert cached.bad == {}
+    for row in range(4):
+        largest = max(faces.find(images.decode(source.path(row))), key=lambda face: face.size)
+        expected = faces.align(images.decode(source.path(row)), largest, CELEBA, size).image
+        assert np.array_equal(cached.pixels[row], np.asarray(expected))
+    # Of one face, the aligned images are nearly the same, wherever it is in the photos.
+    assert np.abs(cached.pixels[0].astype(int) - cached.pixels[1])[12:36, 12:36].mean() < 20
+    plain = cache.load(source, size, folder=tmp_path / "c")
+    assert not np.array_equal(plain.pixels, cached.pixels)
+    other = cache.load(source, size, align=CELEBA.within(0.8), folder=tmp_path / "c")
+    assert not np.array_equal(other.pixels, cached.pixels)
+
+
+def test_images_without_a_face_are_left_out(tmp_path: Path, photos_of_faces: list[Image.Image]) -> None:
+    """They count neither as unreadable nor against `max_bad`."""
+    blank = [Image.new("RGB", (64, 48), "gray")] * 7
+    source = find(write_folders(tmp_path / "set", [*photos_of_faces[:2], *blank]))
+    source.path(0).write_text("not an image")
+    reported: list[tuple[int, int]] = []
+    for _ in ("built", "found"):
+        cached = cache.load(
+            source,
+            SIZE,
+            align=CELEBA,
+            folder=tmp_path / "c",
+            max_bad=1,
+            report=lambda *numbers: reported.append(numbers),
+        )
+        assert (sorted(cached.unreadable), len(cached.faceless), len(cached.bad)) == ([0], 7, 8)
+        assert not cached.pixels[cached.faceless].any()
+        first, second = cached.left_out(source)
+        assert first.startswith("left out: a/000.png: not an image")
+        assert second == (
+            "left out: no face in 7 of 9 images: a/002.png, a/004.png, a/006.png, a/008.png, b/003.png, ..."
+        )
+    assert reported[-1] == (9, 9)
+    with pytest.raises(DataError, match=r"1 of 9 images cannot be read \(at most --max-bad 0"):
+        cache.load(source, SIZE, align=CELEBA, folder=tmp_path / "c", max_bad=0)
+
+
+def test_no_face_at_all_is_an_error(tmp_path: Path) -> None:
+    source = folders(tmp_path / "set", 2)
+    with pytest.raises(DataError, match=r"none of its 4 images shows a face; leave out --align faces"):
+        cache.load(source, SIZE, align=CELEBA, folder=tmp_path / "c", max_bad=100)
+
+
 # ---------------------------------------------------------------- building
 
 
@@ -242,7 +306,7 @@ def test_interrupted_building_leaves_nothing(tmp_path: Path, monkeypatch: pytest
     source, folder = folders(tmp_path / "set"), tmp_path / "c"
     with monkeypatch.context() as patched:
         if moment == "decode":
-            patched.setattr(images, "decode", fail_decode(KeyboardInterrupt()))
+            patched.setattr(images, "read", fail_read(KeyboardInterrupt()))
         else:
             patched.setattr(json, "dumps", fail_dumps)
         with pytest.raises(KeyboardInterrupt):
@@ -267,6 +331,21 @@ def test_full_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=100))
     with pytest.raises(DataError, match=r"GB are needed for 6 decoded images, 0\.0 GB are free; set STARGAN_CACHE"):
         cache.load(source, SIZE, folder=tmp_path / "c")
+
+
+def test_a_disk_that_fills_up_while_images_are_decoded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """All space is taken before the first image: a write to a memory-mapped file on a full disk kills the process."""
+    source = folders(tmp_path / "set")
+
+    def full(*_: object) -> None:
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "posix_fallocate", full)
+    monkeypatch.setattr(images, "read", fail_read(AssertionError("decoded before the space was there")))
+    with pytest.raises(DataError, match=r"704 bytes are needed, \d+ are free.*set STARGAN_CACHE"):
+        cache.load(source, SIZE, folder=tmp_path / "c")
+    assert left_over(tmp_path / "c") == []
+    assert not list((tmp_path / "c").glob("*.npy"))
 
 
 def test_folder_that_cannot_be(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from PIL import Image
 
 import stargan
 from stargan import cli, old_names
+from stargan.domains import Domains
 from stargan.errors import ModelError
 from stargan.evaluation import classifier
 from stargan.interop.export import export
@@ -62,7 +63,7 @@ def test_old_names_in_cards_and_reports() -> None:
     (model,) = report["models"].values()
     model["figures"]["all"]["idle_psnr"] = dict(zip(("value", "low", "high", "count"), figure, strict=True))
     del report["judges"]  # as in reports of a single classifier
-    card = Card.from_report(report, "", model["about"]["What the model says"]["domains"])
+    card = Card.from_report(report, "", Domains.from_json(model["about"]["What the model says"]["domains"]))
     assert card.tasks["all"]["baseline_psnr"] == Figure(0.5, 0.4, 0.6, 9)
     assert card.measured["classifiers"] == 1
 
@@ -233,7 +234,7 @@ def test_shipped_models(name: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["card", name]) == 0
     assert capsys.readouterr().out == (DOCS / "models" / f"{name}.md").read_text(encoding="utf-8")
     word = model.domains.names[1]
-    translated = model.translate(Image.new("RGB", (90, 60), "grey"), {word: 1})
+    translated = model.translate_aligned(Image.new("RGB", (90, 60), "grey"), {word: 1})
     assert translated.size == model.image_size
     assert {"all", word} <= model.info.card.tasks.keys()
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import TINY, in_process, stargan
+from conftest import TINY, in_process, stargan, write_folders
 from PIL import Image
 
 from stargan import __version__, cli, load
@@ -92,7 +92,7 @@ def test_options_of_training_are_grouped(monkeypatch: pytest.MonkeyPatch, capsys
 def test_defaults_in_the_help_are_those_of_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--recipe=rafd", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())
-    for default in ("(default: 54200)", "(default: 256)", "(default: rafd)"):
+    for default in ("(default: 54200)", "(default: 0.0)", "(default: rafd)"):
         assert default in text
 
 
@@ -115,11 +115,14 @@ BAD = {
         ["train", "--stepps", "4"],
         "unknown option --stepps; did you mean --steps? (see",
     ),
-    "near-miss and missing": (["translate", "m", "p", "--ot", "x"], "missing: --out FOLDER (unknown option --ot)"),
+    "near-miss and missing": (
+        ["evaluate", "m", "--dta", "x"],
+        "missing: --data DATA, --out FOLDER (unknown option --dta)",
+    ),
     "too much": (["card", "celeba", "cartoons"], "unexpected argument cartoons"),
     "wrong type": (["train", "--steps", "many"], "--steps many: must be INT"),
     "wrong type, optional": (["demo", "--steps", "many"], "--steps many: must be INT"),
-    "wrong crop": (["train", "--crop", "1.5"], "--crop 1.5: must be INT"),
+    "wrong crop": (["train", "--crop", "1.5"], "--crop 1.5: must be a fraction up to 1, or a whole number of pixels"),
     "wrong choice": (["train", "--objective", "wgan"], "--objective wgan: must be one of wgan-gp, wgan-lp, dragan,"),
     "another shell": (["completion", "fish"], "shell fish: must be one of bash, zsh"),
     "no value": (["train", "--steps"], "--steps: its value is missing"),
@@ -136,8 +139,14 @@ BAD = {
         ["translate", "m.onnx", "p.jpg", "--out", "x"],
         "say either --to LABEL... or --all or",
     ),
-    "no out": (["translate", "m.onnx", "p.jpg", "--to", "A"], "missing: --out FOLDER (see stargan translate --help)"),
-    "nothing at all": (["translate"], "missing: MODEL, --out FOLDER"),
+    "no out": (["translate", "m.onnx", "p.jpg", "--to", "A"], "say --out FOLDER, or one photo and the file to write"),
+    "out of no kind": (["translate", "m.onnx", "p.jpg", "q.xyz", "--to", "A"], "q.xyz: cannot write an image of this"),
+    "two targets in a file": (["translate", "m", "p.jpg", "q.jpg", "--to", "A", "--to", "B"], "q.jpg: several transl"),
+    "too strong": (["translate", "m", "p.jpg", "q.jpg", "--to", "A", "--strength", "2"], "--strength 2.0: must be a"),
+    "strange strength": (["translate", "m", "p", "q.jpg", "--to", "A", "--strength", "nan"], "--strength nan: must be"),
+    "no such face": (["translate", "m", "p", "q.jpg", "--to", "A", "--face", "0"], "--face 0: must be largest or num"),
+    "both": (["translate", "m", "p", "q.jpg", "--to", "A", "--overwrite", "--skip-existing"], "say either --overwrite"),
+    "nothing at all": (["translate"], "missing: MODEL"),
     "export to what": (["export", "/no/run", "x.tar"], "cannot write this kind"),
     "no faces": (["cartoons", "x", "--count", "0"], "--count 0: must be at least 1"),
     "missing set": (["data", "/no/where"], "/no/where"),
@@ -147,7 +156,7 @@ BAD = {
     "translations into a file": (["translate", "cartoons", "p.jpg", "--all", "--out", __file__], "must be a folder"),
     "a run below a file": (["train", "--data", ".", "--run", f"{__file__}/x"], "test_cli.py is a file"),
     "a model into a folder": (["export", "cartoons", "/tmp"], "FILE /tmp: is a folder; must be a file"),
-    "a crop of nothing": (["import", "G.ckpt", "m.onnx", "--crop", "0"], "--crop 0: must be at least 1"),
+    "a crop of nothing": (["import", "G.ckpt", "m.onnx", "--crop", "0"], "--crop 0: must be a fraction up to 1"),
     "a sheet of no kind": (["data", ".", "--sheet", "s.xyz"], "s.xyz: cannot write an image of this kind"),
     "official in half": (["export", "run", "--official", "x", "--half"], "--half: a checkpoint of the official code"),
     "no pairs": (["evaluate", "cartoons", "--data", ".", "--pairs", "no", "--out", "x"], "--pairs no: no such folder"),
@@ -191,17 +200,17 @@ def test_translate_files_and_folders(run: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = in_process("translate", run, photos, "--to", "green", "--to", "domain=blue", "--out", out)
     assert done.returncode == 0, done.stderr
-    found = sorted(str(path.relative_to(out)) for path in out.rglob("*.png"))
-    assert found == ["a.domain=blue.png", "a.green.png", "deep/b.domain=blue.png", "deep/b.green.png"]
-    for path in out.rglob("*.png"):
+    found = sorted(str(path.relative_to(out)) for path in out.rglob("*.*"))
+    assert found == ["a.domain=blue.jpg", "a.green.jpg", "deep/b.domain=blue.png", "deep/b.green.png"]
+    for path in out.rglob("*.*"):
         with Image.open(path) as image:
-            assert image.size == (16, 16)
+            assert image.size == ((30, 20) if path.name.startswith("a") else (20, 30))
 
-    before = (out / "a.green.png").read_bytes()
+    before = (out / "a.green.jpg").read_bytes()
     again = in_process("translate", run, photos, "--to", "green", "--out", out)
     assert again.returncode == 2
     assert "exists; say --overwrite" in again.stderr
-    assert (out / "a.green.png").read_bytes() == before
+    assert (out / "a.green.jpg").read_bytes() == before
     assert in_process("translate", run, photos, "--to", "green", "--out", out, "--overwrite").returncode == 0
 
 
@@ -219,7 +228,7 @@ def test_translate_all_writes_every_domain_and_a_grid(run: Path, tmp_path: Path)
     assert done.returncode == 0, done.stderr
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     ends = ["all", "blue", "green", "red"]
-    assert names == [f"a.{kind}.{end}.png" for kind in ("jpg", "png") for end in ends]
+    assert names == [f"a.{k}.{end}.{'png' if end == 'all' else k}" for k in ("jpg", "png") for end in ends]
 
 
 def test_unreadable_images_are_left_out_by_name(run: Path, tmp_path: Path) -> None:
@@ -228,7 +237,7 @@ def test_unreadable_images_are_left_out_by_name(run: Path, tmp_path: Path) -> No
     done = in_process("translate", run, tmp_path, "--to", "green", "--out", tmp_path / "out")
     assert done.returncode == 2
     assert "text.jpg" in done.stderr
-    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.green.png"]
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["good.green.jpg"]
 
 
 def test_signs_on_the_command_line(run: Path, tmp_path: Path) -> None:
@@ -247,7 +256,18 @@ def test_signs_on_the_command_line(run: Path, tmp_path: Path) -> None:
         tmp_path / "o",
     )
     assert done.returncode == 0, done.stderr
-    assert [path.name for path in (tmp_path / "o").iterdir()] == ["a.+green,red=0.png"]
+    assert [path.name for path in (tmp_path / "o").iterdir()] == ["a.+green,red=0.jpg"]
+
+
+def test_data_aligns_faces(photos_of_faces: list[Image.Image], tmp_path: Path) -> None:
+    data = write_folders(tmp_path / "photos", [*photos_of_faces[:3], Image.new("RGB", (64, 64))])
+    plain, aligned = tmp_path / "plain.png", tmp_path / "aligned.png"
+    assert "left out: nothing" in in_process("data", data, "--sheet", plain).stdout
+    done = in_process("data", data, "--align", "faces", "--sheet", aligned)
+    assert done.returncode == 0, done.stderr
+    assert "left out: no face in 1 of 4 images: b/003.png" in done.stdout.splitlines()
+    assert "left out: nothing" not in done.stdout
+    assert aligned.read_bytes() != plain.read_bytes()
 
 
 def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from stargan.config.recipes import RECIPES, recipe
 from stargan.domains import Domains, Group, LabelSet
 from stargan.domains.presets import CELEBA_ATTRIBUTES
 from stargan.errors import ConfigError, ModelError
+from stargan.model.face_crop import CELEBA, FaceCrop
 from stargan.model.info import ModelInfo
 
 no_deadline = settings(deadline=None)  # slow examples on a busy machine are no failures
@@ -71,7 +72,12 @@ def config_error(settings: Any) -> str:
         ({"targets": "random"}, "--targets random: must be one of permuted, balanced"),
         ({"precision": "fp16"}, "--precision fp16: must be one of auto, fp32, bf16"),
         ({"device": "tpu"}, "--device tpu: must be one of auto, cpu, cuda"),
-        ({"crop": 0}, "--crop 0: must be between 1 and 2147483647"),
+        ({"crop": 0}, "--crop 0: must be a fraction up to 1, or a whole number of pixels up to 2147483647"),
+        ({"crop": 1.5}, "--crop 1.5: must be a fraction up to 1, or a whole number of pixels"),
+        ({"crop": 2**31}, "--crop 2147483648: must be a fraction up to 1, or a whole number of pixels"),
+        ({"crop": math.nan}, "--crop nan: must be a fraction up to 1, or a whole number of pixels"),
+        ({"crop": 200, "align": "faces"}, "--crop 200: must be left out with --align faces"),
+        ({"align": "eyes"}, "--align eyes: must be one of none, faces"),
         ({"image_size": [130, 128]}, "--image-size 130x128: must be a multiple of 4 (G halves it twice)"),
         ({"image_size": [128, 0]}, "--image-size 128x0: must be a multiple of 4"),
         ({"image_size": [-64, 64]}, "--image-size -64x64: must be a multiple of 4"),
@@ -143,7 +149,7 @@ configs = st.builds(
     attributes=st.lists(st.text()).map(tuple),
     exclusive=st.lists(st.sampled_from(["A,B", "x y,z,w"])).map(tuple),
     image_size=st.tuples(*[st.integers(1, 8).map(lambda n: 64 * n)] * 2),
-    crop=st.none() | st.integers(1, 500),
+    crop=st.none() | st.integers(1, 500) | st.floats(0, 1, exclude_min=True),
     width=st.integers(1, 1024),
     lr=st.floats(1e-9, 1),
     lambda_cls=st.floats(0, 1e9),
@@ -219,7 +225,7 @@ def test_recipes(name: str) -> None:
 def test_recipes_have_the_settings_of_the_paper() -> None:
     celeba = recipe("celeba")
     assert celeba.attributes == CELEBA_ATTRIBUTES
-    assert (celeba.image_size, celeba.crop, celeba.batch_size, celeba.n_critic) == ((128, 128), 178, 16, 5)
+    assert (celeba.image_size, celeba.crop, celeba.batch_size, celeba.n_critic) == ((128, 128), None, 16, 5)
     assert (celeba.lr, celeba.beta1, celeba.beta2, celeba.objective) == (1e-4, 0.5, 0.999, "wgan-gp")
     assert (celeba.lambda_cls, celeba.lambda_rec, celeba.lambda_gp) == (1, 10, 10)
     assert celeba.steps == 20 * (200_599 // 16)
@@ -270,13 +276,14 @@ def test_the_classification_weight_falls_to_final_cls() -> None:
 INFO = ModelInfo(
     domains=DOMAINS,
     architecture=Architecture((160, 128), width=4, blocks=0, d_layers=2),
-    crop=178,
+    crop=0.75,
+    face_crop=FaceCrop((-0.1, 0.0), (0.1, 0.0), (-0.08, 0.2), (0.08, 0.2)),
     label_frequencies=(0.4, 0.25, 0.75),
     classifier=True,
     recipe="celeba",
     steps=12,
     data=({"name": "faces", "kind": "celeba", "training_images": 1000},),
-    quality={"val/hit": 0.5, "val/psnr": math.inf, "images": 128},
+    quality={"val/hit": 0.5, "images": 128},
     licence="für Forschung — “only”, 研究",
 )
 
@@ -321,12 +328,12 @@ def test_info_round_trip() -> None:
             attention_mask=st.booleans(),
             resize_conv=st.booleans(),
         ),
-        crop=st.none() | st.integers(1, 2**31 - 1),
+        crop=st.none() | st.floats(0, 1, exclude_min=True) | st.integers(179, 2**31 - 1),
         label_frequencies=st.just(()) | st.tuples(*[st.floats(0, 1)] * 3),
         steps=st.integers(0, 2**31 - 1),
         recipe=st.text(),
         licence=st.text(),
-        quality=st.dictionaries(st.text(), st.floats(allow_nan=False)),
+        quality=st.dictionaries(st.text(), st.floats(allow_nan=False, allow_infinity=False)),
     )
 )
 def test_any_info_round_trip(info: ModelInfo) -> None:
@@ -337,6 +344,14 @@ def test_any_info_round_trip(info: ModelInfo) -> None:
 def test_info_round_trip_for_every_recipe(config: Config) -> None:
     info = ModelInfo(DOMAINS, config.architecture, config.crop, recipe=config.recipe, steps=config.steps)
     assert ModelInfo.loads(info.dumps()) == info
+
+
+def test_the_crop_of_celeba_in_old_files_is_a_place() -> None:
+    """Its 178 pixels are never looked for in an image of another size."""
+    old = ModelInfo.loads(json.dumps(changed(crop=178, face_crop=None)))
+    assert (old.crop, old.face_crop) == (None, CELEBA)
+    assert ModelInfo.loads(json.dumps(changed(crop=200, face_crop=None))).crop == 200
+    assert ModelInfo.loads(json.dumps(changed(crop=178))).face_crop == INFO.face_crop
 
 
 HOSTILE = {
@@ -371,7 +386,7 @@ def test_deeply_nested_values() -> None:
 def test_missing_keys(name: str) -> None:
     plain = changed()
     del plain[name]
-    if name in ("domains", "architecture", "label_frequencies", "data"):
+    if name in ("domains", "architecture"):
         assert f"its description cannot be read (KeyError: '{name}')" in model_error(plain)
     else:  # a file from an older version, which did not have this field
         default = next(f for f in dataclasses.fields(ModelInfo) if f.name == name)
@@ -404,10 +419,10 @@ def test_missing_keys(name: str) -> None:
         ({"image_size": [0, 128]}, "must be a multiple of 4"),
         ({"image_size": [128, 16384]}, "must be at most 8192 each way"),
         ({"image_size": [128.0, 128]}, "has the wrong type"),
-        ({"crop": "178"}, "its description has crop '178', not a number of pixels"),
-        ({"crop": 0}, "its description has crop 0, not a number of pixels"),
-        ({"crop": 10**400}, "not a number of pixels"),
-        ({"crop": True}, "its description has crop True, not a number of pixels"),
+        ({"crop": "178"}, "its description has crop '178', not a fraction up to 1 or a number of pixels"),
+        ({"crop": 0}, "its description has crop 0, not a fraction up to 1 or a number of pixels"),
+        ({"crop": 10**400}, "not a fraction up to 1 or a number of pixels"),
+        ({"crop": True}, "its description has crop True, not a fraction up to 1 or a number of pixels"),
         ({"label_frequencies": [0.5]}, "its description has 1 label frequencies for 3 classes"),
         ({"label_frequencies": ["a", "b", "c"]}, "not numbers in [0, 1]"),
         ({"label_frequencies": [0, 0.5, 1.5]}, "not numbers in [0, 1]"),
@@ -422,8 +437,8 @@ def test_missing_keys(name: str) -> None:
         ({"licence": ["MIT"]}, "its description has licence ['MIT'], not text"),
         ({"licence": "\ud800"}, "its description cannot be read (UnicodeEncodeError"),
         ({"quality": []}, "its description has quality [], not figures by name"),
-        ({"quality": {"hit": "high"}}, "not figures by name"),
-        ({"quality": {"hit": 10**400}}, "not figures by name"),
+        ({"quality": {"hit": "high"}}, "not finite figures by name"),
+        ({"quality": {"hit": 10**400}}, "not finite figures by name"),
         ({"data": ["faces"]}, "its description has data ('faces',), not one object per data set"),
         ({"data": 3}, "its description cannot be read (TypeError"),
         ({"data": [["x" * 1000]] * 1000}, "not one object per data set"),  # and the message stays short

@@ -38,7 +38,7 @@ class Fake:
     def __init__(self, translate: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> None:
         self.translate = translate
 
-    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def generate(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None = None) -> np.ndarray:
         return self.translate(images, labels)
 
 
@@ -180,6 +180,27 @@ def test_what_is_not_measured_has_a_reason(faces: EvaluationSet, classifiers: li
     found = measure(Fake(lambda images, labels: images), few, SINGLE, classifiers, [], 0)
     assert {"identity", "truth_...", "inception_kid, inception_fid"} <= set(found.not_measured)
     assert not {"identity", "truth_psnr", "kid", "fid"} & set(found.figures[ALL])
+
+
+def test_the_model_gets_the_labels_of_what_it_translates(faces: EvaluationSet, classifiers: list[Classifier]) -> None:
+    """There, those of the test images; back, those that were requested."""
+    calls: list[tuple[np.ndarray, np.ndarray]] = []
+
+    class Watched(Fake):
+        def generate(
+            self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None = None
+        ) -> np.ndarray:
+            assert source_values is not None
+            calls.append((labels, source_values))
+            return images
+
+    few = EvaluationSet("few", "test", (0,), "", faces.pixels, faces.values, faces.train_rows, faces.test_rows[:2])
+    measure(Watched(lambda images, labels: images), few, SINGLE, classifiers, [], 0)
+    for (targets, sources), (back, changed) in zip(calls[::2], calls[1::2], strict=True):
+        assert {tuple(row) for row in sources.tolist()} <= {tuple(row) for row in few.source_values.tolist()}
+        assert np.array_equal(changed, targets)  # one data set: labels and values are the same
+        assert np.array_equal(back, sources)
+        assert (targets != sources).any(1).all()
 
 
 def test_one_table_and_a_page(measured: dict[str, Measurements]) -> None:

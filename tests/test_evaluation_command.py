@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import draw_folders, in_process
+from conftest import PLACE, draw_folders, in_process, write_folders
 from PIL import Image
 
 from stargan import cli
@@ -20,6 +20,7 @@ from stargan.errors import DataError, DomainError
 from stargan.evaluation import classifier, evaluation_set, pairs
 from stargan.evaluation.evaluate import evaluate
 from stargan.evaluation.tasks import ALL
+from stargan.faces import CELEBA
 from stargan.inference.translator import Translator
 from stargan.model import run_folder
 from stargan.model.info import ModelInfo
@@ -130,6 +131,7 @@ def test_the_command_has_the_defaults_of_the_function() -> None:
     options = {field.name: field.default for field in fields(Options)}
     assert options.pop("out") is MISSING
     assert defaults.pop("out") is None
+    assert defaults.pop("say") is print
     assert options == {"models": MISSING, "data": MISSING, **defaults}
 
 
@@ -177,6 +179,42 @@ def test_images_of_unknown_domains_are_left_out(tmp_path: Path, cache_folder: Pa
     )
     assert len(found.test_rows) == 40
     assert (found.source_values.sum(1) == 1).all()
+
+
+def test_faces_are_aligned_as_in_training(
+    tmp_path: Path, photos_of_faces: list[Image.Image], aligned_faces: list[Image.Image]
+) -> None:
+    lines: list[str] = []
+
+    def load(photos: list[Image.Image], name: str, align: bool) -> evaluation_set.EvaluationSet:
+        data = write_folders(tmp_path / name, photos)
+        return evaluation_set.load(str(data), info, split="all", limit=100, seed=0, align=align, say=lines.append)
+
+    domains = Domains((LabelSet("photos", (Group(("a", "b"), categorical=True),)),))
+    info = ModelInfo(domains, Architecture((64, 64)), face_crop=PLACE.within(120 / 128))
+    plain = load([*photos_of_faces, Image.new("RGB", (64, 64))], "photos", False)
+    assert lines == ["the faces lie elsewhere than in the model's training images; --align faces would move them there"]
+    lines.clear()
+    aligned = load([*photos_of_faces, Image.new("RGB", (64, 64))], "photos", True)
+    assert lines == ["left out: no face in 1 of 21 images: a/020.png"]
+    assert len(plain.test_rows) == 21
+    assert len(aligned.test_rows) == 20
+    assert aligned.key != plain.key
+    lines.clear()
+    already = load(aligned_faces, "aligned", False)
+    assert lines == []
+    assert np.abs(aligned.source_images.mean(0) - already.source_images.mean(0)).mean() < 25
+
+
+def test_nothing_to_align(colours: Path) -> None:
+    face = replace(SMALL, face_crop=CELEBA)
+    for data, info, why in (
+        (str(colours), SMALL, "the model's training images were no aligned faces"),
+        ("cartoons", face, "the cartoons need no alignment"),
+        (str(colours), face, "none of its 60 images shows a face"),
+    ):
+        with pytest.raises(DataError, match=why):
+            evaluation_set.load(data, info, split=None, limit=10, seed=0, align=True)
 
 
 def test_true_translations_of_cartoons(monkeypatch: pytest.MonkeyPatch) -> None:

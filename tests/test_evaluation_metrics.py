@@ -4,9 +4,16 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
+from stargan import faces
+from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import ModelError
-from stargan.evaluation import distances, features, intervals, metrics
+from stargan.evaluation import distances, face_parts, features, intervals, metrics
+from stargan.evaluation.tasks import RequestedTranslations
+from stargan.faces import CELEBA
+from stargan.images import to_array
 from stargan.model.figure import Figure
 
 # ---------------------------------------------------------------- two images
@@ -154,6 +161,8 @@ def test_features_distinguish_images() -> None:
     images = np.random.default_rng(0).uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
     images[1] = images[0] * 0.9
     assert features.pooled(images).shape == (3, 1280)
+    assert features.pooled(images, size=2).shape == (3, 1280)
+    assert not np.allclose(features.pooled(images, size=2), features.pooled(images))
     same, near, far = features.perceptual(images[[0, 0, 0]], images)
     assert same == pytest.approx(0, abs=1e-6)
     assert same < near < far
@@ -192,3 +201,49 @@ def test_a_wrong_network_gets_one_line(tmp_path: Path) -> None:
         assert "\n" not in str(caught.value)
     with pytest.raises(ModelError, match=r"returns \(2, 3, 1, 1\) for two images; must be \(2, D\)"):
         features.Inception(means(tmp_path / "flat.onnx", dimensions=4))
+
+
+@pytest.mark.skipif(not features.installed(), reason="stargan[evaluate] is not installed")
+@pytest.mark.parametrize("size", [0, 2])
+def test_the_networks_get_images_in_the_range_they_were_trained_with(size: int) -> None:
+    """The first batch norm remembers the variance that its inputs had; of a photograph's, it is about the same."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image's portrait is not installed")
+    photo = to_array(data.astronaut()[None])
+    network = features._network(size)
+    with torch.inference_mode():
+        stem = network._conv_stem(next(features._batches(photo)))
+    ratio = float((stem.var((0, 2, 3)).mean() / network._bn0.running_var.mean()).item())
+    assert 0.5 < ratio < 2
+
+
+def test_eyes_and_mouth_lie_where_the_faces_have_them() -> None:
+    spots = face_parts.places(CELEBA, (64, 64))
+    assert all(0.02 < spot.mean() < 0.05 for spot in spots.values())
+    for (x, y), name in zip(CELEBA.points((64, 64)), ["eyes_changed"] * 2 + ["mouth_changed"] * 2, strict=True):
+        assert spots[name][int(y), int(x)]
+    assert not (spots["eyes_changed"] & spots["mouth_changed"]).any()
+
+
+def test_lost_faces_and_changed_eyes_are_counted() -> None:
+    data = pytest.importorskip("skimage.data", reason="scikit-image's portrait is not installed")
+    portrait = Image.fromarray(data.astronaut())
+    (face,) = faces.find(portrait)
+    source = np.asarray(faces.align(portrait, face, CELEBA, (128, 128)).image)
+    domains = Domains((LabelSet("faces", (Group(("Black_Hair", "Blond_Hair")), Group(("Male",)))),))
+    hair, gender = [True, False], [False, True]
+    changed = np.array([hair, hair, hair, gender])
+    requested = RequestedTranslations(
+        np.array(["x"] * 4), np.zeros(4, int), np.zeros((4, 3)), np.zeros(4, int), changed, ~changed, ("x",)
+    )
+    smeared = source.copy()
+    smeared[50:105, 30:100] = source[50:105, 30:100].mean((0, 1))
+    eyes = source.copy()
+    eyes[face_parts.places(CELEBA, (128, 128))["eyes_changed"]] = 255
+    translated = np.stack([source, smeared, eyes, source])
+    found = face_parts.figures(CELEBA, domains, requested, source[None], translated, 0)
+    assert found["face_lost"].tolist()[:2] == [0, 1]
+    assert found["face_lost"][3] == 0
+    assert found["eyes_changed"][0] == 0 < found["eyes_changed"][1] < found["eyes_changed"][2]
+    assert found["mouth_changed"][[0, 2]].tolist() == [0, 0]
+    assert found["mouth_changed"][1] > 0.05
+    assert np.isnan(found["eyes_changed"][3])  # gender may change the eyes

@@ -22,7 +22,7 @@ PACKAGE = Path(stargan.__file__).parent
 # ---------------------------------------------------------------- the rules
 
 _BASE = ("errors", "old_names", "storage", "progress", "images")
-_LOWER = (*_BASE, "domains", "config", "data", "model", "faces", "engine")
+_LOWER = (*_BASE, "domains", "config", "data", "model", "photos", "faces", "engine")
 _UPPER = (*_LOWER, "training", "inference", "evaluation", "interop")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
@@ -33,13 +33,8 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "domains": ("errors",),
     "config": ("errors", "old_names", "domains"),
     "model": ("errors", "old_names", "storage", "domains", "config"),
-    "faces": (
-        "errors",
-        "storage",
-        "progress",
-        "images",
-        "model",
-    ),  # of `model`, sessions and `FaceCrop`
+    "photos": ("images",),
+    "faces": ("images", "model", "photos"),  # of `model`, sessions and `FaceCrop`
     "data": (*_BASE, "domains", "config", "faces"),
     "engine": ("errors", "images", "domains", "config", "model"),
     "training": _LOWER,
@@ -208,7 +203,7 @@ BREAKS = {
     "upwards, late": ("domains/space.py", "def f():\n    from stargan import config"),
     "sideways": ("data/cache.py", "import stargan.engine"),
     "sideways, relative": ("data/cache.py", "from ..engine import Engine"),
-    "the package": ("images.py", "from stargan import load"),
+    "the package": ("images/arrays.py", "from stargan import load"),
     "training from inference": ("inference/load.py", "from stargan.training.loop import train"),
     "training from web": ("web/app.py", "def f():\n    from stargan import training"),
     "a new part": ("utils.py", "import stargan.errors"),

@@ -12,7 +12,7 @@ from stargan import images
 from stargan.data import image_files
 from stargan.data.sources import find
 from stargan.errors import ImageError
-from stargan.inference import folders
+from stargan.inference import jobs
 
 FORMATS = {
     ".jfif": "JPEG",
@@ -60,7 +60,7 @@ def test_what_is_left_out_is_counted(tmp_path: Path) -> None:
     expected = "left out: 2 .txt files, 1 .mp4 file, 1 broken link, 1 other file"
     assert find(tmp_path).notes == (expected,)
     lines: list[str] = []
-    assert len(folders.find([tmp_path], say=lines.append)) == 2
+    assert len(jobs.find([tmp_path], say=lines.append)) == 2
     assert lines == [f"{tmp_path}: {expected}"]
 
 

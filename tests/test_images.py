@@ -1,11 +1,18 @@
 """Images of every kind, damaged ones too; the cut, the scale, grids and files."""
 
+import contextlib
 import gc
 import io
+import os
+import resource
+import socket
 import struct
+import subprocess
+import sys
 import threading
 import warnings
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +22,7 @@ from PIL import Image
 
 from stargan import images
 from stargan.errors import ImageError
+from stargan.images import reading
 
 
 def noise(width: int, height: int, seed: int = 0) -> Image.Image:
@@ -71,7 +79,7 @@ def test_damaged(tmp_path: Path, name: str) -> None:
     assert "damaged or truncated image (" in refused(DAMAGED[name])
 
 
-@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "ICO", "PPM"])
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "BMP", "TIFF", "WEBP", "PPM", "AVIF"])
 def test_any_cut_is_read_or_refused(kind: str) -> None:
     content = encoded(noise(16, 16).quantize() if kind == "GIF" else noise(16, 16), kind)
     for length in range(0, len(content), max(1, len(content) // 40)):
@@ -103,8 +111,110 @@ def test_no_permission(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
-    monkeypatch.setattr(Path, "open", refuse)
+    (tmp_path / "a.png").write_bytes(encoded(noise(2, 2), "PNG"))
+    monkeypatch.setattr(os, "open", refuse)
     assert refused(tmp_path / "a.png") == f"{tmp_path / 'a.png'}: cannot be read (Permission denied)"
+
+
+POSTSCRIPT = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 50 50\n%%EndComments\n{ } loop\n%%EOF\n"
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "a.png", "a.eps"])
+def test_no_other_program_is_started(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str) -> None:
+    """Pillow tells formats by content, and hands PostScript to `gs`, here an endless loop."""
+    log = tmp_path / "started"
+    for program in ("gs", "gswin64c", "gswin32c"):
+        (tmp_path / program).write_text(f"#!/bin/sh\necho > {log}\n")
+        (tmp_path / program).chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=os.pathsep)
+    (tmp_path / name).write_bytes(POSTSCRIPT)
+    assert "not an image that can be read; must be JPEG, PNG, " in refused(tmp_path / name)
+    assert "not an image that can be read; must be JPEG, PNG, " in refused(POSTSCRIPT)
+    assert not log.exists()
+
+
+@pytest.mark.parametrize("kind", ["SGI", "SPIDER", "PCX", "PDF", "EPS"])
+def test_formats_that_are_not_named(kind: str) -> None:
+    assert "not an image that can be read" in refused(encoded(noise(16, 16), kind))
+
+
+def test_what_is_not_a_file_is_never_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.png")
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "socket.png"))
+        for path in (tmp_path / "pipe.png", tmp_path / "socket.png", Path("/dev/zero"), Path("/dev/tty")):
+            assert refused(path) == f"{path}: cannot be read (a pipe, socket or device, not a file)"
+
+
+def test_files_of_any_length_are_refused_unread(tmp_path: Path) -> None:
+    with (tmp_path / "a.webp").open("wb") as file:
+        file.write(encoded(noise(4, 4), "WEBP"))
+        file.truncate(images.MAX_FILE + 1)
+    assert f"{images.MAX_FILE + 1} bytes; at most {images.MAX_FILE} are read" in refused(tmp_path / "a.webp")
+
+
+DEEP = {
+    "I;16": np.random.default_rng(0).integers(0, 65536, (70, 40), np.uint16),
+    "F": np.random.default_rng(0).normal(0.3, 0.6, (70, 40)).astype(np.float32),
+    "RGBA": np.random.default_rng(0).integers(0, 256, (70, 40, 4), np.uint8),
+    "LA": np.random.default_rng(0).integers(0, 256, (70, 40, 2), np.uint8),
+    "RGB": np.random.default_rng(0).integers(0, 256, (70, 40, 3), np.uint8),
+}
+
+
+@pytest.mark.parametrize("mode", DEEP)
+def test_large_images_are_converted_in_bands_with_the_same_result(mode: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    image = Image.fromarray(DEEP[mode])
+    assert image.mode == mode
+    whole = np.asarray(images.decode(image))
+    monkeypatch.setattr(reading, "_BAND", 300)
+    assert (np.asarray(images.decode(image)) == whole).all()
+
+
+def test_memory_of_a_decode(tmp_path: Path) -> None:
+    """A gray PNG with 16 bits, which Pillow stores in 2 bytes for each pixel and 64-bit floats would take 8 for."""
+    side = 6000
+    Image.new("I;16", (side, side), 700).save(tmp_path / "a.png")
+    code = "import sys, resource; from stargan import images; images.decode(sys.argv[1]); "
+    code += "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)"
+    peaks = []
+    for path in (tmp_path / "a.png", tmp_path / "small.png"):
+        Image.new("I;16", (8, 8)).save(tmp_path / "small.png")
+        done = subprocess.run([sys.executable, "-c", code, str(path)], capture_output=True, text=True, check=True)
+        peaks.append(int(done.stdout) * (1 if sys.platform == "darwin" else 1024))
+    # A process starts with the peak of the one that started it, which may be large.
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    assert peaks[0] - peaks[1] < 17 * side * side or peaks[0] <= own
+
+
+def test_threads_share_the_memory_for_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    sizes, most = [0], [0]
+    lock = threading.Lock()
+    plain = reading._rgb
+
+    def counted(image: Image.Image, white: float | None) -> Image.Image:
+        with lock:
+            sizes.append(image.width * image.height)
+            most[0] = max(most[0], sum(sizes))
+        try:
+            return plain(image, white)
+        finally:
+            with lock:
+                sizes.remove(image.width * image.height)
+
+    monkeypatch.setattr(reading, "_rgb", counted)
+    monkeypatch.setattr(reading, "_memory", reading._Memory(17 * 100 * 100))  # one image of 100 x 100
+    content = encoded(noise(100, 60), "PNG")
+    with ThreadPoolExecutor(8) as pool:
+        assert {image.size for image in pool.map(images.decode, [content] * 40)} == {(100, 60)}
+    assert most[0] == 6000
+
+
+def test_a_failed_decode_gives_its_memory_back(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(reading, "_memory", reading._Memory(17 * 64 * 64))
+    for _ in range(3):
+        refused(DAMAGED["half.png"])
+        assert images.read(encoded(noise(64, 64), "PNG"), (8, 8)).size == (8, 8)
 
 
 def png(width: int, height: int, body: bytes = b"") -> bytes:
@@ -311,15 +421,15 @@ def test_warnings_stay_as_the_caller_had_them() -> None:
 def test_warnings_stay_when_threads_decode(monkeypatch: pytest.MonkeyPatch) -> None:
     """The first thread leaves while the second is inside, which makes `warnings` alone restore the wrong filters."""
     turns = {name: threading.Event() for name in ("first is in", "second is in", "first is out")}
-    plain = images._upright_rgb
+    plain = reading._photo
 
-    def slow(image: Image.Image) -> Image.Image:
+    def slow(image: Image.Image, taken: contextlib.ExitStack, *, whole: bool) -> images.Photo:
         first = image.width == 1
         turns["first is in" if first else "second is in"].set()
         assert turns["second is in" if first else "first is out"].wait(10)
-        return plain(image)
+        return plain(image, taken, whole=whole)
 
-    monkeypatch.setattr(images, "_upright_rgb", slow)
+    monkeypatch.setattr(reading, "_photo", slow)
     before = list(warnings.filters)
     first = threading.Thread(target=images.decode, args=[noise(1, 1)])
     second = threading.Thread(target=images.decode, args=[noise(2, 2)])

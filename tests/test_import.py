@@ -2,6 +2,7 @@
 
 import os
 import pickle
+import zipfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,8 @@ from stargan import load
 from stargan.config import Architecture
 from stargan.errors import ModelError
 from stargan.interop import foreign
-from stargan.model import safetensors_file
+from stargan.model import face_crop, safetensors_file
+from stargan.model.face_crop import FaceCrop
 
 FIXTURES = Path(__file__).parent / "fixtures"
 CHECKPOINT = FIXTURES / "200000-G.ckpt"
@@ -74,6 +76,29 @@ def test_a_file_written_by_the_official_code(tmp_path: Path) -> None:
     with np.load(FIXTURES / "celeba_binary.npz") as file:  # the checkpoint was written after the fixture's update
         np.testing.assert_array_equal(arrays["generator/layers.0.weight"], file["after_G/G/main.0.weight"])
         np.testing.assert_array_equal(arrays["discriminator/src.weight"], file["after_D/D/conv1.weight"])
+
+
+CROPS: dict[str, tuple[list[str], float | None, FaceCrop | None]] = {
+    "CelebA's attributes": ([], None, face_crop.CELEBA),
+    "CelebA's crop": (["--crop", "178"], None, face_crop.CELEBA),
+    "another crop of CelebA": (["--crop", "89"], 0.5, face_crop.CELEBA.within(0.5)),
+    "a fraction of CelebA": (["--crop", "0.5"], 0.5, face_crop.CELEBA.within(0.5)),
+    "more than fits": (["--crop", "200"], None, face_crop.CELEBA),
+    "no faces": (["--face-crop", "none", "--crop", "178"], None, None),
+    "other attributes": (["--attributes", *"ABCDE"], None, None),
+    "other attributes, in pixels": (["--attributes", *"ABCDE", "--crop", "200"], 200, None),
+    "other attributes, CelebA's crop": (["--attributes", *"ABCDE", "--crop", "178"], None, face_crop.CELEBA),
+    "other attributes of CelebA": (["--attributes", *"ABCDE", "--face-crop", "celeba"], None, face_crop.CELEBA),
+}
+
+
+@pytest.mark.parametrize("case", CROPS)
+def test_how_the_training_images_were_cut(case: str, tmp_path: Path) -> None:
+    options, crop, place = CROPS[case]
+    done = in_process("import", CHECKPOINT, tmp_path / "m.safetensors", *options)
+    assert done.returncode == 0, done.stderr
+    info = safetensors_file.read(tmp_path / "m.safetensors")[0]
+    assert (info.crop, info.face_crop) == (crop, place)
 
 
 @pytest.mark.parametrize("buffers", [True, False])
@@ -145,9 +170,8 @@ def test_training_can_start_from_an_imported_model(colours: Path, tmp_path: Path
 def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
     Image.new("RGB", (20, 24), "red").save(tmp_path / "a.png")
     assert in_process("import", CHECKPOINT, tmp_path / "celeba.onnx").returncode == 0
-    done = in_process(
-        "translate", tmp_path / "celeba.onnx", tmp_path / "a.png", "--protocol", "celeba", "--out", tmp_path / "seven"
-    )
+    command: list[str | Path] = ["translate", tmp_path / "celeba.onnx", tmp_path / "a.png", "--protocol", "celeba"]
+    done = in_process(*command, "--no-align", "--out", tmp_path / "seven")
     assert done.returncode == 0, done.stderr
     names = {path.name for path in (tmp_path / "seven").iterdir()}
     assert names == {f"a.{task}.png" for task in ("H", "G", "A", "H+G", "H+A", "G+A", "H+G+A", "all")}
@@ -156,15 +180,8 @@ def test_the_protocols_of_the_paper(tmp_path: Path) -> None:
 
     source = official("rafd_categorical", tmp_path)
     assert in_process("import", source, tmp_path / "rafd.onnx", "--one-of-n", *EXPRESSIONS).returncode == 0
-    command: list[str | Path] = [
-        "translate",
-        tmp_path / "rafd.onnx",
-        tmp_path / "a.png",
-        "--protocol",
-        "expressions",
-        "--out",
-        tmp_path / "e",
-    ]
+    command = ["translate", tmp_path / "rafd.onnx", tmp_path / "a.png", "--protocol", "expressions"]
+    command += ["--out", tmp_path / "e"]
     unknown = in_process(*command)  # without an attribute classifier, the image's expression is unknown
     assert unknown.returncode == 2
     assert "a.png: no translation starts from its labels; if they are wrong, name them with --from" in unknown.stderr
@@ -251,6 +268,113 @@ def test_errors_name_the_wrong_tensor(change: str, message: str, tmp_path: Path)
     with pytest.raises(ModelError) as caught:
         foreign.import_model(damaged_checkpoint(tmp_path, change), tmp_path / "m.safetensors")
     assert str(caught.value).startswith(f"{tmp_path / '5-G.ckpt'}: {message}")
+
+
+ODD = {
+    "sparse": lambda tensor: tensor.to_sparse(),
+    "meta": lambda tensor: tensor.to("meta"),
+    "quantised": lambda tensor: torch.quantize_per_tensor(tensor, 0.1, 0, torch.qint8),
+    "conjugated": lambda tensor: torch.complex(tensor, tensor).conj(),
+    "negated": lambda tensor: torch._neg_view(tensor),
+    "float8": lambda tensor: tensor.to(torch.float8_e4m3fn),
+    "not finite": lambda tensor: tensor * float("nan"),
+    "too large": lambda tensor: tensor.double() * 1e300,
+    "boolean": lambda tensor: tensor.bool(),
+}
+
+
+@pytest.mark.filterwarnings("ignore")  # PyTorch warns about quantised tensors
+@pytest.mark.parametrize("kind", ODD)
+def test_odd_tensors_get_one_line(kind: str, tmp_path: Path) -> None:
+    state = torch.load(CHECKPOINT, weights_only=True)
+    state["main.0.weight"] = ODD[kind](state["main.0.weight"])
+    torch.save(state, tmp_path / "a.ckpt")
+    with pytest.raises(ModelError) as caught:
+        foreign.import_model(tmp_path / "a.ckpt", tmp_path / "m.safetensors")
+    assert str(caught.value).startswith(f"{tmp_path / 'a.ckpt'}: ")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "m.safetensors").exists()
+
+
+@pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16, torch.float64])
+def test_other_floats_are_converted(kind: torch.dtype, tmp_path: Path) -> None:
+    state = {
+        name: tensor.to(kind) if tensor.is_floating_point() else tensor
+        for name, tensor in torch.load(CHECKPOINT, weights_only=True).items()
+    }
+    torch.save(state, tmp_path / "a.ckpt")
+    foreign.import_model(tmp_path / "a.ckpt", tmp_path / "m.safetensors")
+    _, arrays, _ = safetensors_file.read(tmp_path / "m.safetensors")
+    assert arrays["generator/layers.0.weight"].dtype == np.float32
+    assert (arrays["generator/layers.0.weight"] == state["main.0.weight"].float().numpy()).all()
+
+
+def test_views_cannot_make_gigabytes_of_a_few_numbers(tmp_path: Path) -> None:
+    state = torch.load(CHECKPOINT, weights_only=True)
+    wide = torch.zeros(1).expand(1024, 8, 7, 7)
+    shared = torch.zeros(2**16)
+    for name, more in {
+        "stride 0": {"main.0.weight": wide, "main.3.weight": torch.zeros(1).expand(2048, 1024, 4, 4)},
+        "one storage for all": {f"main.{i}.weight": shared[i:] for i in range(100)},
+    }.items():
+        torch.save({**state, **more}, tmp_path / "a.ckpt")
+        assert (tmp_path / "a.ckpt").stat().st_size < 500_000, name
+        with pytest.raises(ModelError, match=r"a\.ckpt: its tensors take \d+ bytes, but the file has only \d+"):
+            foreign.import_model(tmp_path / "a.ckpt", tmp_path / "m.safetensors")
+
+
+def test_compressed_checkpoints_are_not_unpacked(tmp_path: Path) -> None:
+    torch.save({"main.0.weight": torch.zeros(2**20)}, tmp_path / "plain.ckpt")
+    with (
+        zipfile.ZipFile(tmp_path / "plain.ckpt") as plain,
+        zipfile.ZipFile(tmp_path / "a.ckpt", "w", zipfile.ZIP_DEFLATED) as packed,
+    ):
+        for name in plain.namelist():
+            packed.writestr(name, plain.read(name))
+    assert (tmp_path / "a.ckpt").stat().st_size < 10_000
+    with pytest.raises(ModelError, match="its parts are compressed"):
+        foreign.import_model(tmp_path / "a.ckpt", tmp_path / "m.safetensors")
+
+
+def test_files_that_are_no_checkpoints(tmp_path: Path) -> None:
+    (tmp_path / "empty.ckpt").write_bytes(b"")
+    with pytest.raises(ModelError, match=r"empty\.ckpt: damaged or not a PyTorch checkpoint \("):
+        foreign.import_model(tmp_path / "empty.ckpt", tmp_path / "m.safetensors")
+    os.mkfifo(tmp_path / "pipe.ckpt")
+    with pytest.raises(ModelError, match=r"pipe\.ckpt: cannot be read \(a pipe, socket or device"):
+        foreign.import_model(tmp_path / "pipe.ckpt", tmp_path / "m.safetensors")
+
+
+def test_names_of_tensors_are_shown_in_one_line(tmp_path: Path) -> None:
+    state = torch.load(CHECKPOINT, weights_only=True)
+    torch.save({**state, "a\nb\x1b[31m": torch.zeros(1)}, tmp_path / "a.ckpt")
+    with pytest.raises(ModelError) as caught:
+        foreign.import_model(tmp_path / "a.ckpt", tmp_path / "m.safetensors")
+    assert "unexpected tensor G/a\\nb\\x1b[31m, which" in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--image-size", "0"], "--image-size 0x0: must be a multiple of 4"),
+        (["--image-size", "99996"], "--image-size 99996x99996: must be at most 8192"),
+        (["--image-size", "18"], "--image-size 18x18: must be a multiple of 4"),
+        (["--crop", "0"], ": must be a fraction up to 1"),
+        (["--crop", "99999999999"], ": must be a fraction up to 1"),
+        (["--attributes", "a=b"], "'a=b' cannot name a domain"),
+        (["--attributes", "A", "a"], "a is named twice"),
+    ],
+)
+def test_options_are_checked_before_the_work(
+    options: list[str], message: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: Any) -> None:
+        raise AssertionError("the checkpoint was read")
+
+    monkeypatch.setattr(foreign, "_read", refuse)
+    done = in_process("import", CHECKPOINT, tmp_path / "m.safetensors", *options)
+    assert (done.returncode, done.stderr.count("\n")) == (2, 1)
+    assert message in done.stderr
 
 
 def test_errors_for_bad_input_are_one_line(tmp_path: Path) -> None:

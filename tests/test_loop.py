@@ -12,14 +12,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import TINY, draw_folders, stargan
+from conftest import PLACE, TINY, draw_folders, stargan, write_folders
 from PIL import Image
 
 from stargan import training
 from stargan.config import Config
+from stargan.data import crops, face_sample
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError, DataError, TrainingError
+from stargan.faces import CELEBA
+from stargan.inference.load import load
 from stargan.model import run_folder, safetensors_file
+from stargan.model.info import ModelInfo
 from stargan.training import checkpoint, prepare
 
 
@@ -68,6 +72,24 @@ def test_run_folder_is_complete(run: Path) -> None:
     assert (run / "model.safetensors").is_file()
     assert list(run.glob("events.*"))
     assert not list(run.rglob("*.partial"))
+
+
+def test_a_finished_run_has_temperatures(run: Path) -> None:
+    """They are measured on validation images, once, and are in all files of the last step."""
+    *earlier, last = run_folder.checkpoints(run)
+    assert [safetensors_file.read(path)[0].temperatures for path in earlier] == [(), ()]
+    found = safetensors_file.read(last)[0].temperatures
+    assert len(found) == 3
+    assert len(set(found)) == 1  # one group
+    assert load(run / "model.onnx").info.temperatures == load(run / "model.safetensors").info.temperatures == found
+    assert 0.1 <= found[0] <= 10
+
+
+def test_no_temperatures_without_validation_images(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path / "data" / "train", 4).parent
+    draw_folders(tmp_path / "data" / "test", 2)
+    training.train(tiny(data, steps=5), tmp_path / "run", say=lambda line: None)
+    assert safetensors_file.read(run_folder.checkpoints(tmp_path / "run")[-1])[0].temperatures == ()
 
 
 def test_resume_is_exact(colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -193,6 +215,74 @@ def test_the_error_for_a_truncated_checkpoint_says_what_to_do(colours: Path, tmp
     os.truncate(newest, newest.stat().st_size // 2)
     with pytest.raises(CheckpointError, match=r"step-00000010.*delete it to continue from step-00000005"):
         training.train(tiny(colours), tmp_path / "run", resume=True, say=lambda line: None)
+
+
+# ---------------------------------------------------------------- how images are cut
+
+
+def begin(config: Config, run: Path) -> tuple[list[str], ModelInfo]:
+    """Trains a new run; returns its lines of output and the description in its checkpoint."""
+    lines: list[str] = []
+    training.train(config, run, say=lines.append)
+    return lines, safetensors_file.read(run_folder.checkpoints(run)[-1])[0]
+
+
+def resume(run: Path, **changes: object) -> tuple[list[str], ModelInfo]:
+    lines: list[str] = []
+    config = replace(run_folder.saved_config(run), **changes)  # type: ignore[arg-type]
+    training.train(config, run, resume=True, say=lines.append)
+    return lines, safetensors_file.read(run_folder.checkpoints(run)[-1])[0]
+
+
+def test_a_crop_in_pixels_is_saved_as_a_fraction(colours: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    _, info = begin(tiny(colours, steps=2, crop=15), run)  # of images of 24x20
+    assert info.crop == run_folder.saved_config(run).crop == 0.75
+    assert info.face_crop is None
+    assert resume(run, steps=4)[1].crop == 0.75
+
+
+def test_a_run_of_an_earlier_version_keeps_to_its_pixels(
+    colours: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its config.json has the number; resuming gives the weights that it would have given then."""
+    run = tmp_path / "run"
+    with monkeypatch.context() as old:
+        old.setattr(crops, "fraction", lambda found, size, crop, say: crop)
+        begin(tiny(colours, steps=2, crop=15), run)
+    assert run_folder.saved_config(run).crop == 15
+    _, info = resume(run, steps=6)
+    assert info.crop == 0.75
+    begin(tiny(colours, steps=6, crop=15), tmp_path / "new")
+    assert_same(final(run), final(tmp_path / "new"))
+
+
+def test_aligned_faces_are_measured_once(
+    tmp_path: Path, aligned_faces: list[Image.Image], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, run = write_folders(tmp_path / "faces", aligned_faces), tmp_path / "run"
+    lines, info = begin(tiny(data, steps=2, image_size=(48, 48)), run)
+    assert info.face_crop is not None
+    assert np.abs(info.face_crop.points((1, 1)) - PLACE.within(120 / 128).points((1, 1))).max() < 0.03
+    assert [line for line in lines if line.startswith("the images are aligned faces; the model file will say")]
+    assert not [line for line in lines if "--align" in line]
+    monkeypatch.setattr(face_sample, "look", lambda data: pytest.fail("measured again"))
+    lines, resumed = resume(run, steps=4)
+    assert resumed.face_crop == info.face_crop
+
+
+def test_photos_of_faces_are_aligned_when_asked(tmp_path: Path, photos_of_faces: list[Image.Image]) -> None:
+    data = write_folders(tmp_path / "photos", [*photos_of_faces, Image.new("RGB", (64, 64))])
+    lines, info = begin(tiny(data, steps=1, image_size=(64, 64)), tmp_path / "plain")
+    assert [line for line in lines if line.startswith("the images show faces in different places; --align faces")]
+    assert info.face_crop is None
+    config = tiny(data, steps=1, image_size=(64, 64), align="faces")
+    lines, info = begin(config, tmp_path / "aligned")
+    assert "left out: no face in 1 of 21 images: a/020.png" in lines
+    assert (info.crop, info.face_crop) == (None, CELEBA)
+    assert info.data[0]["training_images"] < 21
+    assert run_folder.saved_config(tmp_path / "aligned").align == "faces"
+    assert resume(tmp_path / "aligned", steps=2)[1].face_crop == CELEBA
 
 
 def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:

@@ -13,7 +13,7 @@ from stargan.data import cache
 from stargan.data.sources import find
 from stargan.domains.names import check_name, clean, key
 from stargan.errors import DomainError
-from stargan.inference.folders import Job
+from stargan.inference.jobs import Job, Output
 
 ODD = {
     "cafe\u0301": "caf\u00e9",  # as macOS writes it
@@ -93,4 +93,4 @@ def test_names_that_become_too_long(tmp_path: Path, letter: str) -> None:
 
 
 def test_short_names_stay() -> None:
-    assert Job(Path("a.jpg"), Path("b/a")).output(Path("out"), "Male=0") == Path("out/b/a.Male=0.png")
+    assert Output(Path("out")).path(Job(Path("a.jpg"), Path("b/a")), "Male=0") == Path("out/b/a.Male=0.jpg")

@@ -32,7 +32,7 @@ def test_model_files(name: str) -> None:
     assert len(model.info.label_frequencies) == 3
     assert [entry["training_images"] for entry in model.info.data] == [50]
     difference = np.abs(
-        pixels(model.translate(OLD / "source.png", ["green"], known=["red"])) - pixels(OLD / "green.png")
+        pixels(model.translate_aligned(OLD / "source.png", ["green"], known=["red"])) - pixels(OLD / "green.png")
     )
     assert difference.max() <= 1
     if name == "model.onnx":
@@ -49,7 +49,17 @@ def test_attribute_classifiers() -> None:
 
 @pytest.mark.parametrize("model", ["model.onnx", "run"])
 def test_translate(model: str, tmp_path: Path) -> None:
-    command = ["translate", str(OLD / model), str(OLD / "source.png"), "--to", "green", "--from", "red", "--out"]
+    command = [
+        "translate",
+        str(OLD / model),
+        str(OLD / "source.png"),
+        "--crop",
+        "--to",
+        "green",
+        "--from",
+        "red",
+        "--out",
+    ]
     assert cli.main([*command, str(tmp_path)]) == 0
     written = pixels(tmp_path / "source.green.png")
     assert written.shape == (16, 16, 3)

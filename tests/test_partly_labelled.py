@@ -13,7 +13,7 @@ from test_loop import tiny
 
 from stargan import training
 from stargan.data.batches import Batches, TrainingSet
-from stargan.data.sources import SPLITS, Source, find, hashed_split, split_as_before
+from stargan.data.sources import SPLITS, Source, find, hashed_split, split_by_name
 from stargan.domains import UNKNOWN, Domains, Group, LabelSet, requests
 from stargan.domains.protocols import protocol
 from stargan.engine.pytorch import losses
@@ -214,13 +214,13 @@ def test_a_run_with_the_split_of_earlier_versions_goes_on(tmp_path: Path, monkey
 
     def before(*args: Any, **how: Any) -> tuple[list[Source], Domains]:
         found, domains = find_all(*args, **how)
-        return [split_as_before(source) for source in found], domains
+        return [split_by_name(source) for source in found], domains
 
     find_all = prepare.sources.find_all
     monkeypatch.setattr(prepare.sources, "find_all", before)
     training.train(tiny(data, steps=6), tmp_path / "run", say=lambda line: None)
     monkeypatch.undo()
-    assert find(data).split.tolist() != split_as_before(find(data)).split.tolist()
+    assert find(data).split.tolist() != split_by_name(find(data)).split.tolist()
     training.train(tiny(data, steps=8), tmp_path / "run", resume=True, say=lambda line: None)
     (data / "red" / "red000.png").unlink()
     with pytest.raises(CheckpointError, match="images or labels have changed"):
@@ -229,5 +229,5 @@ def test_a_run_with_the_split_of_earlier_versions_goes_on(tmp_path: Path, monkey
 
 def test_splits_of_their_own_stay(tmp_path: Path) -> None:
     source = find(splits(tmp_path, a="train val", b="train test"))
-    assert split_as_before(source) is source
+    assert split_by_name(source) is source
     assert {SPLITS[split] for split in source.split} == {"train", "val", "test"}

@@ -85,3 +85,21 @@ def test_synced_before_the_rename(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     with atomic_write(tmp_path / "b", sync=False) as temporary:
         temporary.write_bytes(b"2")
     assert calls == ["fsync", "rename", "fsync", "rename"]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="Linux has this device")
+def test_a_full_disk_names_the_file(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="No space left") as caught, atomic_write(tmp_path / "a.png"):
+        Path("/dev/full").write_bytes(b"x")
+    assert caught.value.filename == str(tmp_path / "a.png")
+    assert list(tmp_path.iterdir()) == []
+    (tmp_path / "file").touch()
+    with pytest.raises(FileExistsError) as wrong:
+        write_bytes(tmp_path / "file" / "a.png", b"x")
+    assert str(wrong.value.filename).startswith(str(tmp_path / "file"))
+
+
+def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
+    with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "a.png"):
+        (tmp_path / "none").read_bytes()
+    assert caught.value.filename == str(tmp_path / "none")

@@ -117,7 +117,7 @@ def measure(model: Translator, pairs: Sequence[cartoons.Pair], mask: Sequence[fl
     labels = domains.labels(target_values, domains.group_datasets[requested.argmax(axis=1)])
     if mask is not None:
         labels[:, domains.domain_mask] = mask
-    translated = images.to_array(images.to_images(model.generate(source, labels)))
+    translated = images.to_array(images.to_images(model.generate(source, labels, source_values)))
     differs = np.abs(truth - source) > 0.1
     to_truth = (np.abs(translated - truth) * differs).sum((1, 2, 3))
     to_source = (np.abs(translated - source) * differs).sum((1, 2, 3))
@@ -141,7 +141,8 @@ def _grid(model: Translator) -> Image.Image:
         titles = ["source", *(word.removesuffix("=0") for word, _ in targets)]
         drawn = cartoons.draw(face, labels, size)
         source = np.repeat(model.prepare([drawn]), len(targets), axis=0)
-        translated = model.generate(source, np.stack([target for _, target in targets]))
+        own = np.repeat(labels[None].astype(np.float32), len(targets), axis=0)
+        translated = model.generate(source, np.stack([target for _, target in targets]), own)
         blank = Image.new("RGB", (size, size), "white")
         truths = [cartoons.draw(face, target.astype(int), size) for _, target in targets]
         cells += [np.asarray(drawn)[None], images.to_pixels(translated)]

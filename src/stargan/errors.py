@@ -23,6 +23,9 @@ INTERRUPTED = 130  # exit code after Ctrl-C, as shells have it
 class StarganError(Exception):
     """Base of all errors raised on purpose; its text is one line that names what would be right."""
 
+    def __str__(self) -> str:
+        return one_line(super().__str__())
+
 
 class DomainError(StarganError):
     """A label or request that the model does not know, or that contradicts another."""
@@ -54,6 +57,17 @@ class TrainingError(StarganError):
 
 class MissingExtraError(StarganError):
     """An optional part of the package is not installed."""
+
+
+def one_line(text: str) -> str:
+    """Escapes what does not print: newlines, codes that control a terminal, and bytes of an oddly encoded file name.
+
+    Names of files, labels and models come from strangers.
+    """
+    return "".join(char if char.isprintable() or char in _JOINERS else repr(char)[1:-1] for char in text)
+
+
+_JOINERS = "\u200c\u200d"  # parts of words in Persian and Hindi, and of emoji
 
 
 def require(module: str, extra: str, purpose: str) -> ModuleType:

@@ -1,10 +1,13 @@
 """Atomic writes: at any moment a file is the old one or the new one, whole."""
 
 import contextlib
+import errno
 import os
 import shutil
+import stat
 from collections.abc import Iterator
 from pathlib import Path
+from typing import BinaryIO
 
 
 @contextlib.contextmanager
@@ -30,6 +33,11 @@ def atomic_write(path: Path, *, sync: bool = True) -> Iterator[Path]:
             with temporary.open("r+b") as file:
                 os.fsync(file.fileno())
         temporary.replace(path)
+    except OSError as error:
+        # A write to a full disk names no file, and the temporary name says nothing to the user.
+        if error.filename is None or str(error.filename).startswith(str(temporary)):
+            raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
+        raise
     finally:
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
@@ -58,6 +66,51 @@ def write_bytes(path: Path, content: bytes) -> None:
     """
     with atomic_write(path) as temporary:
         temporary.write_bytes(content)
+
+
+def reserve(path: Path) -> None:
+    """Takes all the disk space that a file with holes may need, so that writing to it in memory cannot fail.
+
+    Raises:
+        OSError: There is not enough space; the error names what is needed and what is free.
+    """
+    if not hasattr(os, "posix_fallocate"):
+        return
+    size, free = path.stat().st_size, shutil.disk_usage(path.parent).free
+    with path.open("r+b") as file:
+        try:
+            os.posix_fallocate(file.fileno(), 0, size)
+        except OSError as error:
+            if error.errno == errno.ENOSPC:
+                raise OSError(error.errno, f"{size} bytes are needed, {free} are free") from error
+            raise
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Opens a file for reading. Never waits, as opening a pipe would.
+
+    Raises:
+        OSError: It cannot be read, or is a folder, pipe, socket or device.
+    """
+
+    def regular(mode: int) -> None:
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, "a folder, not a file", str(path))
+        if not stat.S_ISREG(mode):
+            raise OSError(errno.EINVAL, "a pipe, socket or device, not a file", str(path))
+
+    regular(path.stat().st_mode)  # first, since opening a device may already do something
+    file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  (the caller closes it)
+    try:
+        regular(os.fstat(file.fileno()).st_mode)  # again, since it may have been replaced meanwhile
+    except OSError:
+        file.close()
+        raise
+    return file
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def _sync_folder(folder: Path) -> None:

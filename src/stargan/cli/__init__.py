@@ -7,7 +7,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from stargan.errors import BAD_INPUT, INTERRUPTED, StarganError
+from stargan.errors import BAD_INPUT, INTERRUPTED, ConfigError, StarganError, one_line
 
 
 def process() -> int:
@@ -44,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         sys.stderr.close()
         return BAD_INPUT
     except OSError as error:  # a full disk, a folder without permission
-        print(f"stargan: {f'{error.filename}: ' if error.filename else ''}{error.strerror or error}", file=sys.stderr)
+        where = f"{error.filename}: " if error.filename else ""
+        print(f"stargan: {one_line(f'{where}{error.strerror or error}')}", file=sys.stderr)
         return BAD_INPUT
 
 
@@ -54,7 +55,20 @@ def _run(arguments: list[str]) -> int:
 
         print(f"stargan {__version__}")
         return 0
+    _check_empty(arguments)
     from stargan.cli.commands import parse  # loads tyro
 
     command, options = parse(arguments or ["--help"])
     return command.run(options)
+
+
+MAY_BE_EMPTY = ("--licence", "--limits")
+"""Options whose value is a text."""
+
+
+def _check_empty(arguments: Sequence[str]) -> None:
+    """Refuses an empty argument, such as an unset variable of a script: as a path, it would be the current folder."""
+    for before, word in zip(["stargan", *arguments], arguments, strict=False):
+        option = word[:-1] if word.startswith("--") and word.endswith("=") else before
+        if (not word or option != before) and option not in MAY_BE_EMPTY:
+            raise ConfigError(f"the argument after {before} is empty" if not word else f"{option}: its value is empty")

@@ -4,7 +4,7 @@ import dataclasses
 
 from stargan.cli.options import Command, Model
 from stargan.errors import ModelError
-from stargan.inference.load import load
+from stargan.inference.load import describe
 from stargan.model.card_markdown import markdown
 
 
@@ -21,7 +21,7 @@ class Options:
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    info = load(options.model).info
+    info = describe(options.model)
     if info.card is None:
         raise ModelError(f"{options.model}: has no card; add one with `stargan export --report`")
     print(markdown(options.model.stem, info, info.card), end="")

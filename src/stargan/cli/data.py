@@ -9,7 +9,9 @@ import tyro
 
 from stargan import images
 from stargan.cli.options import Bins, Command, Int, LabelGroups, Labels, OptionalFile, check_output, option
+from stargan.config.training import Align
 from stargan.data import cache, sources, summary
+from stargan.faces import CELEBA
 from stargan.progress import Progress
 
 
@@ -22,6 +24,7 @@ class Options:
         attributes: Labels to look at; by default all.
         exclusive: Attributes that exclude each other; repeat it for another group.
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
+        align: faces to look for faces in photos and cut out the largest one of each, as in training with this option.
         sheet: File for a contact sheet, which shows some images of each label.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
     """
@@ -30,6 +33,7 @@ class Options:
     attributes: Labels = ()
     exclusive: LabelGroups = ()
     bins: Bins = ()
+    align: Annotated[Align, option()] = "none"
     sheet: OptionalFile = None
     max_bad: Int = -1
 
@@ -49,6 +53,7 @@ def run(options: Options) -> int:
         loaded = cache.load(
             source,
             (summary.SIDE, summary.SIDE),
+            align=CELEBA if options.align == "faces" else None,
             max_bad=total if options.max_bad < 0 else options.max_bad,
             folder=Path(folder),  # training decodes at a size of its own
             report=lambda done, total: progress.update(done),

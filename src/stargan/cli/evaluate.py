@@ -18,6 +18,7 @@ from stargan.cli.options import (
     check_output,
     option,
 )
+from stargan.config.training import Align
 from stargan.errors import require
 
 
@@ -42,6 +43,8 @@ class Options:
         inception: The feature network used in papers, as an .onnx file, for FID values comparable with theirs.
         seed: Seed of the choice of images, of the classifiers and of the intervals.
         max_bad: Maximum number of unreadable images, which are left out.
+        align: faces to look for faces in photos, and to align the largest one of each as in the model's training
+            images. Photos without a face are left out.
         overwrite: Replace an existing report.
     """
 
@@ -59,6 +62,7 @@ class Options:
     inception: OptionalFile = None
     seed: Int = 0
     max_bad: Int = 10
+    align: Annotated[Align, option()] = "none"
     overwrite: Flag = False
 
 

@@ -6,9 +6,9 @@ from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import Command, Flag, Labels, OptionalFile, OptionalInt, check_output, option
+from stargan.cli.options import Command, Crop, Flag, Labels, OptionalFile, check_output, option
 from stargan.config.architecture import parse_size
-from stargan.errors import ConfigError
+from stargan.config.checks import check_crop
 from stargan.interop import foreign
 
 
@@ -24,7 +24,10 @@ class Options:
         one_of_n: Names of the classes of which each image has exactly one; after --attributes, those of the second
             data set.
         image_size: Size of the images; by default the discriminator's, or 128.
-        crop: Pixels of an image's shorter side to keep, around the centre; by default as much as fits.
+        crop: How much of an image was used in training, around its centre: a fraction, up to 1, of what fits, or the
+            shorter side in pixels. Default: as much as fits, as of CelebA's images.
+        face_crop: celeba for a model trained on CelebA or on faces cut like CelebA's, none for any other. Default:
+            celeba for CelebA's five attributes or a crop of 178.
         overwrite: Replace an existing file.
     """
 
@@ -34,15 +37,15 @@ class Options:
     attributes: Labels = ()
     one_of_n: Labels = ()
     image_size: Annotated[str | None, option("N|WxH")] = None
-    crop: OptionalInt = None
+    crop: Crop = None
+    face_crop: Annotated[foreign.FaceCropName | None, option()] = None
     overwrite: Flag = False
 
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
     check_output("FILE", options.out, folder=False)
-    if options.crop is not None and options.crop < 1:
-        raise ConfigError(f"--crop {options.crop}: must be at least 1")
+    check_crop(options)
     info = foreign.import_model(
         options.checkpoint,
         options.out,
@@ -51,6 +54,7 @@ def run(options: Options) -> int:
         one_of_n=options.one_of_n,
         image_size=parse_size(options.image_size) if options.image_size else None,
         crop=options.crop,
+        face_crop=options.face_crop,
         overwrite=options.overwrite,
     )
     print(f"{options.out}: {info.recipe}, {'x'.join(map(str, info.image_size))}, {', '.join(info.domains.names)}")

@@ -44,6 +44,22 @@ def _default(value: str) -> str:
     return "" if value in ("", "None", "False") else f"(default: {value})"
 
 
+def _crop(words: list[str]) -> float | None:
+    if words[0] == "None":  # undoes that of a recipe or run
+        return None
+    value = float(words[0])
+    return int(value) if value.is_integer() else value
+
+
+_CROP = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="FRACTION|PIXELS",
+    instance_from_str=_crop,
+    is_instance=lambda value: value is None or isinstance(value, int | float),
+    str_from_instance=lambda value: [str(value)],
+)
+
+Crop = Annotated[float | None, _CROP, option()]
 Flag = Annotated[bool, option()]
 Int = Annotated[int, option("INT")]
 OptionalInt = Annotated[int | None, option("INT")]
@@ -78,7 +94,7 @@ def one_line_errors(prog: str) -> Iterator[None]:
 def _one_line(box: str) -> str:
     """The message in a box that tyro drew, in our words where it is a usual one."""
     box = re.sub(r"\x1b\[[\d;]*m", "", box)  # colours
-    rows = [re.sub(r"^[│ ] ?|[│\s]+$", "", row) for row in box.splitlines()[1:] if not row.startswith("╰")]
+    rows = [re.sub(r"^[│ ] ?", "", row).rstrip("│ \t") for row in box.splitlines()[1:] if not row.startswith("╰")]
     sections = re.split(r"^[─-]{9,}\n", "\n".join(rows), flags=re.MULTILINE)  # where tyro drew lines
     message, *rest = [section for section in sections if section.strip()] or [box]
     text, hints = " ".join(message.split()), "\n".join(rest)

@@ -9,7 +9,18 @@ from typing import Annotated, Any, TypeVar
 import tyro
 
 from stargan import training
-from stargan.cli.options import Bins, Command, Flag, LabelGroups, Labels, OptionalFolder, check_output, option, value_of
+from stargan.cli.options import (
+    Bins,
+    Command,
+    Crop,
+    Flag,
+    LabelGroups,
+    Labels,
+    OptionalFolder,
+    check_output,
+    option,
+    value_of,
+)
 from stargan.config import Architecture, Config
 from stargan.config.architecture import parse_size
 from stargan.config.recipes import SUMMARIES, recipe
@@ -27,13 +38,6 @@ _SIZE = tyro.constructors.PrimitiveConstructorSpec(
     instance_from_str=lambda words: parse_size(words[0]),
     is_instance=lambda value: isinstance(value, tuple) and all(isinstance(side, int) for side in value),
     str_from_instance=lambda value: ["x".join(map(str, value))],
-)
-_CROP = tyro.constructors.PrimitiveConstructorSpec(
-    nargs=1,
-    metavar="INT",
-    instance_from_str=lambda words: None if words[0] == "None" else int(words[0]),  # None undoes a recipe's
-    is_instance=lambda value: value is None or isinstance(value, int),
-    str_from_instance=lambda value: [str(value)],
 )
 _RECIPE = tyro.conf.arg(
     metavar="NAME",
@@ -54,7 +58,7 @@ class _Data(DataSettings):
     attributes: Labels = ()
     exclusive: LabelGroups = ()
     bins: Bins = ()
-    crop: Annotated[int | None, _CROP, option()] = None
+    crop: Crop = None
     allow_empty: Flag = False
 
 

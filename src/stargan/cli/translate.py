@@ -5,69 +5,147 @@ import re
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import tyro
 
 from stargan import images
-from stargan.cli.options import Command, Flag, Folder, Model, OptionalName, check_output, option
-from stargan.errors import BAD_INPUT, ConfigError
-from stargan.inference import folders
+from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, check_output, option
+from stargan.domains import requests
+from stargan.errors import BAD_INPUT, ConfigError, one_line
+from stargan.inference import clips, folders, jobs
+from stargan.inference.folders import Reading, Report
+from stargan.inference.jobs import STREAM, Output
 from stargan.inference.load import load
 from stargan.inference.onnx import Runtime
+from stargan.inference.steps import check_strength
+from stargan.inference.views import Choice
 from stargan.progress import counted
+
+TOLD = 20  # images up to which the command says for each of them what it saw
 
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Translate images, or whole folders of them.
+    """Translate photos, or whole folders of them.
 
-    For example: stargan translate celeba photo.jpg --to Blond_Hair --out translated
+    For example: stargan translate celeba photo.jpg blond.jpg --to Blond_Hair
 
     Attributes:
         model: A model file, a run folder, or a model that comes with stargan: celeba, cartoons.
-        images: Images or folders of images.
-        out: Folder for the translations; one PNG for each image and target.
+        images: Photos or folders of photos, - for standard input; without --out, one photo and the file to write.
+        out: Folder for the translations: one file for each photo and target.
         to: What to change, for example --to Blond_Hair Male=0; repeat it for another target.
-        known: The labels of the images as far as you know them, for example --from Black_Hair Male; the others are
+        known: The labels of the photos as far as you know them, for example --from Black_Hair Male; the others are
             estimated.
+        strength: Scale the change: 0 is the photo itself, 1 what the model makes, at most 1.5.
+        face: Which faces to change: largest, or their numbers, from left to right; all by default.
+        faces: Only draw numbered boxes around the faces, to choose from.
+        crop: Write the aligned faces at the model's size instead of whole photos.
+        align: Look for faces; --no-align if each image is one face that is cut and aligned already.
         all: Translate to every domain instead, with a labelled grid.
         protocol: Make a paper's translations instead, with a labelled grid: celeba (hair colour, gender, age and
             their combinations), expressions (from neutral to all others) or single (every single change).
         runtime: What runs an .onnx file. OpenVINO has to be installed; it starts more slowly and is faster with many
             images.
         overwrite: Replace existing files.
+        skip_existing: Leave out translations whose file exists, to go on with a folder.
     """
 
     model: Model
     images: Annotated[tyro.conf.Positional[tuple[Path, ...]], option("IMAGE...")]
-    out: Folder
+    out: OptionalFolder = None
     to: Annotated[tyro.conf.UseAppendAction[tuple[tuple[str, ...], ...]], option("LABEL...")] = ()
     known: Annotated[tuple[str, ...], option("LABEL...", name="from")] = ()
+    strength: Annotated[float, option("0..1.5")] = 1.0
+    face: Annotated[tuple[str, ...], option("N|largest...")] = ()
+    faces: Annotated[Literal["boxes"] | None, option("boxes")] = None
+    crop: Flag = False
+    align: bool = True
     all: Flag = False
     protocol: OptionalName = None
     runtime: Annotated[Runtime, option()] = "onnxruntime"
     overwrite: Flag = False
+    skip_existing: Flag = False
 
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    if bool(options.to) + options.all + bool(options.protocol) != 1 or not all(options.to):
-        raise ConfigError("say either --to LABEL... or --all or --protocol NAME")
+    sources, output = _places(options)
+    _check(options, output)
+    reading = Reading(options.known, _choice(options.face), options.align, not options.crop)
+    if any(map(clips.is_clip, sources)):
+        return _clips(options, reading, sources, output)
+    found = jobs.find(sources, None if output.file else output.folder, say=_warn)
+    if output.file and len(found) > 1:
+        raise ConfigError(f"{output.file}: {len(found)} images cannot go into one file; say --out FOLDER")
+    model = load(options.model, runtime=options.runtime)
+    if options.known:
+        requests.check_plain(model.domains, options.known)
+    if options.faces:
+        report = folders.draw_boxes(model, found, output)
+    else:
+        for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
+            _warn(f"warning: {line}; `stargan card {options.model}` says more")
+        plan = jobs.plan(model.domains, options.to, options.protocol, strength=options.strength)
+        report = folders.translate(model, found, plan, output, reading)
+    _tell(report, output)
+    return BAD_INPUT if report.failed else 0
+
+
+def _clips(options: Options, reading: Reading, sources: Sequence[Path], output: Output) -> int:
+    """Translates videos and animated images."""
+    still = [path for path in sources if not clips.is_clip(path)]
+    if still:
+        raise ConfigError(f"{still[0]}: is not a video; translate images and videos in two calls")
+    if not options.to or options.crop:
+        raise ConfigError(f"{sources[0]}: of a video or an animation, say --to LABEL..., without --crop")
+    found = jobs.find(sources)
+    names = {",".join(words): words for words in options.to}
+    jobs.check(found, list(names), output)
+    model = load(options.model, runtime=options.runtime)
+    jobs.plan(model.domains, options.to)  # refuses what the model does not know
+    for job in found:
+        for name, words in names.items():
+            out = output.path(job, name)
+            if output.existing == "skip" and out.exists():
+                print(f"skipped {out}, which exists")
+                continue
+            lines = clips.translate(
+                model,
+                job.path,
+                out,
+                words,
+                known=reading.known,
+                strength=options.strength,
+                choice=reading.faces,
+                align=reading.align,
+            )
+            for line in [*(f"{job.path}: {line}" for line in lines), out]:
+                print(line)
+    return 0
+
+
+def _places(options: Options) -> tuple[tuple[Path, ...], Output]:
+    """The images to read, and where translations go."""
     if not options.images:
         raise ConfigError(_no_images(options))
-    check_output("--out", options.out, folder=True)
-    jobs = folders.find(options.images, options.out, say=_warn)
-    model = load(options.model, runtime=options.runtime)
-    plan = folders.plan(model.domains, options.to, options.protocol)
-    folders.check(model, jobs, plan, options.out, known=options.known, overwrite=options.overwrite)
-    for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
-        _warn(f"warning: {line}; `stargan card {options.model}` says more")
-    report = folders.translate(model, jobs, plan, options.out, known=options.known, overwrite=options.overwrite)
-    for line in report.failed:
-        _warn(f"left out: {line}")
-    print(f"{counted(len(report.written), 'file')} in {options.out}")
-    return BAD_INPUT if report.failed else 0
+    if options.overwrite and options.skip_existing:
+        raise ConfigError("say either --overwrite or --skip-existing")
+    existing: Literal["refuse", "skip", "overwrite"] = (
+        "overwrite" if options.overwrite else "skip" if options.skip_existing else "refuse"
+    )
+    if options.out:
+        check_output("--out", options.out, folder=True)
+        return options.images, Output(options.out, None, options.crop, existing)
+    *sources, file = options.images
+    if len(sources) != 1:
+        raise ConfigError("say --out FOLDER, or one photo and the file to write, such as: photo.jpg blond.jpg")
+    if file != STREAM:
+        check_output("the output", file, folder=False)
+        if not clips.is_clip(sources[0]):
+            images.kind(file)
+    return tuple(sources), Output(Path(), file, options.crop, existing)
 
 
 def _no_images(options: Options) -> str:
@@ -80,7 +158,53 @@ def _no_images(options: Options) -> str:
 
 
 def _warn(line: str) -> None:
-    print(f"stargan: {line}", file=sys.stderr)
+    print(f"stargan: {one_line(line)}", file=sys.stderr)
+
+
+def _check(options: Options, output: Output) -> None:
+    if bool(options.to) + options.all + bool(options.protocol) + bool(options.faces) != 1 or not all(options.to):
+        raise ConfigError("say either --to LABEL... or --all or --protocol NAME or --faces boxes")
+    if output.file and (options.all or options.protocol or len(options.to) > 1):
+        raise ConfigError(f"{output.file}: several translations cannot go into one file; say --out FOLDER")
+    if output.file and options.crop and len(options.face) != 1:
+        raise ConfigError(f"{output.file}: say --face largest or --face N with --crop, or --out FOLDER")
+    try:
+        check_strength(options.strength)
+    except ConfigError as error:
+        raise ConfigError(f"--{error}") from None
+
+
+def _choice(words: Sequence[str]) -> Choice:
+    """What --face says."""
+    if not words:
+        return "all"
+    if list(words) in (["all"], ["largest"]):
+        return "all" if words[0] == "all" else "largest"
+    for word in words:
+        if not word.isdecimal() or len(word) > 6 or int(word) < 1:
+            raise ConfigError(f"--face {word}: must be largest or numbers from 1; --faces boxes shows the numbers")
+    return [int(word) for word in words]
+
+
+def _tell(report: Report, output: Output) -> None:
+    """Says what the model saw, what was written and what was not."""
+    told = sys.stderr if output.file == STREAM else sys.stdout
+    for line in report.seen if len(report.seen) <= TOLD else ():
+        print(one_line(line), file=told)
+    if report.uncertain:
+        others = len(report.uncertain) - 1
+        more = f" (as in {counted(others, 'other image')})" if others else ""
+        _warn(f"{report.uncertain[0]}{more}, and the result depends on it; if that is wrong, say so with --from")
+    for line in report.warnings:
+        _warn(f"warning: {line}")
+    for line in report.failed:
+        _warn(f"left out: {line}")
+    if report.skipped:
+        print(f"skipped {counted(report.skipped, 'image')} whose translations exist", file=told)
+    if output.file is None:
+        print(f"{counted(len(report.written), 'file')} in {output.folder}", file=told)
+    elif report.written and output.file != STREAM:
+        print(output.file, file=told)
 
 
 def _without_signs(arguments: Sequence[str]) -> list[str]:

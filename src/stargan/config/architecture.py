@@ -3,14 +3,25 @@
 import dataclasses
 import re
 from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
 
 from stargan.config.checks import check
+from stargan.domains import Domains
 from stargan.errors import ConfigError
+
+Generator = Literal["stargan", "edit"]
 
 MAX_SIDE = 2**13
 """Largest side of an image, in pixels."""
 MAX_LAYERS = MAX_SIDE.bit_length() - 1
 """Stride-2 layers, at most: they reduce the largest image to one pixel."""
+
+EDIT_SIDES = (64, 128, 256, 512)
+"""Sides of the images that an edit generator can be built for: it folds them into a grid of 32x32 cells."""
+EDIT_CHANNELS = 16
+"""The channels of an edit generator are normalised in as many groups."""
 
 
 @dataclass(frozen=True)
@@ -24,6 +35,7 @@ class Architecture:
         d_layers: Stride-2 layers of D; the image size must be divisible by 2 to the power of this number.
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
+        generator: The paper's G, or one that edits parts of the image by the change of its labels (not in the paper).
     """
 
     image_size: tuple[int, int] = (128, 128)
@@ -32,6 +44,7 @@ class Architecture:
     d_layers: int = 6
     attention_mask: bool = False
     resize_conv: bool = False
+    generator: Generator = "stargan"
 
     def __post_init__(self) -> None:
         # Networks beyond these bounds fit no machine. A typo gets an error message instead of a traceback.
@@ -41,6 +54,36 @@ class Architecture:
         for side in self.image_size:
             check(self, "image_size", side >= 4 and side % 4 == 0, "a multiple of 4 (G halves it twice)")
             check(self, "image_size", side <= MAX_SIDE, f"at most {MAX_SIDE} each way")
+        check(self, "generator", self.generator in get_args(Generator), f"one of {', '.join(get_args(Generator))}")
+        if self.generator == "edit":
+            self._check_edit()
+
+    def _check_edit(self) -> None:
+        width, height = self.image_size
+        allowed = f"square, of {', '.join(map(str, EDIT_SIDES))} pixels, for --generator edit"
+        check(self, "image_size", width == height and width in EDIT_SIDES, allowed)
+        multiple = self.width % EDIT_CHANNELS == 0
+        check(self, "width", multiple, f"a multiple of {EDIT_CHANNELS} for --generator edit")
+        for name in ("attention_mask", "resize_conv"):
+            check(self, name, not getattr(self, name), "left out with --generator edit, which has its own mask")
+
+    @property
+    def condition_name(self) -> str:
+        """The name of G's second input: `labels`, or `change` for an edit generator."""
+        return "change" if self.generator == "edit" else "labels"
+
+    def condition(self, domains: Domains, labels: np.ndarray, source_values: np.ndarray) -> np.ndarray:
+        """Returns G's second input for a translation.
+
+        Args:
+            domains: The label layout.
+            labels: (N, L), the target labels.
+            source_values: (N, C), the values of the images.
+
+        Returns:
+            (N, L) float32: the target labels, or for an edit generator the change from the images' own labels to them.
+        """
+        return domains.change(labels, source_values) if self.generator == "edit" else labels
 
     @property
     def architecture(self) -> "Architecture":

@@ -5,6 +5,9 @@ from typing import Any
 
 from stargan.errors import ConfigError
 
+MAX_CROP = 2**31 - 1
+CELEBA_CROP = 178  # pixels of CelebA's images, which have 178x218: as much as fits in a square
+
 
 def check(settings: Any, name: str, valid: bool, allowed: str) -> None:
     """Checks that a setting is in range.
@@ -24,6 +27,17 @@ def check(settings: Any, name: str, valid: bool, allowed: str) -> None:
         raise ConfigError(f"--{name.replace('_', '-')} {text}: must be {allowed}")
 
 
+def check_crop(settings: Any) -> None:
+    """Checks `settings.crop`: None, a fraction, or a whole number of pixels.
+
+    Raises:
+        ConfigError: As `check`.
+    """
+    crop = settings.crop
+    valid = crop is None or 0 < crop <= 1 or (1 < crop <= MAX_CROP and crop == int(crop))
+    check(settings, "crop", valid, f"a fraction up to 1, or a whole number of pixels up to {MAX_CROP}")
+
+
 def typed(name: str, value: Any, default: Any) -> Any:
     """Returns a value from JSON after checking that it has the type of the field's default.
 
@@ -31,7 +45,7 @@ def typed(name: str, value: Any, default: Any) -> Any:
         name: The name of the field.
         value: The value from JSON; a list becomes a tuple.
         default: The field's default: a tuple of strings, a tuple of two numbers (an image size), None for an optional
-            integer, or a plain value.
+            number, or a plain value.
 
     Raises:
         ConfigError: The value has another type.
@@ -45,7 +59,7 @@ def typed(name: str, value: Any, default: Any) -> Any:
             valid = valid and all(isinstance(item, str) for item in value)
         value = tuple(value) if valid else value
     elif default is None:
-        valid = value is None or is_integer(value)
+        valid = value is None or is_number(value)
     elif isinstance(default, bool | str):
         valid = isinstance(value, type(default))
     else:

@@ -15,28 +15,29 @@ from stargan.errors import ConfigError
 RECIPES: dict[str, Config] = {
     "default": Config(),
     # Paper, section 5.1: the central 178 px, resized to 128; 10 epochs at 1e-4, then linear decay to 0 over 10 more.
+    # The central 178 of CelebA's 178x218 px are as much as fits, which is the default (official main.py, line 60).
     # CelebA's 202,599 images minus 2,000 for testing are 12,537 batches of 16; 20 epochs are 250,740 updates of D.
     "celeba": Config(
         recipe="celeba",
         attributes=CELEBA_ATTRIBUTES,  # official main.py, line 83: the selected attributes by default
         exclusive=(",".join(CELEBA_HAIR),),
-        crop=178,
         steps=250_740,
         ema=0.0,
     ),
     # Paper, section 5.1: 100 epochs and 100 more with decay. 90 % of RaFD's 4,824 images are for training, which makes
-    # 271 batches of 16; 200 epochs are 54,200 updates of D.
-    "rafd": Config(recipe="rafd", crop=256, steps=54_200, ema=0.0),  # crop: official main.py, line 61
+    # 271 batches of 16; 200 epochs are 54,200 updates of D. The photos are cut to 256x256 beforehand, with the faces in
+    # the centre, so that official main.py, line 61 (crop 256), is as much as fits.
+    "rafd": Config(recipe="rafd", steps=54_200, ema=0.0),
     # Paper, section 3.3: the data sets take turns. Each of the two sets gets the schedule of CelebA, the larger one.
     "joint": Config(recipe="joint", steps=501_480, ema=0.0),
-    # Official, main.py: line 74 (200,000 updates, for every data set), 75 (decay over the last 100,000), 60 (crop 178).
+    # Official, main.py: line 74 (200,000 updates, for every data set), 75 (decay over the last 100,000), 60 (crop 178,
+    # which is as much as fits in CelebA's images).
     # solver.py, lines 335-338: the decay is applied every 1,000 updates, but each time by the amount intended for a
     # single update, lr / 100,000. After a hundred of these, 0.999 of the learning rate remains.
     "official": Config(
         recipe="official",
         attributes=CELEBA_ATTRIBUTES,
         exclusive=(",".join(CELEBA_HAIR),),
-        crop=178,
         steps=200_000,
         decay_from=0.5,
         decay_every=1000,
@@ -81,6 +82,31 @@ RECIPES: dict[str, Config] = {
         lambda_cls_gp=20.0,
         lr=5e-4,
     ),
+    # Ours, for faces like those of the shipped model: an edit generator and a discriminator that looks through a
+    # pretrained network. Rates, weights and their reasons: docs/training.md.
+    "edit": Config(
+        recipe="edit",
+        generator="edit",
+        blocks=3,
+        discriminator="projected",
+        targets="changes",
+        rare=2.0,
+        batch_size=8,
+        steps=40_000,
+        n_critic=1,
+        warm_up=500,
+        objective="hinge",
+        augment=True,
+        lambda_cls=0.7,
+        lambda_rec=5.0,
+        lambda_change=0.5,
+        lr=4e-4,
+        beta1=0.0,
+        beta2=0.99,
+        decay_from=0.8,
+        final_lr=0.1,
+        ema=0.998,
+    ),
     # For `stargan demo --train`: two CPU cores learn this in less than four minutes. The attention mask keeps what need
     # not change from the first step on. The hinge objective needs no penalty and only one update of D per update of G,
     # and changes more in the same time; the larger reconstruction weight preserves the rest.
@@ -112,6 +138,7 @@ SUMMARIES = {
     "official": "the authors' code, github.com/yunjey/stargan",
     "taki0112": "the TensorFlow code, github.com/taki0112/StarGAN-Tensorflow",
     "modern": "our best for a training of hours, not days",
+    "edit": "our edit generator, with a pretrained network in D; for faces",
     "demo": "a small model in a few minutes, 32 pixels",
 }
 """One line for each recipe, for the help."""

@@ -6,18 +6,18 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from stargan.config.architecture import Architecture
-from stargan.config.checks import check, typed
+from stargan.config.checks import check, check_crop, typed
 from stargan.domains.names import suggest
 from stargan.errors import ConfigError
 from stargan.old_names import SETTINGS, renamed
 
 Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
-Targets = Literal["permuted", "balanced"]
+Align = Literal["none", "faces"]
+Targets = Literal["permuted", "balanced", "changes"]
+Discriminator = Literal["stargan", "projected"]
 Init = Literal["default", "xavier"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
-
-MAX_CROP = 2**31 - 1
 
 
 @dataclass(frozen=True)
@@ -29,9 +29,14 @@ class DataSettings:
         attributes: Labels to learn; by default all.
         exclusive: Attributes that exclude each other, as A,B,C; repeat it for another group.
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
-        crop: Pixels to keep of an image's shorter side, around the centre; by default as many as fit.
+        crop: How much to use of an image, around its centre: a fraction, up to 1, of the largest part in the shape of
+            the model's images, or that part's shorter side in pixels. Default: all of it.
+        align: `faces` to look for faces in photos: the largest one of each is cut out, upright, as in CelebA. Photos
+            without a face are left out.
         flip: Mirror half of the images.
-        targets: Target labels: those of the batch, permuted, or drawn evenly from all domains.
+        targets: Target labels: those of the batch, permuted; drawn evenly from all domains; or the image's own labels
+            with one change, sometimes more.
+        rare: How much more often to use images with rare labels.
         batch_size: Images per batch.
         workers: Threads that prepare batches.
         max_bad: Number of unreadable images to skip; with more, the data are refused.
@@ -42,9 +47,11 @@ class DataSettings:
     attributes: tuple[str, ...] = ()
     exclusive: tuple[str, ...] = ()
     bins: tuple[str, ...] = ()
-    crop: int | None = None
+    crop: float | None = None
+    align: Align = "none"
     flip: bool = True
     targets: Targets = "permuted"
+    rare: float = 0.0
     batch_size: int = 16
     workers: int = 2
     max_bad: int = 10
@@ -63,6 +70,10 @@ class LossSettings:
         lambda_gp: Weight of the gradient penalty, for objectives that have one.
         lambda_cls_gp: Weight of a gradient penalty on D's classification of real images (not in the paper).
         augment: Shift D's input images, change their brightness and cover a part of them (not in the paper).
+        discriminator: The paper's D; or, for --generator edit, a small one beside heads on the features of a pretrained
+            network (not in the paper).
+        warm_up: Steps at the beginning that only train the classification, with --discriminator projected.
+        lambda_change: Weight of the mean change of all pixels, with --discriminator projected.
     """
 
     objective: Objective = "wgan-gp"
@@ -72,6 +83,9 @@ class LossSettings:
     lambda_gp: float = 10.0
     lambda_cls_gp: float = 0.0
     augment: bool = False
+    discriminator: Discriminator = "stargan"
+    warm_up: int = 0
+    lambda_change: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -146,7 +160,7 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
             check(self, name, getattr(self, name) >= low, f"at least {low}")
         for name, high in _AT_MOST.items():
             check(self, name, getattr(self, name) <= high, f"at most {high}")
-        for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lambda_cls_gp", "lr"):
+        for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lambda_cls_gp", "lambda_change", "rare", "lr"):
             check(self, name, math.isfinite(getattr(self, name)), "a finite number")
         for name in ("decay_from", "final_lr", "final_cls"):
             check(self, name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
@@ -155,13 +169,24 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         check(self, "lr", self.lr > 0, "above 0")
         for name, kinds in _CHOICES.items():
             check(self, name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
-        check(self, "crop", self.crop is None or 1 <= self.crop <= MAX_CROP, f"between 1 and {MAX_CROP}")
+        check_crop(self)
+        decides = "left out with --align faces, where the face decides what is cut out"
+        check(self, "crop", self.crop is None or self.align == "none", decides)
         for group in self.exclusive:
             several = "," in group and all(name.strip() for name in group.split(","))
             check(self, "exclusive", several, "two or more names, joined by commas")
+        self._check_discriminator()
         multiple = 2**self.d_layers
         allowed = f"divisible by {multiple}, since D halves it {self.d_layers} times (or set fewer --d-layers)"
         check(self, "image_size", not any(side % multiple for side in self.image_size), allowed)
+
+    def _check_discriminator(self) -> None:
+        needed = _PROJECTED if self.discriminator == "projected" else _STARGAN
+        for name, value in needed.items():
+            word = ("off", "on")[value] if isinstance(value, bool) else value
+            check(self, name, getattr(self, name) == value, f"{word} with --discriminator {self.discriminator}")
+        fp32 = self.discriminator == "stargan" or self.precision != "bf16"
+        check(self, "precision", fp32, "auto or fp32 with --discriminator projected")
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as a plain dict, for config.json."""
@@ -187,14 +212,23 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
 
 _AT_LEAST = {
     "batch_size": 1, "steps": 1, "n_critic": 1, "decay_every": 1, "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0,
-    "lambda_cls_gp": 0, "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
+    "lambda_cls_gp": 0, "lambda_change": 0, "rare": 0, "warm_up": 0,
+    "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
     "workers": 1, "max_bad": 0,
 }  # fmt: skip
 _AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1}  # libraries do not accept larger values
 _CHOICES = {
     "objective": get_args(Objective),
+    "align": get_args(Align),
     "targets": get_args(Targets),
+    "discriminator": get_args(Discriminator),
     "init": get_args(Init),
     "precision": get_args(Precision),
     "device": get_args(Device),
 }
+_PROJECTED = {
+    "generator": "edit", "objective": "hinge", "augment": True, "n_critic": 1, "g_own_batch": False, "lambda_cls_gp": 0,
+    "init": "default", "targets": "changes",
+}  # fmt: skip
+_STARGAN = {"warm_up": 0, "lambda_change": 0}
+"""What the two discriminators need other settings to be."""

@@ -13,6 +13,8 @@ from stargan.domains import Domains
 from stargan.errors import DataError
 
 _ORDER, _DRAWS = 0, 1  # random streams, so that no two share numbers
+UNCHANGED = 8  # with `changes`, one of so many images keeps its labels
+RARE = 0.25  # share of the images from which on a value of a class is not rare
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,9 @@ class Batches:
         seed: Of order, flips and targets.
         flip: Whether to flip each image with probability one half.
         targets: `permuted`: the batch's own labels, shuffled, so rare ones stay rare; `balanced`: each value of a group
-            equally likely.
+            equally likely; `changes`: the image's own labels with one group changed, or sometimes more, and without a
+            change in every eighth image.
+        rare: How much more often images with rare labels come; an epoch then draws with replacement.
 
     Raises:
         DataError: There is no data set, or one has no rows for training.
@@ -93,6 +97,7 @@ class Batches:
         seed: int,
         flip: bool = True,
         targets: Targets = "permuted",
+        rare: float = 0.0,
     ) -> None:
         if not sets:
             raise DataError("no data sets to draw batches from")
@@ -102,6 +107,7 @@ class Batches:
                 raise DataError(f"{label_set.name}: none of its {total} images can be used for training")
         self._sets, self._domains = list(sets), domains
         self._size, self._seed, self._flip, self._targets = batch_size, seed, flip, targets
+        self._chances = [_chances(training_set, rare) if rare else None for training_set in sets]
         self._orders: dict[int, dict[int, np.ndarray]] = {index: {} for index in range(len(self._sets))}
 
     def batch(self, step: int) -> Batch:
@@ -114,6 +120,10 @@ class Batches:
         labels = self._domains.labels(training_set.values[rows], dataset)
         if self._targets == "permuted":
             targets = labels[rng.permutation(len(rows))]
+        elif self._targets == "changes":
+            kept = -(-len(rows) // UNCHANGED)
+            values = self._domains.random_changes(rng, training_set.values[rows[kept:]], dataset)
+            targets = np.concatenate([labels[:kept], self._domains.labels(values, dataset)])
         else:
             targets = self._domains.labels(self._domains.random_values(rng, len(rows)), dataset)
         targets = self._domains.keep_unknown(labels, targets)
@@ -150,6 +160,19 @@ class Batches:
         if epoch not in known:
             rng = np.random.default_rng([self._seed, dataset, _ORDER, epoch])
             known = {e: order for e, order in known.items() if e == epoch - 1}
-            known[epoch] = rng.permutation(self._sets[dataset].rows)
+            rows, chances = self._sets[dataset].rows, self._chances[dataset]
+            known[epoch] = rng.permutation(rows) if chances is None else rng.choice(rows, len(rows), p=chances)
             self._orders[dataset] = known
         return known[epoch]
+
+
+def _chances(training_set: TrainingSet, rare: float) -> np.ndarray:
+    """The chance of each training image: a multiple of 1, and `rare` more for each value that no image shares."""
+    values = training_set.values[training_set.rows]
+    sure = (values == 0) | (values == 1)
+    share = (values * sure).sum(0) / sure.sum(0).clip(1)
+    odd = sure * np.where(share < 0.5, values, 1 - values)  # whether an image has the less frequent value
+    scarce = np.clip(1 - np.minimum(share, 1 - share) / RARE, 0, 1)
+    chances = 1 + rare * (odd * scarce).sum(1, dtype=float)
+    found: np.ndarray = chances / chances.sum()
+    return found

@@ -11,15 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from PIL import Image
 
-from stargan import images
+from stargan import faces, images
 from stargan.data.sources import Source
 from stargan.errors import DataError, ImageError
-from stargan.storage import atomic_write, cache_folder, write_bytes
+from stargan.faces import FaceCrop
+from stargan.storage import atomic_write, cache_folder, reserve, write_bytes
 
 VERSION = 1  # of the format; caches of other versions are ignored
 CHUNK = 64  # images that each thread decodes between two reports of progress
-NAMED = 5  # unreadable images that an error names
+ALIGNED_CHUNK = 4  # the same, where faces are looked for, which takes much longer
+NAMED = 5  # unreadable images that an error names, and images without a face that a line names
+NO_FACE = "no face"
 
 Report = Callable[[int, int], None]
 
@@ -30,11 +34,34 @@ class CachedImages:
 
     Attributes:
         pixels: (N, H, W, 3) uint8, memory-mapped, read-only; row i is file i of the source.
-        bad: By row, why the image cannot be read; its pixels are zero.
+        bad: By row, why the image is left out: it cannot be read, or it shows no face to align (`NO_FACE`). Its pixels
+            are zero.
     """
 
     pixels: np.ndarray
     bad: dict[int, str]
+
+    @property
+    def unreadable(self) -> dict[int, str]:
+        """By row, why the image cannot be read."""
+        return {row: why for row, why in self.bad.items() if why != NO_FACE}
+
+    @property
+    def faceless(self) -> list[int]:
+        """Rows of the images that show no face to align."""
+        return sorted(row for row, why in self.bad.items() if why == NO_FACE)
+
+    def left_out(self, source: Source) -> list[str]:
+        """One line for each image of `source` that cannot be read, and one for all that show no face."""
+        lines = [f"{source.files[row]}: {why}" for row, why in sorted(self.unreadable.items())]
+        lines += [self.without_faces(source)] if self.faceless else []
+        return [f"left out: {line}" for line in lines]
+
+    def without_faces(self, source: Source) -> str:
+        """Says how many images of `source` show no face, and names the first."""
+        named = ", ".join(source.files[row] for row in self.faceless[:NAMED])
+        more = ", ..." if len(self.faceless) > NAMED else ""
+        return f"no face in {len(self.faceless)} of {len(source.files)} images: {named}{more}"
 
 
 def load(
@@ -42,41 +69,67 @@ def load(
     size: images.Size,
     crop: float | None = None,
     *,
+    align: FaceCrop | None = None,
     max_bad: int = 10,
     folder: Path | None = None,
     report: Report | None = None,
 ) -> CachedImages:
     """Decodes, crops and resizes all images of a data set, or opens the cache of an earlier call.
 
-    The cache is keyed by the names, byte sizes and modification times of the files, the size and the crop, so a changed
-    image makes a new one. If two processes need the same cache, one builds it and the other waits.
+    The cache is keyed by the names, byte sizes and modification times of the files, the size, the crop and the places
+    that faces are aligned to, so a changed image makes a new one. If two processes need the same cache, one builds it
+    and the other waits.
 
     Args:
         source: The data set.
         size: (width, height) of the result.
         crop: As `images.fit`.
+        align: Instead of `crop`: where the largest face of each image is to lie. Images without a face are left out.
         max_bad: How many unreadable images are allowed.
         folder: Where caches are kept; by default $STARGAN_CACHE, $XDG_CACHE_HOME/stargan or ~/.cache/stargan.
         report: Called with (done, total) from time to time.
 
     Raises:
-        DataError: More than `max_bad` images (or all of them) cannot be read, or the disk is full.
+        DataError: More than `max_bad` images (or all of them) cannot be read, or none shows a face to align, or the
+            disk is full.
     """
+    cut = _Cut(size, crop, align)
     folder = folder or default_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        base = folder / f"{source.name[:40].replace(os.sep, '-')}-{_key(source, size, crop)}"
+        base = folder / f"{source.name[:40].replace(os.sep, '-')}-{_key(source, cut)}"
         with _lock(_beside(base, ".lock")):
             cached = _open(base, len(source.files), size)
             if cached is None:
-                _build(source, size, crop, base, report)
+                _build(source, cut, base, report)
                 cached = _open(base, len(source.files), size)
     except OSError as error:
         raise DataError(f"{folder}: cannot keep decoded images there ({error}); set STARGAN_CACHE") from error
     if cached is None:
         raise DataError(f"{base}: cannot be read back after writing")
-    _check_bad(source, cached.bad, max_bad)
+    _check_bad(source, cached, max_bad)
     return cached
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """How images are cut; the fields are those of `load`."""
+
+    size: images.Size
+    crop: float | None
+    align: FaceCrop | None
+
+    def read(self, path: Path) -> Image.Image | None:
+        """The image of a file, cut and resized; None if it shows no face to align."""
+        if self.align is None:
+            return images.read(path, self.size, self.crop)
+        photo = images.decode(path)
+        largest = max(faces.find(photo), key=lambda face: face.size, default=None)
+        return faces.align(photo, largest, self.align, self.size).image if largest else None
+
+    def to_json(self) -> list[object]:
+        """All fields, for the key of a cache."""
+        return [self.size, self.crop, *([self.align.to_json()] if self.align else [])]
 
 
 def default_folder() -> Path:
@@ -84,13 +137,13 @@ def default_folder() -> Path:
     return cache_folder()
 
 
-def _key(source: Source, size: images.Size, crop: float | None) -> str:
-    digest = hashlib.sha256(json.dumps([VERSION, str(source.root.resolve()), size, crop]).encode())
+def _key(source: Source, cut: _Cut) -> str:
+    digest = hashlib.sha256(json.dumps([VERSION, str(source.root.resolve()), *cut.to_json()]).encode())
     for index, name in enumerate(source.files):
         try:
             state = source.path(index).stat()
             line = f"{name}\0{state.st_size}\0{state.st_mtime_ns}\n"
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name with a NUL in it
             line = f"{name}\0missing\n"
         digest.update(line.encode(errors="surrogateescape"))
     return digest.hexdigest()[:24]
@@ -101,15 +154,17 @@ def _open(base: Path, count: int, size: images.Size) -> CachedImages | None:
     try:
         bad = {int(row): str(why) for row, why in json.loads(_beside(base, ".json").read_text("utf-8")).items()}
         pixels = np.load(_beside(base, ".npy"), mmap_mode="r")
-    except (OSError, ValueError, AttributeError, EOFError):  # EOFError: an empty file
+    except Exception:  # whatever JSON's and NumPy's readers raise on damage; the cache is built again
+        return None
+    if not all(0 <= row < count for row in bad):
         return None
     fits = pixels.shape == (count, size[1], size[0], 3) and pixels.dtype == np.uint8
     return CachedImages(pixels, bad) if fits else None
 
 
-def _build(source: Source, size: images.Size, crop: float | None, base: Path, report: Report | None) -> None:
-    total = len(source.files)
-    needed = total * size[0] * size[1] * 3
+def _build(source: Source, cut: _Cut, base: Path, report: Report | None) -> None:
+    total, (width, height) = len(source.files), cut.size
+    needed = total * width * height * 3
     free = shutil.disk_usage(base.parent).free
     if needed > free:
         raise DataError(
@@ -117,31 +172,36 @@ def _build(source: Source, size: images.Size, crop: float | None, base: Path, re
             "free; set STARGAN_CACHE to a larger disk"
         )
     with atomic_write(_beside(base, ".npy")) as temporary:
-        pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, (total, size[1], size[0], 3))
-        bad = _decode_all(source, size, crop, pixels, report)
+        pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, (total, height, width, 3))
+        reserve(temporary)  # or else a disk that fills up meanwhile would kill the process
+        bad = _decode_all(source, cut, pixels, report)
         pixels.flush()
         del pixels
         # The list of unreadable images comes first: a cache counts as complete once its pixels are there.
         write_bytes(_beside(base, ".json"), json.dumps(bad).encode())
 
 
-def _decode_all(
-    source: Source, size: images.Size, crop: float | None, pixels: np.ndarray, report: Report | None
-) -> dict[int, str]:
-    """Fills `pixels` on all cores (Pillow decodes without the GIL); returns the unreadable rows."""
+def _decode_all(source: Source, cut: _Cut, pixels: np.ndarray, report: Report | None) -> dict[int, str]:
+    """Fills `pixels` on all cores (Pillow and ONNX Runtime work without the GIL); returns the rows to leave out."""
     bad: dict[int, str] = {}
 
     def decode(row: int) -> None:
         try:
-            pixels[row] = np.asarray(images.read(source.path(row), size, crop))
+            image = cut.read(source.path(row))
         except ImageError as error:
             bad[row] = str(error).removeprefix(f"{source.path(row)}: ")
+        else:
+            if image is None:
+                bad[row] = NO_FACE
+            else:
+                pixels[row] = np.asarray(image)
 
     total = len(source.files)
     threads = os.cpu_count() or 1
+    chunk = threads * (ALIGNED_CHUNK if cut.align else CHUNK)
     with ThreadPoolExecutor(threads) as pool:
-        for start in range(0, total, CHUNK * threads):
-            stop = min(start + CHUNK * threads, total)
+        for start in range(0, total, chunk):
+            stop = min(start + chunk, total)
             for _ in pool.map(decode, range(start, stop)):
                 pass
             if report:
@@ -149,14 +209,15 @@ def _decode_all(
     return bad
 
 
-def _check_bad(source: Source, bad: dict[int, str], max_bad: int) -> None:
-    total = len(source.files)
-    if len(bad) <= max_bad and len(bad) < total:
-        return
-    named = "; ".join(f"{source.files[row]}: {why}" for row, why in sorted(bad.items())[:NAMED])
-    more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
-    limit = "" if len(bad) == total else f" (at most --max-bad {max_bad} are left out)"
-    raise DataError(f"{source.root}: {len(bad)} of {total} images cannot be read{limit}: {named}{more}")
+def _check_bad(source: Source, cached: CachedImages, max_bad: int) -> None:
+    total, bad = len(source.files), cached.unreadable
+    if len(bad) > max_bad or len(bad) == total:
+        named = "; ".join(f"{source.files[row]}: {why}" for row, why in sorted(bad.items())[:NAMED])
+        more = f"; and {len(bad) - NAMED} more" if len(bad) > NAMED else ""
+        limit = "" if len(bad) == total else f" (at most --max-bad {max_bad} are left out)"
+        raise DataError(f"{source.root}: {len(bad)} of {total} images cannot be read{limit}: {named}{more}")
+    if len(cached.bad) == total:
+        raise DataError(f"{source.root}: none of its {total} images shows a face; leave out --align faces")
 
 
 def _beside(base: Path, ending: str) -> Path:

@@ -40,6 +40,7 @@ class Source:
         label_set: The labels and their groups.
         split: (N,) uint8, index into `SPLITS`.
         notes: What the user has to know: what was left out, and what was guessed.
+        hashed: Whether the data set has no split of its own, so that `split` is `hashed_split`.
     """
 
     name: str
@@ -50,6 +51,7 @@ class Source:
     label_set: LabelSet
     split: np.ndarray
     notes: tuple[str, ...] = ()
+    hashed: bool = False
 
     def path(self, row: int) -> Path:
         """The file of one image."""
@@ -215,7 +217,8 @@ def _source(path: Path, columns: Columns, attributes: Sequence[str], exclusive: 
         notes.append(f"left out: {counted(len(labels) - len(known), 'image')} of which no label is known")
     files = tuple(columns.files[row] for row in known)
     label_set = LabelSet(name, groups)
-    return Source(name, columns.kind, columns.root, files, labels[known], label_set, split[known], tuple(notes))
+    hashed = columns.split is None
+    return Source(name, columns.kind, columns.root, files, labels[known], label_set, split[known], tuple(notes), hashed)
 
 
 def _below(root: Path, files: Sequence[str]) -> list[str]:
@@ -244,11 +247,10 @@ def hashed_split(files: Sequence[str]) -> np.ndarray:
     return np.digitize(hashes, (90, 95)).astype(np.uint8)
 
 
-def split_as_before(source: Source) -> Source:
-    """The data set with the split of earlier versions, which hashed file names without folders."""
-    if not np.array_equal(source.split, hashed_split(_below(source.root, source.files))):
-        return source  # it has a split of its own
-    return replace(source, split=hashed_split([PurePosixPath(file).name for file in source.files]))
+def split_by_name(source: Source) -> Source:
+    """A data set as earlier versions split it: by the names of its files, without the folders they are in."""
+    names = [PurePosixPath(file).name for file in source.files]
+    return replace(source, split=hashed_split(names)) if source.hashed else source
 
 
 def _unique(found: Sequence[Source], paths: Sequence[Path]) -> list[Source]:

@@ -6,6 +6,7 @@ from PIL import Image
 from stargan import images
 from stargan.data.cache import CachedImages
 from stargan.data.sources import SPLITS, Source
+from stargan.errors import one_line
 from stargan.progress import counted
 
 PER_DOMAIN = 6  # images of each domain on the sheet
@@ -14,14 +15,14 @@ NAMED = 20  # unreadable files that the table names
 
 
 def table(source: Source, cached: CachedImages | None = None) -> str:
-    """The format of a data set, its images by domain and split, and its unreadable files.
+    """The format of a data set, its images by domain and split, and the images that are left out.
 
     Args:
         source: The data set.
-        cached: Its decoded images; None leaves the unreadable files out.
+        cached: Its decoded images; None does not name those that are left out.
 
     Returns:
-        Lines of text without a final newline. The counts include unreadable files.
+        Lines of text without a final newline. The counts include images that are left out.
     """
     names = source.label_set.names
     wide = max(len("images"), *map(len, names))
@@ -39,9 +40,10 @@ def table(source: Source, cached: CachedImages | None = None) -> str:
     untrained = source.lacking(rows["train"]).values()
     lines += [f"no training images of {domain}: stargan train will refuse this" for domain in untrained]
     lines += source.notes
-    if not any(note.startswith("left out") for note in source.notes):
+    left_out = _left_out(source, cached) if cached else []
+    if not left_out and not any(note.startswith("left out") for note in source.notes):
         lines.append("left out: nothing")
-    return "\n".join(lines + (_unreadable(source, cached.bad) if cached else []))
+    return "\n".join(map(one_line, lines + left_out))
 
 
 def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
@@ -61,9 +63,11 @@ def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
     return images.grid(cells, PER_DOMAIN, captions=captions)
 
 
-def _unreadable(source: Source, bad: dict[int, str]) -> list[str]:
+def _left_out(source: Source, cached: CachedImages) -> list[str]:
+    bad = cached.unreadable
     lines = [f"unreadable: {source.files[row]}: {bad[row]}" for row in sorted(bad)[:NAMED]]
-    return lines + ([f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else [])
+    lines += [f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else []
+    return lines + ([f"left out: {cached.without_faces(source)}"] if cached.faceless else [])
 
 
 def _row(name: str, counts: list[int], wide: int) -> str:

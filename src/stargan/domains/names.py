@@ -2,7 +2,6 @@
 
 import difflib
 import os
-import re
 import unicodedata
 from collections.abc import Sequence
 
@@ -19,20 +18,23 @@ def check_name(name: str) -> None:
         raise DomainError(f"{name!r} cannot name a domain: no '=', '/', ',' and no '+' or '-' in front")
 
 
-def suggest(word: str, known: Sequence[str]) -> str:
-    """The end of an error line about an unknown word: the nearest known word, or all of them."""
-    near = difflib.get_close_matches(key(word), [key(name) for name in known], n=1, cutoff=0.6)
-    if near:
-        match = next(name for name in known if key(name) == near[0])
-        return f"; did you mean {match}?"
-    return f"; known: {', '.join(known)}"
+def suggest(word: str, known: Sequence[str], also: Sequence[str] = ()) -> str:
+    """The end of an error line about an unknown word: the nearest word, or else all of `known` (but not of `also`)."""
+    by_key = {key(name): name for name in (*also, *known)}
+    # Longer words are no typing mistakes, and comparing them would take very long.
+    near = difflib.get_close_matches(key(word), by_key, n=1, cutoff=0.6) if len(word) <= LONGEST_TYPED else []
+    return f"; did you mean {by_key[near[0]]}?" if near else f"; known: {', '.join(known)}"
 
 
 def key(name: str) -> str:
     """A name without case, spaces and hyphens, to compare names by; also around `/` and `=`."""
-    return re.sub(r" *([/=]) *", r"\1", clean(name, _JOINERS).casefold()).replace(" ", "_").replace("-", "_")
+    text = clean(name, _JOINERS).casefold()
+    for mark in "/=":  # a pattern for the spaces around it would take quadratic time
+        text = mark.join(part.strip(" ") for part in text.split(mark))
+    return text.replace(" ", "_").replace("-", "_")
 
 
+LONGEST_TYPED = 200  # characters of an unknown word for which a known one is suggested
 _JOINERS = "\u200c\u200d"  # part of words in Persian and Hindi, and of emoji
 
 

@@ -1,16 +1,19 @@
 """Requests: words such as `Blond_Hair` or `Male=0`, and the target labels that they stand for."""
 
 from collections.abc import Mapping, Sequence
-from functools import cache
 
 import numpy as np
 
-from stargan.domains.names import key, suggest
+from stargan.domains.changes import Change, split, understand
 from stargan.domains.space import Domains
 from stargan.errors import DomainError
 
-Request = Sequence[str] | Mapping[str, int]
-"""A request in words: `["Blond_Hair", "Male=0"]`, `["+Blond_Hair", "-Male"]` or `{"Blond_Hair": 1, "Male": 0}`."""
+Request = Sequence[str] | Mapping[str, float]
+"""A request: `["Blond_Hair", "Male=0"]`, `["+Blond_Hair", "-Male"]`, `{"Blond_Hair": 1, "Male": 0}`, `"no glasses"`, or
+with strengths `{"Blond_Hair": 0.6, "Male": -0.6}`."""
+
+word = Domains.word
+"""`word(domains, index, state)`: the request that turns a class on (1) or off (0), `Male` or `Male=0`."""
 
 
 def parse(domains: Domains, words: Request) -> dict[int, int]:
@@ -18,23 +21,50 @@ def parse(domains: Domains, words: Request) -> dict[int, int]:
 
     Args:
         domains: The labels of the model.
-        words: `Blond_Hair`, `+Blond_Hair` and `Blond_Hair=1` turn on, `-Male` and `Male=0` turn off, `season=winter`
-            picks a value of a group, `celeba/Smiling` names the data set if two share a name.
+        words: `Blond_Hair`, `+Blond_Hair` and `Blond_Hair=1` turn on, `-Male`, `Male=0` and `no glasses` turn off,
+            `season=winter` picks a value of a group, `celeba/Smiling` names the data set if two share a name. Synonyms
+            stand for labels: `female` for `Male=0`. A number up to 1.5 is a strength, see `steps`: `Blond_Hair=0.6`
+            turns on, `Male=-0.6` turns off.
 
     Raises:
         DomainError: A word is unknown (the line suggests the nearest known one), or two words contradict each other.
     """
-    words = [words] if isinstance(words, str) else words
-    items = list(words.items()) if isinstance(words, Mapping) else [_split(word) for word in words]
-    if not items:
-        raise DomainError(f"the request is empty; name one or more of {', '.join(domains.names)}")
-    request: dict[int, int] = {}
-    for word, value in items:
-        index, state = _find(domains, word, value)
-        if request.setdefault(index, state) != state:
-            raise DomainError(f"{domains.names[index]} is requested both on and off; choose one of them")
-    _check_groups(domains, request)
-    return request
+    return {index: change.state for index, change in _understood(domains, words).items()}
+
+
+def steps(domains: Domains, words: Request) -> list[tuple[float, dict[str, int]]]:
+    """Splits a request into parts of equal strength.
+
+    Args:
+        domains: The labels of the model.
+        words: The request, see `parse`.
+
+    Returns:
+        The strength of each part and the part itself, a request of names and states 0 or 1; the strongest part first.
+        All changes of one group are in the same part.
+
+    Raises:
+        DomainError: As `parse`.
+    """
+    request = _understood(domains, words)
+    parts: dict[float, dict[str, int]] = {}
+    for _, columns, _ in domains.groups():
+        changes = [request[index] for index in columns if index in request]
+        strength = next((change.strength for change in changes if change.strength is not None), 1.0)
+        for change in changes:
+            parts.setdefault(strength, {})[domains.names[change.index]] = change.state
+    return sorted(parts.items(), key=lambda part: -part[0])
+
+
+def check_plain(domains: Domains, words: Request) -> None:
+    """Checks that words, see `parse`, have no strengths: those of an image's labels, for example.
+
+    Raises:
+        DomainError: As `parse`, and if a word has a strength other than 1.
+    """
+    for strength, part in steps(domains, words):
+        for name, state in part.items() if strength != 1 else ():
+            raise DomainError(f"{name}={strength if state else -strength:g}: must be 0 or 1 here, without a strength")
 
 
 def target(domains: Domains, values: np.ndarray, words: Request) -> np.ndarray:
@@ -57,9 +87,14 @@ def target(domains: Domains, values: np.ndarray, words: Request) -> np.ndarray:
 
 def fully_specified(domains: Domains, words: Request) -> bool:
     """Whether a request, see `parse`, determines every group, so that nothing needs to be estimated."""
+    return len(settled(domains, words)) == len(domains.group_names)
+
+
+def settled(domains: Domains, words: Request) -> frozenset[int]:
+    """The groups that a request, see `parse`, determines whatever the image shows, by their indices."""
     request = parse(domains, words)
     states = [[request.get(index) for index in columns] for _, columns, _ in domains.groups()]
-    return all(1 in group or None not in group for group in states)
+    return frozenset(index for index, group in enumerate(states) if 1 in group or None not in group)
 
 
 def apply(domains: Domains, values: np.ndarray, words: Request) -> tuple[np.ndarray, int]:
@@ -92,8 +127,8 @@ def every_word(domains: Domains) -> tuple[str, ...]:
     """All words that `every_target` returns for any image, in order: `Male` and `Male=0`, each value of a group."""
     words: list[str] = []
     for _, columns, group in domains.groups():
-        names = [domains.names[index] for index in columns]
-        words += [names[0], f"{names[0]}=0"] if len(group.names) == 1 else names
+        words += [domains.names[index] for index in columns]
+        words += [domains.word(columns.start, 0)] if len(group.names) == 1 else []
     return tuple(words)
 
 
@@ -110,7 +145,7 @@ def every_target(domains: Domains, values: np.ndarray) -> list[tuple[str, np.nda
     words = []
     for _, columns, group in domains.groups():
         if len(group.names) == 1:
-            words.append(domains.names[columns.start] + ("=0" if values[columns.start] > 0.5 else ""))
+            words.append(domains.word(columns.start, int(values[columns.start] <= 0.5)))
         else:
             words.extend(domains.names[index] for index in columns)
     return [(word, target(domains, values, [word])) for word in words]
@@ -136,52 +171,34 @@ def single_changes(
     return found
 
 
-@cache
-def _meanings(domains: Domains) -> dict[str, list[int]]:
-    """The classes that each key can stand for: `name` and, in a named group, `group=name`; with or without `set/`."""
-    found: dict[str, list[int]] = {}
-    for dataset, columns, group in domains.groups():
-        for index, name in zip(columns, group.names, strict=True):
-            words = [name, f"{group.name}={name}"] if group.name else [name]
-            for word in words:
-                found.setdefault(key(word), []).append(index)
-                found.setdefault(key(f"{domains.sets[dataset].name}/{word}"), []).append(index)
-    return found
+def _understood(domains: Domains, words: Request) -> dict[int, Change]:
+    """By class, the changes that the words of a request stand for."""
+    words = [words] if isinstance(words, str) else words
+    items = list(words.items()) if isinstance(words, Mapping) else [split(word) for word in words]
+    if not items:
+        raise DomainError(f"the request is empty; name one or more of {', '.join(domains.names)}")
+    request: dict[int, Change] = {}
+    for word, value in items:
+        change = understand(domains, word, value)
+        other = request.setdefault(change.index, change)
+        if other != change:
+            twice = "both on and off" if other.state != change.state else "at two strengths"
+            raise DomainError(f"{domains.names[change.index]} is requested {twice}; choose one of them")
+    _check_groups(domains, request)
+    return request
 
 
-def _find(domains: Domains, word: str, value: int | str) -> tuple[int, int]:
-    """The class and state that one word stands for; a class takes precedence over a group of the same name."""
-    if value in (0, 1, "0", "1") and key(word) in _meanings(domains):
-        return _only(domains, word), int(value)
-    if isinstance(value, str) and key(f"{word}={value}") in _meanings(domains):
-        return _only(domains, f"{word}={value}"), 1
-    if key(word) in _meanings(domains):
-        raise DomainError(f"{word}={value}: a label is 1 (on) or 0 (off)")
-    named = [(domains.sets[dataset].name, group) for dataset, _, group in domains.groups() if group.name]
-    matches = [group for owner, group in named if key(word) in (key(group.name), key(f"{owner}/{group.name}"))]
-    if not matches:
-        raise DomainError(f"unknown domain {word!r}{suggest(word, [*domains.names, *(g.name for _, g in named)])}")
-    if isinstance(value, str):
-        choice = ", ".join(name for group in matches for name in group.names)
-        raise DomainError(f"{word}={value}: {matches[0].name} is one of {choice}")
-    raise DomainError(f"{word} is a group; name one of its values, for example {word}={matches[0].names[0]}")
-
-
-def _only(domains: Domains, word: str) -> int:
-    found = _meanings(domains)[key(word)]
-    if len(found) > 1:
-        choice = ", ".join(domains.names[index] for index in found)
-        raise DomainError(f"{word} is in several data sets; name one of {choice}")
-    return found[0]
-
-
-def _check_groups(domains: Domains, request: Mapping[int, int]) -> None:
+def _check_groups(domains: Domains, request: Mapping[int, Change]) -> None:
     for _, columns, group in domains.groups():
-        on = [domains.names[index] for index in columns if request.get(index) == 1]
+        changes = [request[index] for index in columns if index in request]
+        on = [domains.names[change.index] for change in changes if change.state]
         if len(on) > 1:
             raise DomainError(f"{' and '.join(on)} exclude each other; request one of them")
-        if group.categorical and all(request.get(index) == 0 for index in columns):
+        if group.categorical and len(changes) == len(columns) and not on:
             raise DomainError(f"one of {', '.join(group.names)} must stay on")
+        if len({change.strength for change in changes} - {None}) > 1:
+            names = " and ".join(domains.names[change.index] for change in changes)
+            raise DomainError(f"{names} exclude each other; request them at the same strength")
 
 
 def _turn_on_the_rest(domains: Domains, target_values: np.ndarray, columns: range, changes: Mapping[int, int]) -> None:
@@ -194,12 +211,3 @@ def _turn_on_the_rest(domains: Domains, target_values: np.ndarray, columns: rang
         choice = ", ".join(domains.names[index] for index in left)
         raise DomainError(f"{domains.names[off]}=0 does not say which value comes instead; name one of {choice}")
     target_values[left[0]] = 1
-
-
-def _split(word: str) -> tuple[str, int | str]:
-    """One word of a request as (name, state): `-Male` is ("Male", 0), `season=winter` is ("season", "winter")."""
-    text = word.strip()
-    if text[:1] in ("+", "-"):
-        return text[1:], int(text[0] == "+")
-    name, equals, value = text.partition("=")
-    return (name, value.strip()) if equals else (name, 1)

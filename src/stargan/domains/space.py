@@ -16,60 +16,14 @@ from typing import Any
 
 import numpy as np
 
-from stargan.domains.names import check_name, key, printable
+from stargan.domains.labels import Group, LabelSet
+from stargan.domains.names import check_name, key
 from stargan.errors import DomainError
 
 UNKNOWN = 255
 """In the labels of a data set, (N, K) uint8: nobody knows."""
 
-
-@dataclass(frozen=True)
-class Group:
-    """One binary attribute, or several classes of which at most one is on.
-
-    Attributes:
-        names: The classes, in label order. One name is a binary attribute.
-        categorical: Exactly one class is on in every image (an expression, a season): classified by softmax. Otherwise
-            each class is classified independently (CelebA's hair colours, of which an image may have none).
-        name: Name of the group, for requests like `season=winter`; may be empty.
-    """
-
-    names: tuple[str, ...]
-    categorical: bool = False
-    name: str = ""
-
-    def __post_init__(self) -> None:
-        if not self.names:
-            raise DomainError("a group of labels needs at least one name")
-        for name in self.names:
-            check_name(name)
-        if self.categorical and len(self.names) < 2:
-            raise DomainError(f"{self.names[0]}: a one-of-n group needs at least two values")
-
-
-@dataclass(frozen=True)
-class LabelSet:
-    """The labels of one data set: its name and its groups in label order."""
-
-    name: str
-    groups: tuple[Group, ...]
-
-    def __post_init__(self) -> None:
-        for name in (self.name, *(group.name for group in self.groups)):
-            if not printable(name):  # from an oddly encoded folder; no UTF-8 file could contain it
-                raise DomainError(f"{name!r} contains characters that cannot be printed; give it another name")
-        seen: set[str] = set()
-        for name in self.names:
-            if key(name) in seen:
-                raise DomainError(f"{self.name}: {name} is named twice; each label needs a name of its own")
-            seen.add(key(name))
-        if not seen:
-            raise DomainError(f"{self.name}: no labels; at least one attribute or two domains are needed")
-
-    @cached_property
-    def names(self) -> tuple[str, ...]:
-        """The classes of this set, in label order."""
-        return tuple(name for group in self.groups for name in group.names)
+SEVERAL = 0.3  # probability of each further change in `Domains.random_changes`
 
 
 @dataclass(frozen=True)
@@ -86,9 +40,9 @@ class Head:
         return slice(self.start, self.stop)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Domains:
-    """The labels of a model; the module's docstring describes their layout."""
+    """The labels of a model; the module's docstring describes their layout. Its text is what people can request."""
 
     sets: tuple[LabelSet, ...]
 
@@ -99,6 +53,32 @@ class Domains:
             raise DomainError("two data sets have the same name; give their folders different names")
         for label_set in self.sets if len(self.sets) > 1 else ():  # a request may have to say `set/name`
             check_name(label_set.name)
+
+    def __repr__(self) -> str:
+        return "\n".join(f"{word}: {', '.join(also)}" if also else word for word, also in self.words().items())
+
+    # ---------------------------------------------------------------- words
+
+    def word(self, index: int, state: int) -> str:
+        """The request that turns a class on (1) or off (0): `Male` or `Male=0`."""
+        return self.names[index] if state else f"{self.names[index]}=0"
+
+    def words(self) -> dict[str, tuple[str, ...]]:
+        """The requests for all classes in order, `Male` and `Male=0`, `winter`, and the synonyms of each."""
+        synonyms: dict[tuple[int, int], list[str]] = {}
+        times = Counter(word for label_set in self.sets for word in (*label_set.own_words, *label_set.meanings))
+        for dataset, label_set in enumerate(self.sets):
+            for word, _ in label_set.synonyms:
+                column, state = label_set.meanings[key(word)]
+                shown = word if times[key(word)] == 1 else f"{label_set.name}/{word}"
+                synonyms.setdefault((self.columns(dataset).start + column, state), []).append(shown)
+        return {
+            self.word(index, state): tuple(synonyms.get((index, state), ()))
+            for _, columns, group in self.groups()
+            for index in columns
+            for state in (1, 0)
+            if state or (index, 0) in synonyms or len(group.names) == 1
+        }
 
     # ---------------------------------------------------------------- layout
 
@@ -175,6 +155,11 @@ class Domains:
         mine, theirs = ([[(g.names, g.categorical) for g in s.groups] for s in d.sets] for d in (self, other))
         return mine == theirs
 
+    @property
+    def layout(self) -> list[dict[str, Any]]:
+        """What `to_json` returns, without the synonyms: it identifies the labels."""
+        return [label_set.layout for label_set in self.sets]
+
     # ---------------------------------------------------------------- labels and values
 
     def labels(self, values: np.ndarray, dataset: int | np.ndarray) -> np.ndarray:
@@ -196,6 +181,19 @@ class Domains:
             if len(self.sets) > 1:
                 labels[rows, self.domain_mask.start + index] = 1
         return labels
+
+    def change(self, labels: np.ndarray, source_values: np.ndarray) -> np.ndarray:
+        """The change from the labels of images to target labels.
+
+        Args:
+            labels: (N, L), the target labels.
+            source_values: (N, C), the values of the images; columns of other data sets than the target's are ignored.
+
+        Returns:
+            (N, L) float32; zero where nothing changes, and in the domain mask.
+        """
+        datasets = labels[:, self.domain_mask].argmax(1) if len(self.sets) > 1 else 0
+        return labels - self.labels(source_values, datasets)
 
     def pad(self, labels: np.ndarray, dataset: int) -> np.ndarray:
         """Pads the labels of one data set, (N, K) with `UNKNOWN`, with zeros for the others: (N, C) float32."""
@@ -307,11 +305,39 @@ class Domains:
                 values[np.arange(count), columns.start + rng.integers(0, len(group.names), count)] = 1
         return values
 
+    def random_changes(self, rng: "np.random.Generator", values: np.ndarray, dataset: int) -> np.ndarray:
+        """Draws target values that differ in one group, or with probability `SEVERAL` each time in one more.
+
+        A group of several classes is drawn twice as often as an attribute, and gets another of its classes.
+
+        Args:
+            rng: The source of random numbers.
+            values: (N, C), the values of images.
+            dataset: Index of the data set whose groups are changed.
+
+        Returns:
+            (N, C) float32.
+        """
+        groups = [columns for owner, columns, _ in self.groups() if owner == dataset]
+        weights = np.array([min(len(columns), 2) for columns in groups], float)
+        targets = np.array(values, np.float32)
+        for row in targets:
+            number = min(len(groups), int(rng.geometric(1 - SEVERAL)))
+            for index in rng.choice(len(groups), number, replace=False, p=weights / weights.sum()):
+                columns = groups[index]
+                others = [column for column in columns if row[column] != 1]
+                if len(columns) == 1:
+                    row[columns] = 1 - row[columns]
+                else:
+                    row[columns] = 0
+                    row[rng.choice(others)] = 1
+        return targets
+
     # ---------------------------------------------------------------- JSON
 
     def to_json(self) -> list[dict[str, Any]]:
         """The domains as lists and dicts, for a model file."""
-        return [{"name": s.name, "groups": [{**vars(g), "names": list(g.names)} for g in s.groups]} for s in self.sets]
+        return [label_set.to_json() for label_set in self.sets]
 
     @classmethod
     def from_json(cls, data: Any) -> "Domains":
@@ -321,21 +347,8 @@ class Domains:
             DomainError: `data` does not have that form.
         """
         try:
-            return cls(tuple(_label_set(item) for item in _typed(list, data)))
+            if not isinstance(data, list):
+                raise TypeError(f"{type(data).__name__} where list is expected")
+            return cls(tuple(map(LabelSet.from_json, data)))
         except (KeyError, TypeError) as error:
             raise DomainError(f"domains are not in the expected form: {error!r}") from error
-
-
-def _label_set(data: Any) -> LabelSet:
-    return LabelSet(_typed(str, data["name"]), tuple(_group(group) for group in _typed(list, data["groups"])))
-
-
-def _group(data: Any) -> Group:
-    names = tuple(_typed(str, name) for name in _typed(list, data["names"]))
-    return Group(names, _typed(bool, data["categorical"]), _typed(str, data["name"]))
-
-
-def _typed(kind: type, value: Any) -> Any:
-    if not isinstance(value, kind):
-        raise TypeError(f"{type(value).__name__} where {kind.__name__} is expected")
-    return value

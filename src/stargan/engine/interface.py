@@ -27,7 +27,11 @@ class Predictor(Protocol):
     """Networks with fixed weights."""
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Translates images, (N, 3, H, W) in [-1, 1], to target labels, (N, L).
+        """Translates images.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1].
+            labels: (N, L), what `Architecture.condition` returns: the target labels, or the change to them.
 
         Returns:
             The translations, (N, 3, H, W) in [-1, 1]. All arrays are float32.
@@ -112,7 +116,8 @@ class OnnxGraphs:
     """A model as ONNX graphs.
 
     Attributes:
-        generator: A serialised graph from `images` (N, 3, H, W) and `labels` (N, L) to `translated` (N, 3, H, W).
+        generator: A serialised graph from `images` (N, 3, H, W) and `labels` or `change` (N, L), see
+            `Architecture.condition_name`, to `translated` (N, 3, H, W).
         classifier: A serialised graph from `images` to `logits` (N, C), or None if the model has no attribute
             classifier.
         difference: The largest difference between the graphs' results and the framework's, on random images.

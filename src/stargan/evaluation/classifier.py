@@ -93,7 +93,7 @@ class Classifier:
 
     def _path(self, key: str) -> Path:
         heads = [vars(head) for head in self.heads]
-        settings = [VERSION, key, self.seed, STEPS, VALIDATE_EVERY, self.domains.to_json(), heads]
+        settings = [VERSION, key, self.seed, STEPS, VALIDATE_EVERY, self.domains.layout, heads]
         digest = hashlib.sha256(json.dumps(settings).encode()).hexdigest()
         return default_folder() / f"classifier-{digest[:24]}.safetensors"
 

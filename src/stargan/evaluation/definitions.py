@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from stargan.evaluation.features import NAME
 from stargan.evaluation.metrics import SIDES, TOP
 
 INCEPTION = "inception_"
+LITE2 = "lite2_"
+_LITE0 = "EfficientNet-lite0"
 
 
 @dataclass(frozen=True)
@@ -43,12 +44,15 @@ DEFINITIONS: dict[str, Metric] = {
     "hit": Metric("share of the requested labels that a classifier finds, mean over classifiers", 1, ranks=True),
     "kept": Metric("share of the other labels that a classifier finds unchanged, mean over classifiers", 1, ranks=True),
     "real_kept": Metric("the same on the unchanged source images (identity baseline)", 0),
-    **_distances("", NAME, "; not comparable with the FID in papers"),
+    **_distances("", _LITE0, "; not comparable with the FID in papers"),
+    **_distances(LITE2, "EfficientNet-lite2", ", which no training uses; not comparable with the FID in papers"),
     **_distances(INCEPTION, "the given Inception network's", "; comparable with papers if the file is their network"),
     "rec_l1": Metric("mean absolute difference after translating there and back, in units of [-1, 1]", -1),
     "rec_psnr": Metric("PSNR after translating there and back, dB", 1, ranks=True),
     "rec_ssim": Metric("SSIM after translating there and back", 1, ranks=True),
-    "rec_perceptual": Metric(f"perceptual distance after translating there and back, {NAME} features", -1, ranks=True),
+    "rec_perceptual": Metric(
+        f"perceptual distance after translating there and back, {_LITE0} features", -1, ranks=True
+    ),
     "identity": Metric(
         "distance between dlib's face descriptors of source and translation; below 0.6 dlib sees the same person",
         -1,
@@ -61,12 +65,22 @@ DEFINITIONS: dict[str, Metric] = {
         -1,
         ranks=True,
     ),
+    "face_lost": Metric(
+        "share of translations in which a face finder misses the face, or finds an eye or the mouth at another place",
+        -1,
+    ),
+    "eyes_changed": Metric(
+        "mean absolute change around the eyes by requests for hair, in units of [-1, 1]", -1, ranks=True
+    ),
+    "mouth_changed": Metric(
+        "mean absolute change around the mouth by requests for hair, in units of [-1, 1]", -1, ranks=True
+    ),
     "sharpness": Metric("variance of the Laplacian relative to the source image; 1 is equally sharp", 0, ranks=True),
     "truth_psnr": Metric("PSNR to the true translation, dB", 1, ranks=True),
     "baseline_psnr": Metric("PSNR of the unchanged source image to the true translation (identity baseline), dB", 0),
     "truth_ssim": Metric("SSIM to the true translation", 1, ranks=True),
     "baseline_ssim": Metric("SSIM of the unchanged source image to the true translation (identity baseline)", 0),
-    "truth_perceptual": Metric(f"perceptual distance to the true translation, {NAME} features", -1, ranks=True),
+    "truth_perceptual": Metric(f"perceptual distance to the true translation, {_LITE0} features", -1, ranks=True),
     "baseline_perceptual": Metric(
         "perceptual distance of the unchanged source image to the true translation (identity baseline)", 0
     ),

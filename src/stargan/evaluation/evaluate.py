@@ -1,16 +1,18 @@
 """Evaluates models on images that they were not trained on: what `stargan evaluate` does."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stargan.config.training import Align
 from stargan.domains.protocols import Protocol, protocol
 from stargan.errors import ConfigError, ModelError
 from stargan.evaluation import distances, evaluation_set, features, identity, page, pairs, tasks
 from stargan.evaluation.classifier import MAX_CLASSIFIERS, evaluation_classifiers
-from stargan.evaluation.definitions import INCEPTION
+from stargan.evaluation.definitions import INCEPTION, LITE2
 from stargan.evaluation.distances import FeatureSpace, ReferenceFeatures
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.measure import measure
@@ -43,7 +45,9 @@ def evaluate(
     inception: Path | None = None,
     seed: int = 0,
     max_bad: int = 10,
+    align: Align = "none",
     overwrite: bool = False,
+    say: Callable[[str], None] = print,
 ) -> Report:
     """Evaluates models on the same images and compares them with the first.
 
@@ -62,22 +66,28 @@ def evaluate(
         inception: The feature network used in papers, as an .onnx file.
         seed: Seed of the choice of images, of the classifiers and of the intervals.
         max_bad: Maximum number of unreadable images, which are left out.
+        align: `faces` to look for faces in the images, and to align the largest one of each as in the model's training
+            images.
         overwrite: Whether an existing report may be replaced.
+        say: Is called with each line of output for the user.
 
     Raises:
         StarganError: An argument is out of range, or a model or the data cannot be used.
     """
     paths = [Path(model) for model in models]
     _check_models(paths)
-    choice = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}
+    choice = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad, "align": align == "faces"}
     _check_settings(choice, classifiers)
     _check_files(pairs, inception, out, overwrite)
     # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
-    cases = _prepare(paths, str(data), protocol, known_pairs, {**choice, "groups": groups, "bins": bins})
+    cases = _prepare(
+        paths, str(data), protocol, known_pairs, {**choice, "groups": groups, "bins": bins, "say": say}
+    )
     results = _measure(cases, known_pairs, spaces, classifiers, seed)
     settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
-    settings |= {name: str(path) for name, path in (("pairs", pairs), ("inception", inception)) if path}
+    given = {"align": align if align != "none" else None, "pairs": pairs, "inception": inception}
+    settings |= {name: str(value) for name, value in given.items() if value}
     report = Report(results, settings)
     if out:
         _write(out, report)
@@ -123,7 +133,8 @@ def _read_pairs(folder: Path | None) -> list[Pair]:
 
 
 def _feature_spaces(inception: Path | None) -> list[FeatureSpace]:
-    spaces = [FeatureSpace("", features.pooled)] if features.installed() else []
+    spaces = [FeatureSpace("", features.pooled), FeatureSpace(LITE2, partial(features.pooled, size=2))]
+    spaces = spaces if features.installed() else []
     if inception:
         spaces.append(FeatureSpace(INCEPTION, features.Inception(inception).pooled))
     return spaces
@@ -158,7 +169,8 @@ def _prepare(
     loaded: dict[str, EvaluationSet] = {}
     for name, model, plan, about, lines in zip(_names(paths), models, protocols, abouts, curves, strict=True):
         info = model.info
-        layout = json.dumps([info.image_size, info.crop, info.domains.to_json()])
+        cut = info.face_crop.to_json() if choice["align"] and info.face_crop else info.crop
+        layout = json.dumps([info.image_size, cut, info.domains.layout])
         if layout not in loaded:
             loaded[layout] = evaluation_set.load(data, info, **choice)
         tasks.request_translations(loaded[layout], plan, model.domains)  # raises if there are none
@@ -194,7 +206,8 @@ def _measure(
         trained = evaluation_classifiers(case.model.domains, images, classifiers, seed)
         if images.key not in references:
             references[images.key] = [distances.reference_features(images, space, seed) for space in spaces]
-        found = measure(case.model, images, case.protocol, trained, references[images.key], seed, recogniser)
+        face_crop = case.model.info.face_crop
+        found = measure(case.model, images, case.protocol, trained, references[images.key], seed, recogniser, face_crop)
         on_pairs = pairs.measure(case.model, known_pairs, seed) if known_pairs else None
         results.append(ModelResult(case.name, case.about, found, on_pairs, case.curves))
     return results

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import numpy as np
 
-from stargan.data import cache, cartoons, sources
+from stargan.data import cache, cartoons, face_sample, sources
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.domains.names import key, suggest
-from stargan.errors import DataError
+from stargan.errors import DataError, one_line
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 
@@ -79,6 +79,8 @@ def load(
     max_bad: int = 10,
     groups: Sequence[str] = (),
     bins: Sequence[str] = (),
+    align: bool = False,
+    say: Callable[[str], None] = print,
 ) -> EvaluationSet:
     """Loads the images of a data set for a model.
 
@@ -92,19 +94,26 @@ def load(
         max_bad: Maximum number of unreadable images, which are left out.
         groups: Labels of the data set for `EvaluationSet.groups`; the model need not know them.
         bins: Columns of numbers to cut into groups, as in training.
+        align: Whether to look for faces and align the largest one of each image as in the model's training images.
+            Images without a face are left out.
+        say: Is called with each line of output for the user.
 
     Raises:
-        DataError: The data set cannot be used, lacks labels of the model or of `groups`, or has no such split.
+        DataError: The data set cannot be used, lacks labels of the model or of `groups`, or has no such split; or there
+            is nothing to align.
     """
+    if align and info.face_crop is None:
+        raise DataError("--align faces: the model's training images were no aligned faces; leave it out")
     if data == CARTOONS and not Path(data).exists():
+        if align:
+            raise DataError("--align faces: the cartoons need no alignment; leave it out")
         return _cartoons(info, limit, seed, skip, groups)
     source = sources.find(data, bins=bins)
     members = _members(groups, source.label_set.names, source.labels, data)
     datasets, values = _labels(source, info.domains, data)
-    with Progress(f"read {source.name}", len(source.files), "images") as progress:
-        decoded = cache.load(
-            source, info.image_size, info.crop, max_bad=max_bad, report=lambda done, total: progress.update(done)
-        )
+    decoded = _decoded(source, info, max_bad, align)
+    for line in [*source.notes, *decoded.left_out(source)]:
+        say(one_line(line))  # it names files
     usable = info.domains.valid(values, datasets)  # the data may have values unknown to the model
     usable[list(decoded.bad)] = False
     split = split or next((part for part in ("test", "val") if len(source.rows(part))), "test")
@@ -113,10 +122,25 @@ def load(
         raise DataError(f"--skip {skip}: {data} has {len(test_rows)} images in its {split!r} split; must be fewer")
     test_rows = np.sort(np.random.default_rng(seed).permutation(test_rows)[skip : skip + limit])
     own_groups = {name: member[test_rows] for name, member in members.items()}
-    digest = _digest(source, info, values, train_rows, decoded.pixels)
+    cut = (info.image_size, info.crop, *([info.face_crop] if align else []))
+    digest = _digest(source, cut, values, train_rows, decoded.pixels)
+    if info.face_crop and not align and face_sample.look([(decoded.pixels, train_rows)]).elsewhere(info.face_crop):
+        say("the faces lie elsewhere than in the model's training images; --align faces would move them there")
     return EvaluationSet(
         source.name, split, datasets, digest, decoded.pixels, values, train_rows, test_rows, groups=own_groups
     )
+
+
+def _decoded(source: Source, info: ModelInfo, max_bad: int, align: bool) -> cache.CachedImages:
+    with Progress(f"{'align' if align else 'read'} {source.name}", len(source.files), "images") as progress:
+        return cache.load(
+            source,
+            info.image_size,
+            info.crop,
+            align=info.face_crop if align else None,
+            max_bad=max_bad,
+            report=lambda done, total: progress.update(done),
+        )
 
 
 def _rows(source: Source, split: str, usable: np.ndarray, data: str) -> np.ndarray:
@@ -127,8 +151,8 @@ def _rows(source: Source, split: str, usable: np.ndarray, data: str) -> np.ndarr
     return rows
 
 
-def _digest(source: Source, info: ModelInfo, values: np.ndarray, train_rows: np.ndarray, pixels: np.ndarray) -> str:
-    digest = hashlib.sha256(repr((source.files, info.image_size, info.crop)).encode() + values.tobytes())
+def _digest(source: Source, cut: tuple, values: np.ndarray, train_rows: np.ndarray, pixels: np.ndarray) -> str:
+    digest = hashlib.sha256(repr((source.files, *cut)).encode() + values.tobytes())
     digest.update(train_rows.tobytes())
     digest.update(pixels[:: max(1, len(values) // 100)].tobytes())  # other images may have the same file names
     return digest.hexdigest()

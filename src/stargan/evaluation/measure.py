@@ -9,11 +9,12 @@ import numpy as np
 
 from stargan.domains import Domains
 from stargan.domains.protocols import Protocol
-from stargan.evaluation import distances, features, identity, intervals, metrics
+from stargan.evaluation import distances, face_parts, features, identity, intervals, metrics
 from stargan.evaluation.distances import MIN_FOR_FID, MIN_FOR_KID, ReferenceFeatures
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.identity import FaceRecogniser
 from stargan.evaluation.tasks import ALL, RequestedTranslations, request_translations, score_predictions
+from stargan.faces import FaceCrop
 from stargan.images import to_array, to_pixels
 from stargan.model.figure import Figure
 from stargan.progress import Progress
@@ -31,7 +32,7 @@ class Model(Interface):
         """The model's domains."""
         ...
 
-    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    def generate(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None = None) -> np.ndarray:
         """As `Translator.generate`."""
         ...
 
@@ -79,6 +80,7 @@ def measure(
     references: Sequence[ReferenceFeatures],
     seed: int,
     recogniser: FaceRecogniser | None = None,
+    face_crop: FaceCrop | None = None,
 ) -> Measurements:
     """Measures a model.
 
@@ -90,6 +92,7 @@ def measure(
         references: Features of real images, one for each feature space.
         seed: Seed of the intervals.
         recogniser: Computes face descriptors; None leaves `identity` out.
+        face_crop: Where the faces are in the images; None if they are not aligned faces.
 
     Raises:
         DataError: The protocol does not apply to any of these images.
@@ -101,6 +104,8 @@ def measure(
     values = made.values | _scores(domains, evaluation_set, requested, made.predictions, source_predictions)
     if recogniser:
         values |= identity.distances(recogniser, evaluation_set.source_images, made.pixels, requested.rows, seed)
+    if face_crop:
+        values |= face_parts.figures(face_crop, domains, requested, evaluation_set.source_images, made.pixels, seed)
     figures = figures_of(values, requested.rows, dict(requested.by_task()), seed)
     for reference, pooled in zip(references, made.features, strict=True):
         by_task = distances.compare(reference, domains, requested, evaluation_set.source_values, pooled, seed)
@@ -162,11 +167,11 @@ def _translate(
         for start in range(0, count, BATCH):
             part = slice(start, start + BATCH)
             rows, datasets, targets = requested.rows[part], requested.datasets[part], requested.target_values[part]
-            source = sources[rows]
-            pixels[part] = to_pixels(model.generate(source, model.domains.labels(targets, datasets)))
+            source, own_values = sources[rows], evaluation_set.source_values[rows]
+            labels, source_labels = (model.domains.labels(each, datasets) for each in (targets, own_values))
+            pixels[part] = to_pixels(model.generate(source, labels, own_values))
             translated = to_array(pixels[part])  # rounded, as it would be read from a file
-            source_labels = model.domains.labels(evaluation_set.source_values[rows], datasets)
-            back = model.generate(translated, source_labels)
+            back = model.generate(translated, source_labels, targets)
             truths = [evaluation_set.true_translation(int(r), t) for r, t in zip(rows, targets, strict=True)]
             compared = compare_with_source(source, translated, back) | compare_with_truth(source, translated, truths)
             for name, numbers in compared.items():

@@ -80,6 +80,7 @@ def check(pairs: list[Pair], model: Translator) -> None:
     for pair in pairs:
         for words in filter(None, (pair.target, pair.known)):
             try:
+                requests.check_plain(model.domains, words)
                 requests.apply(model.domains, np.zeros(model.domains.num_classes), words)
             except DomainError as error:
                 raise DomainError(f"{pair.source}: {error}") from error
@@ -109,9 +110,7 @@ def _measure_batch(model: Translator, pairs: list[Pair]) -> tuple[dict[str, np.n
     """The values by metric, and sources, translations and truths, each (N, H, W, 3) uint8."""
     source = model.prepare([pair.source for pair in pairs])
     truth = images.to_pixels(model.prepare([pair.truth for pair in pairs]))
-    labels = [
-        requests.target(model.domains, model.values(one[None], pair.known)[0], pair.target)
-        for one, pair in zip(source, pairs, strict=True)
-    ]
-    pixels = images.to_pixels(model.generate(source, np.stack(labels)))
+    values = [model.values(one[None], pair.known)[0] for one, pair in zip(source, pairs, strict=True)]
+    labels = [requests.target(model.domains, own, pair.target) for own, pair in zip(values, pairs, strict=True)]
+    pixels = images.to_pixels(model.generate(source, np.stack(labels), np.stack(values)))
     return compare_with_truth(source, images.to_array(pixels), list(truth)), [images.to_pixels(source), pixels, truth]

@@ -7,7 +7,7 @@ from PIL import Image
 
 from stargan.faces import network
 from stargan.faces.face import Face
-from stargan.faces.sampling import cut
+from stargan.photos.sampling import sample
 
 SEARCH = 1024  # longer side to which photos are reduced for the search, to limit the cost
 TURNED = 640  # the same for the three searches of a photo that is turned
@@ -40,6 +40,19 @@ def find(image: Image.Image) -> list[Face]:
         turned = [_search(image, turns, TURNED) for turns in (1, 3, 2)]
         found = max(turned, key=lambda faces: sum(face.score for face in faces))
     return sorted(found, key=lambda face: face.box[0] + face.box[2])
+
+
+def find_again(image: Image.Image, face: Face) -> Face | None:
+    """Looks for a face near where it was in the frame before; takes a small part of the time of `find`.
+
+    Args:
+        image: RGB image.
+        face: Where it was.
+
+    Returns:
+        None if there is no face.
+    """
+    return _closer(image, face)
 
 
 def _search(image: Image.Image, turns: int, longest: int) -> list[Face]:
@@ -104,7 +117,7 @@ def _closer(image: Image.Image, face: Face) -> Face | None:
     linear = step * np.array(((math.cos(turn), -math.sin(turn)), (math.sin(turn), math.cos(turn))))
     middle = np.full(2, CLOSER / 2)
     matrix = np.column_stack((linear, face.landmarks.mean(0) - linear @ middle))
-    view = cut(image, matrix, (CLOSER, CLOSER), fine=1, edges="black")
+    view = sample(image, matrix, (CLOSER, CLOSER), fine=1, edges="black")
     scores, boxes, landmarks = network.detect(np.asarray(view), SURE)
     distances = np.linalg.norm(landmarks.mean(1) - middle, axis=1)
     if not (distances < ASIDE * CLOSER).any():

@@ -1,9 +1,12 @@
 """Translating image files and whole folders of them."""
 
-import hashlib
+import dataclasses
+import io
+import math
 import os
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections import deque
+from collections.abc import Collection, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,46 +15,18 @@ import numpy as np
 from PIL import Image
 
 from stargan import images
-from stargan.data import image_files
-from stargan.domains import Domains, requests
-from stargan.domains.protocols import protocol
 from stargan.domains.requests import Request
 from stargan.errors import ImageError
+from stargan.images import Photo
+from stargan.inference import views
+from stargan.inference.jobs import BOXES, GRID, STREAM, Job, Output, Plan, check
+from stargan.inference.steps import Steps
 from stargan.inference.translator import Translator
+from stargan.inference.views import Choice, Region, View
 from stargan.progress import Progress
 
 CHUNK = 8  # images that are read, translated and written at a time
-MAX_NAME = 240  # bytes of a file name; file systems allow 255, some of which endings take
-GRID = "all"  # names the file with the grid of an image's translations
-
-
-@dataclass(frozen=True)
-class Job:
-    """One image file and the names of its translations.
-
-    Attributes:
-        path: The image.
-        name: Its translations' path in the output folder, without the target and the ending.
-    """
-
-    path: Path
-    name: Path
-
-    def output(self, out: Path, target: str) -> Path:
-        """The file of one translation."""
-        name = f"{self.name.name}.{target.replace('/', '-')}"
-        return out / self.name.parent / f"{_fitting(name)}.png"
-
-
-def _fitting(name: str) -> str:
-    """A name that leaves room for an ending; of a longer one, the beginning and the end with a digest between them."""
-    encoded = os.fsencode(name)
-    if len(encoded) <= MAX_NAME:
-        return name
-    digest = hashlib.sha256(encoded).hexdigest()[:8]
-    half = (MAX_NAME - len(digest) - 2) // 2
-    start, end = (part.decode(errors="ignore").encode() for part in (encoded[:half], encoded[-half:]))
-    return os.fsdecode(start + f"~{digest}~".encode() + end)
+IN_FLIGHT = 16_000_000  # pixels of photos that are read ahead or wait to be written, to limit the memory
 
 
 @dataclass
@@ -60,217 +35,265 @@ class Report:
 
     Attributes:
         written: The files, in order.
+        skipped: The number of images of which all translations existed.
+        seen: One line for each image: what the model saw in it.
+        uncertain: One line for each image with uncertain labels that matter.
+        warnings: One line for each face that may turn out badly.
         failed: One line for each image that could not be translated.
     """
 
     written: list[Path] = field(default_factory=list)
+    skipped: int = 0
+    seen: list[str] = field(default_factory=list)
+    uncertain: list[str] = field(default_factory=list)
+    warnings: list[str] = field(default_factory=list)
     failed: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True)
-class Plan:
-    """The translations to make of every image.
+class Reading:
+    """How photos are read.
 
     Attributes:
-        names: Every name that a translation may get in its file name.
-        targets: From an image's (C,) values to the names and (L,) labels of its translations.
-        grid: Whether each image also gets a labelled grid of its translations.
+        known: Labels of all of them, see `Translator.translate`.
+        faces: Which of their faces.
+        align: Whether faces are looked for.
+        whole: See `views.regions`.
     """
 
-    names: tuple[str, ...]
-    targets: Callable[[np.ndarray], list[tuple[str, np.ndarray]]]
-    grid: bool = False
+    known: Request = ()
+    faces: Choice = "all"
+    align: bool = True
+    whole: bool = True
 
 
-def find(
-    paths: Sequence[Path], out: Path | None = None, *, say: Callable[[str], None] = lambda line: None
-) -> list[Job]:
-    """Finds the images to translate: files as they are, folders with everything inside.
-
-    Args:
-        paths: Files and folders.
-        out: The output folder; where it lies inside one of the folders, its images are left out.
-        say: Receives a line about the files in a folder that are no images.
-
-    Raises:
-        ImageError: A path does not exist, a folder has no image in it, or two images would get the same name.
-    """
-    found: list[tuple[Path, Path]] = []
-    for path in paths:
-        if path.is_dir():
-            found += [(file, file.relative_to(path)) for file in _images_in(path, out, say)]
-        elif path.exists():
-            found.append((path, Path(path.name)))
-        else:
-            raise ImageError(f"{path}: no such file or folder")
-    stems = Counter(relative.with_suffix("") for _, relative in found)
-    # a.jpg and a.png would both give a.<target>.png, so they keep their endings.
-    jobs = [Job(p, r if stems[r.with_suffix("")] > 1 else r.with_suffix("")) for p, r in found]
-    twice = [str(name) for name, count in Counter(job.name for job in jobs).items() if count > 1]
-    if twice:
-        raise ImageError(f"two of the images are called {twice[0]}; translate them into different folders")
-    return jobs
-
-
-def _images_in(folder: Path, out: Path | None, say: Callable[[str], None]) -> list[Path]:
-    searched = image_files.find(folder)
-    for note in searched.notes():
-        say(f"{folder}: {note}")
-    found = [folder / name for name in searched.files]
-    if out is not None and folder.resolve() in out.resolve().parents:
-        found = [p for p in found if out.resolve() not in p.resolve().parents]
-    if not found:
-        raise ImageError(f"{folder}: no image in this folder")
-    return found
-
-
-def plan(domains: Domains, targets: Sequence[Sequence[str]] = (), protocol_name: str | None = None) -> Plan:
-    """Plans the translations: to `targets`, to those of a protocol, or, without either, to every domain.
-
-    Raises:
-        DomainError: A target is not understood, or the domains lack one that the protocol needs.
-        ConfigError: There is no such protocol.
-    """
-    if targets:
-        named = {",".join(words): words for words in targets}
-        for words in named.values():
-            requests.apply(domains, np.zeros(domains.num_classes), words)
-        return Plan(tuple(named), lambda values: [(n, requests.target(domains, values, w)) for n, w in named.items()])
-    if protocol_name is not None:
-        tasks = protocol(protocol_name, domains)
-        return Plan(
-            tasks.tasks,
-            lambda values: [(n, domains.labels(v[None], dataset)[0]) for n, v, dataset in tasks.targets(values)],
-            grid=True,
-        )
-    return Plan(requests.every_word(domains), lambda values: requests.every_target(domains, values), grid=True)
-
-
-def check(
-    model: Translator, jobs: Sequence[Job], plan: Plan, out: Path, *, known: Request = (), overwrite: bool = False
-) -> None:
-    """Checks the arguments of `translate` before any work.
-
-    Raises:
-        DomainError: A label of `known` is not understood.
-        ImageError: A file exists and `overwrite` is False.
-    """
-    if known:
-        requests.parse(model.domains, known)
-    if overwrite:
-        return
-    for job in jobs:
-        for name in (*plan.names, *([GRID] if plan.grid else [])):
-            path = job.output(out, name)
-            if path.exists():
-                raise ImageError(f"{path}: exists; say --overwrite to replace it, or another --out")
-
-
-def translate(
-    model: Translator,
-    jobs: Sequence[Job],
-    plan: Plan,
-    out: Path,
-    *,
-    known: Request = (),
-    overwrite: bool = False,
-) -> Report:
-    """Writes one PNG for each image and target.
+def translate(model: Translator, jobs: Sequence[Job], plan: Plan, output: Output, reading: Reading) -> Report:
+    """Translates image files.
 
     Args:
         model: Translates.
-        jobs: The images, from `find`.
+        jobs: The images, from `jobs.find`.
         plan: The translations to make of each.
-        out: The output folder; it is made, and folders inside an input folder are made in it.
-        known: Labels of all images, see `Translator.values`.
-        overwrite: Whether to replace existing files.
-
-    Returns:
-        The files written, and the images left out: those that cannot be read, and those for which the plan has no
-        target.
+        output: Where they go.
+        reading: How the photos are read.
 
     Raises:
-        StarganError: As `check`.
+        ConfigError: Two translations would get the same file.
+        ImageError: A file exists and `output` refuses that. Both are found out before any work.
     """
-    check(model, jobs, plan, out, known=known, overwrite=overwrite)
+    check(jobs, plan.files, output)
     report = Report()
-    writers: list[Future[None]] = []
-    with ThreadPoolExecutor(os.cpu_count()) as pool, Progress("translate", len(jobs), "images") as progress:
+    todo = [job for job in jobs if _missing(job, plan.files, output)]
+    report.skipped = len(jobs) - len(todo)
+    with (
+        ThreadPoolExecutor(os.cpu_count()) as pool,
+        _Writer(pool, report) as writer,
+        Progress("translate", len(todo), "images") as progress,
+    ):
         done = 0
-        for chunk, decoded in _decoded(model, jobs, pool):
-            readable = [(job, x) for job, x in zip(chunk, decoded, strict=True) if isinstance(x, Image.Image)]
-            report.failed += [str(x) for x in decoded if isinstance(x, ImageError)]
-            for writer in writers:  # of the previous chunk: this bounds how many images are in memory
-                writer.result()
-            writers = []
-            for path, image in _translated(model, readable, plan, out, known, report):
-                report.written.append(path)
-                writers.append(pool.submit(images.save, image, path))
-            done += len(readable)
-            progress.total = len(jobs) - len(report.failed)
+        for chunk, found in _read(model, todo, pool, reading):
+            looks = [(job, _look(model, job, one, reading)) for job, one in zip(chunk, found, strict=True)]
+            report.failed += [str(one) for _, one in looks if isinstance(one, ImageError)]
+            seen = [(job, one) for job, one in looks if isinstance(one, View)]
+            for job, view in seen:
+                _tell(report, job, view, plan.settled)
+            for job, image, target, face, view in _translated(model, seen, plan, output, report):
+                writer.write(image, output.path(job, target, face), view.photo)
+            done += len(seen)
+            progress.total = len(todo) - len(report.failed)
             progress.update(done)
-        for writer in writers:
-            writer.result()
     return report
 
 
-def _decoded(
-    model: Translator, jobs: Sequence[Job], pool: ThreadPoolExecutor
-) -> Iterator[tuple[Sequence[Job], list[Image.Image | ImageError]]]:
-    """Yields the jobs in chunks; the next chunk is read while the last one is translated."""
+def draw_boxes(model: Translator, jobs: Sequence[Job], output: Output) -> Report:
+    """Writes a copy of each photo with numbered boxes around its faces.
 
-    def read(job: Job) -> Image.Image | ImageError:
-        try:
-            return images.read(job.path, model.image_size, model.info.crop)
-        except ImageError as error:
-            return error
+    Raises:
+        ConfigError, ImageError: As `translate`.
+    """
+    check(jobs, [BOXES], output)
+    report = Report()
+    with ThreadPoolExecutor(1) as pool, _Writer(pool, report) as writer, Progress("find", len(jobs), "images") as bar:
+        for done, job in enumerate(jobs, 1):
+            found = _regions(model, job, Reading())
+            view = _look(model, job, found, Reading())
+            if isinstance(view, View):
+                _tell(report, job, view)
+                writer.write(views.boxes(view), output.path(job, BOXES), view.photo)
+            else:
+                report.failed.append(str(view))
+            bar.update(done)
+    return report
 
-    chunks = [jobs[start : start + CHUNK] for start in range(0, len(jobs), CHUNK)]
-    ahead = [pool.submit(read, job) for job in chunks[0]] if chunks else []
+
+# ---------------------------------------------------------------- reading
+
+_Found = tuple[Photo, list[Region]] | ImageError
+
+
+def _missing(job: Job, names: Sequence[str], output: Output) -> bool:
+    return output.existing != "skip" or not all(output.existing_file(job, name) for name in names)
+
+
+def _read(
+    model: Translator, jobs: Sequence[Job], pool: ThreadPoolExecutor, reading: Reading
+) -> Iterator[tuple[Sequence[Job], list[_Found]]]:
+    """Yields the jobs in chunks, with what was found in them; the next chunk is read while one is translated."""
+    chunks = list(_chunks(jobs))
+    ahead = [pool.submit(_regions, model, job, reading) for job in chunks[0]] if chunks else []
     for index, chunk in enumerate(chunks):
         current, ahead = ahead, []
+        found = [future.result() for future in current]
         if index + 1 < len(chunks):
-            ahead = [pool.submit(read, job) for job in chunks[index + 1]]
-        yield chunk, [future.result() for future in current]
+            ahead = [pool.submit(_regions, model, job, reading) for job in chunks[index + 1]]
+        yield chunk, found
+
+
+def _chunks(jobs: Sequence[Job]) -> Iterator[list[Job]]:
+    """Several small images or one large one at a time."""
+    chunk: list[Job] = []
+    pixels = 0
+    for job in jobs:
+        size = math.prod(images.size_of(job.path) or (0,))
+        if chunk and (len(chunk) == CHUNK or pixels + size > IN_FLIGHT):
+            yield chunk
+            chunk, pixels = [], 0
+        chunk.append(job)
+        pixels += size
+    if chunk:
+        yield chunk
+
+
+def _regions(model: Translator, job: Job, reading: Reading) -> _Found:
+    try:
+        photo = images.read_photo(sys.stdin.buffer.read() if job.path == STREAM else job.path)
+        found = views.regions(photo.image, model.info, align=reading.align, whole=reading.whole)
+        return photo, views.chosen(found, reading.faces, _name(job))
+    except ImageError as error:
+        return error
+
+
+def _look(model: Translator, job: Job, found: _Found, reading: Reading) -> View | ImageError:
+    return found if isinstance(found, ImageError) else model.view(*found, known=reading.known)
+
+
+def _name(job: Job) -> str:
+    return "standard input" if job.path == STREAM else str(job.path)
+
+
+def _tell(report: Report, job: Job, view: View, settled: Collection[int] = ()) -> None:
+    name = _name(job)
+    report.seen += [f"{name}: {line}" for line in view.lines()]
+    report.warnings += [f"{name}: {line}" for line in view.warnings()]
+    if uncertain := view.uncertain(settled):
+        report.uncertain.append(f"{name}: {' and '.join(uncertain)} {'are' if len(uncertain) > 1 else 'is'} uncertain")
+
+
+# ---------------------------------------------------------------- translating
+
+_Result = tuple[Job, Image.Image, str, int | None, View]
 
 
 def _translated(
-    model: Translator,
-    readable: Sequence[tuple[Job, Image.Image]],
-    plan: Plan,
-    out: Path,
-    known: Request,
-    report: Report,
-) -> Iterator[tuple[Path, Image.Image]]:
-    """Yields the output files of one chunk and their images."""
-    if not readable:
-        return
-    prepared = images.to_array([image for _, image in readable])
-    targets = [plan.targets(values) for values in model.values(prepared, known)]
-    pixels = iter(_generated(model, prepared, targets))
-    for (job, image), own in zip(readable, targets, strict=True):
-        if not own:
+    model: Translator, seen: Sequence[tuple[Job, View]], plan: Plan, output: Output, report: Report
+) -> Iterator[_Result]:
+    """Yields the images to write of one chunk, each with its job, target, face and view."""
+    targets = [[plan.targets(values) for values in view.values] for _, view in seen]
+    results = iter(_results(model, [view for _, view in seen], targets))
+    for (job, view), own in zip(seen, targets, strict=True):
+        made = [{name: next(results) for name in names} for names in own]
+        if not any(made):
             report.failed.append(
-                f"{job.path}: no translation starts from its labels; if they are wrong, name them with --from"
+                f"{_name(job)}: no translation starts from its labels; if they are wrong, name them with --from"
             )
             continue
-        results = [next(pixels) for _ in own]
         if plan.grid:  # first, since it takes longest to write
-            titles = ["source", *(name for name, _ in own)]
-            cells = np.stack([np.asarray(image), *results])
-            yield job.output(out, GRID), images.grid(cells, len(titles), titles=titles)
-        for (name, _), result in zip(own, results, strict=True):
-            yield job.output(out, name), Image.fromarray(result)
+            yield job, _grid(view, made), GRID, None, view
+        for name in plan.names:
+            if any(name in names for names in made) and _missing(job, [name], output):
+                yield from _images(job, view, name, made, output)
 
 
-def _generated(
-    model: Translator, prepared: np.ndarray, targets: Sequence[Sequence[tuple[str, np.ndarray]]]
-) -> list[np.ndarray]:
-    """The (H, W, 3) pixels of all translations of a chunk, image by image."""
-    rows = [row for row, own in enumerate(targets) for _ in own]
-    labels = [label for own in targets for _, label in own]
-    results: list[np.ndarray] = []
+def _images(
+    job: Job, view: View, name: str, made: Sequence[dict[str, np.ndarray]], output: Output
+) -> Iterator[_Result]:
+    """The images of one target: the whole photo, or each face."""
+    if not output.squares:
+        results = np.stack([own.get(name, before) for own, before in zip(made, view.images, strict=True)])
+        yield job, view.paint(results), name, None, view
+        return
+    for region, own in zip(view.regions, made, strict=True):
+        if name in own:
+            yield job, images.to_images(own[name][None])[0], name, region.number, view
+
+
+def _results(
+    model: Translator, seen: Sequence[View], targets: Sequence[Sequence[dict[str, Steps]]]
+) -> Iterator[np.ndarray]:
+    """The (3, H, W) translations of all regions of all views to all of their targets, in order."""
+    rows = [
+        (view.images[index], steps)
+        for view, regions in zip(seen, targets, strict=True)
+        for index, own in enumerate(regions)
+        for steps in own.values()
+    ]
     for start in range(0, len(rows), CHUNK):  # bounds the memory where an image has many targets
-        part = slice(start, start + CHUNK)
-        results.extend(images.to_pixels(model.generate(prepared[rows[part]], np.stack(labels[part]))))
-    return results
+        prepared, translations = zip(*rows[start : start + CHUNK], strict=True)
+        yield from model.edit(np.stack(prepared), translations)
+
+
+def _grid(view: View, made: Sequence[dict[str, np.ndarray]]) -> Image.Image:
+    """All translations of all faces, a row for each, or of one part of the photo; with the targets as captions."""
+    if view.regions[0].face is None:
+        view, made = dataclasses.replace(view, regions=view.regions[:1], images=view.images[:1]), made[:1]
+    columns = 1 + max(map(len, made))
+    cells, captions = [], []
+    for region, before, own in zip(view.regions, view.images, made, strict=True):
+        blank = columns - 1 - len(own)
+        cells += [before, *own.values(), *[np.ones_like(before)] * blank]
+        captions += ["source" if len(made) == 1 else f"face {region.number}", *own, *[""] * blank]
+    return images.grid(images.to_pixels(np.stack(cells)), columns, captions=captions)
+
+
+# ---------------------------------------------------------------- writing
+
+
+class _Writer:
+    """Writes images in the background, and waits where too many wait.
+
+    Args:
+        pool: Where it writes.
+        report: Gets the names of the files.
+    """
+
+    def __init__(self, pool: ThreadPoolExecutor, report: Report) -> None:
+        self._pool, self._report = pool, report
+        self._waiting: deque[tuple[int, Future[None]]] = deque()
+
+    def __enter__(self) -> "_Writer":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._wait(0)
+
+    def write(self, image: Image.Image, path: Path, like: Photo) -> None:
+        """Writes an image, soon; the errors of earlier ones come out here."""
+        pixels = image.width * image.height
+        self._wait(max(IN_FLIGHT - pixels, 0))
+        self._waiting.append((pixels, self._pool.submit(_write, image, path, like)))
+        self._report.written.append(path)
+
+    def _wait(self, pixels: int) -> None:
+        while self._waiting and sum(size for size, _ in self._waiting) > pixels:
+            self._waiting.popleft()[1].result()
+
+
+def _write(image: Image.Image, path: Path, like: Photo) -> None:
+    whole = image.size == like.image.size
+    if path != STREAM:
+        images.save(image, path, like if whole else None)
+        return
+    encoded = io.BytesIO()
+    images.write(image, encoded, like.format or "PNG", like if whole else None)
+    sys.stdout.buffer.write(encoded.getvalue())
+    sys.stdout.buffer.flush()

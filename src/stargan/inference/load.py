@@ -5,10 +5,10 @@ from typing import get_args
 
 from stargan import engine
 from stargan.errors import ConfigError, ModelError
-from stargan.inference import onnx
-from stargan.inference.onnx import Runtime
+from stargan.inference.onnx import OnnxBackend, Runtime
 from stargan.inference.translator import Translator
-from stargan.model import locations, safetensors_file
+from stargan.model import locations, onnx_file, safetensors_file
+from stargan.model.info import ModelInfo
 
 
 def load(path: str | Path, *, runtime: Runtime = "onnxruntime") -> Translator:
@@ -29,11 +29,29 @@ def load(path: str | Path, *, runtime: Runtime = "onnxruntime") -> Translator:
         raise ConfigError(f"runtime {runtime}: must be {' or '.join(get_args(Runtime))}")
     file = locations.locate(Path(path), locations.BEST_FOR_USE)
     if file.suffix == ".onnx":
-        return Translator(*onnx.open_model(file, runtime))
+        content = onnx_file.read(file)
+        return Translator(content.info, OnnxBackend(content, runtime))
     if file.suffix == ".safetensors" and runtime != "onnxruntime":
         raise ModelError(f"{file}: {runtime} runs .onnx files; `stargan export` makes one of it")
     if file.suffix == ".safetensors":
         return _load_safetensors(file)
+    raise ModelError(f"{file}: not a model file; must be .onnx, .safetensors or a run folder")
+
+
+def describe(path: str | Path) -> ModelInfo:
+    """Reads the description of a model and loads nothing else, so it is safe for any file.
+
+    Args:
+        path: As for `load`.
+
+    Raises:
+        ModelError, MissingExtraError: As `load`.
+    """
+    file = locations.locate(Path(path), locations.BEST_FOR_USE)
+    if file.suffix == ".onnx":
+        return onnx_file.read(file).info
+    if file.suffix == ".safetensors":
+        return safetensors_file.read(file, networks=())[0]
     raise ModelError(f"{file}: not a model file; must be .onnx, .safetensors or a run folder")
 
 

@@ -1,113 +1,129 @@
 """Models in `.onnx` files, run by ONNX Runtime or OpenVINO."""
 
 import base64
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from functools import cache
-from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from stargan.errors import ModelError, require
 from stargan.inference import openvino
-from stargan.model.info import ModelInfo
+from stargan.model.onnx_file import OnnxFile
 from stargan.model.onnx_session import session
-from stargan.old_names import NETWORKS, renamed
 
 Runtime = Literal["onnxruntime", "openvino"]
 """What can run an `.onnx` file."""
+
+Run = Callable[..., np.ndarray]
+"""Runs a graph on arrays and returns its result, unchecked."""
 
 
 class OnnxBackend:
     """The generator, ready to run, and the attribute classifier, which is loaded when it is first used.
 
+    ONNX Runtime loads the generator in any case, so that either runtime gives the same messages about a bad one. Every
+    result is checked: its count, shape, type, and that it is finite.
+
     Args:
-        path: The file, for messages.
-        generate: From (N, 3, H, W) images and (N, L) labels to (N, 3, H, W) images.
-        load_classifier: Makes the attribute classifier's session.
+        file: The model file.
+        runtime: What runs the generator.
+
+    Raises:
+        ModelError: The generator is damaged, not safe to load (see `onnx_graph.check`) or does not fit the description,
+            or the runtime cannot run it.
+        MissingExtraError: The runtime is not installed.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        generate: Callable[[np.ndarray, np.ndarray], np.ndarray],
-        load_classifier: Callable[[], Any],
-    ) -> None:
-        self._path = path
-        self.generate = generate
-        self._classifier = cache(load_classifier)
+    def __init__(self, file: OnnxFile, runtime: Runtime = "onnxruntime") -> None:
+        if runtime == "openvino":
+            require("openvino", "openvino", "run models with OpenVINO")
+        self._path, self._info = file.path, file.info
+        condition = file.info.architecture.condition_name
+        self._generator = self._load(
+            file.generator, ("images", condition), "translated", optimize=runtime == "onnxruntime"
+        )
+        if runtime == "openvino":
+            # ONNX Runtime bounds the memory of a graph, OpenVINO does not. So the graph first shows that it needs
+            # little, on one image.
+            width, height = file.info.image_size
+            labels = np.zeros((1, file.info.domains.num_labels), np.float32)
+            self.generate(np.zeros((1, 3, height, width), np.float32), labels)
+            del self._generator  # frees its memory before OpenVINO needs as much
+            self._generator = openvino.generator(file.path, file.generator, condition)
+
+        @cache
+        def load_classifier() -> Run:
+            try:
+                graph = base64.b64decode(file.classifier, validate=True)
+                return self._load(
+                    graph, ("images",), "logits", spin=False
+                )  # it runs once a batch, between the generator's calls
+            except (ModelError, ValueError) as error:
+                reason = str(error).removeprefix(f"{file.path}: ")
+                raise ModelError(f"{file.path}: its attribute classifier is damaged ({reason})") from error
+
+        self._classifier = load_classifier
+
+    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """(N, 3, H, W) images and (N, L), see `Architecture.condition`, to (N, 3, H, W) images, float32.
+
+        Raises:
+            ModelError: The generator does not give such images.
+        """
+        return self._run(self._generator, (images, labels), images.shape)
 
     def classify(self, images: np.ndarray) -> np.ndarray:
         """(N, 3, H, W) images to (N, C) logits, float32.
 
         Raises:
-            ModelError: The attribute classifier is damaged.
+            ModelError: The attribute classifier is damaged, or does not give such logits.
         """
+        return self._run(self._classifier(), (images,), (len(images), self._info.domains.num_classes))
+
+    def _load(self, graph: bytes, names: tuple[str, ...], output: str, **how: bool) -> Run:
+        """Loads a graph with these inputs and this output into ONNX Runtime."""
+        width, height = self._info.image_size
+        inputs = {name: [3, height, width] if name == "images" else [self._info.domains.num_labels] for name in names}
         try:
-            classifier = self._classifier()
+            loaded = session(graph, **how)
+            _check_graph(loaded, inputs, output)
+        except ModelError as error:
+            raise ModelError(f"{self._path}: {error}") from error
         except Exception as error:  # ONNX Runtime raises its own unrelated classes
-            raise ModelError(f"{self._path}: its attribute classifier is damaged ({_first_line(error)})") from error
-        logits: np.ndarray = classifier.run(["logits"], {"images": images})[0]
-        return logits
+            raise ModelError(f"{self._path}: damaged or not an .onnx file ({_first_line(error)})") from error
 
+        def run(*arrays: np.ndarray) -> np.ndarray:
+            result: np.ndarray = loaded.run([output], dict(zip(names, arrays, strict=True)))[0]
+            return result
 
-def open_model(path: Path, runtime: Runtime) -> tuple[ModelInfo, OnnxBackend]:
-    """Opens a model file.
+        return run
 
-    ONNX Runtime looks at the file in any case, so that either runtime gives the same messages about a bad one.
-
-    Raises:
-        ModelError: The file is missing, damaged or not ours, or the runtime cannot run it.
-        MissingExtraError: The runtime is not installed.
-    """
-    if runtime == "openvino":
-        require("openvino", "openvino", "run models with OpenVINO")
-    try:
-        generator = session(str(path), optimize=runtime == "onnxruntime")
-        metadata = renamed(generator.get_modelmeta().custom_metadata_map, NETWORKS)
-    except Exception as error:  # ONNX Runtime raises its own unrelated classes
-        raise ModelError(f"{path}: damaged or not an .onnx file ({_first_line(error)})") from error
-    if "stargan" not in metadata:
-        raise ModelError(f"{path}: an .onnx file, but not one that stargan wrote")
-    info = _description(path, metadata, generator)
-
-    def load_classifier() -> Any:
-        graph = base64.b64decode(metadata.get("classifier", ""), validate=True)
-        classifier = session(graph, spin=False)  # it runs once a batch, between the generator's calls
-        _check_graph(classifier, _image_input(info), "logits")
-        return classifier
-
-    if runtime == "openvino":
-        del generator  # frees its memory before OpenVINO needs as much
-        return info, OnnxBackend(path, openvino.generator(path), load_classifier)
-
-    def generate(images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        translated: np.ndarray = generator.run(["translated"], {"images": images, "labels": labels})[0]
-        return translated
-
-    return info, OnnxBackend(path, generate, load_classifier)
-
-
-def _description(path: Path, metadata: Mapping[str, str], generator: Any) -> ModelInfo:
-    """The file's description, checked against its graph."""
-    try:
-        info = ModelInfo.loads(metadata["stargan"])
-        _check_graph(generator, {**_image_input(info), "labels": [info.domains.num_labels]}, "translated")
-    except ModelError as error:
-        raise ModelError(f"{path}: {error}") from error
-    return info
-
-
-def _image_input(info: ModelInfo) -> dict[str, list[int]]:
-    width, height = info.image_size
-    return {"images": [3, height, width]}
+    def _run(self, run: Run, arrays: tuple[np.ndarray, ...], shape: tuple[int, ...]) -> np.ndarray:
+        try:
+            result = run(*arrays)
+        except Exception as error:  # the runtimes raise their own unrelated classes
+            raise ModelError(f"{self._path}: its graph cannot be run ({_first_line(error)})") from error
+        if result.shape != shape or result.dtype != np.float32:
+            raise ModelError(
+                f"{self._path}: its graph gives {result.dtype} of shape {result.shape} where float32 of shape {shape} "
+                "is expected"
+            )
+        if not np.isfinite(result).all():
+            raise ModelError(f"{self._path}: its graph gives numbers that are not finite")
+        return result
 
 
 def _check_graph(graph: Any, inputs: dict[str, list[int]], output: str) -> None:
-    """Checks that a graph has these inputs, with these shapes behind the batch axis, and this output."""
-    shapes = {node.name: node.shape[1:] for node in graph.get_inputs()}
-    if shapes != inputs or output not in [node.name for node in graph.get_outputs()]:
-        raise ModelError(f"its description does not fit its graph, whose inputs are {shapes}")
+    """Checks that a graph takes such float32 arrays, any number of each at once, and gives a float32 array."""
+    found = {node.name: (node.type, list(node.shape)) for node in graph.get_inputs()}
+    fits = found.keys() == inputs.keys() and all(
+        kind == "tensor(float)" and shape[1:] == inputs[name] and not isinstance(shape[0], int)
+        for name, (kind, shape) in found.items()
+    )
+    if not fits or (output, "tensor(float)") not in [(node.name, node.type) for node in graph.get_outputs()]:
+        words = ", ".join(f"{name} {kind} {shape}" for name, (kind, shape) in found.items())
+        raise ModelError(f"its description does not fit its graph, whose inputs are {words}")
 
 
 def _first_line(error: Exception) -> str:

@@ -1,15 +1,19 @@
-"""A model in use: images and requests in, translated images out."""
+"""A model in use: photos and requests in, changed photos out."""
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Protocol, overload
 
 import numpy as np
 from PIL import Image
 
 from stargan.domains import Domains, requests
+from stargan.domains.estimates import estimates, with_known
 from stargan.domains.requests import Request
 from stargan.errors import DomainError, ImageError
-from stargan.images import ImageSource, read, to_array, to_images
+from stargan.images import ImageSource, Photo, name_of, read, read_photo, to_array, to_images
+from stargan.inference import notebook, views
+from stargan.inference.steps import Step, Steps, check_strength, steps
+from stargan.inference.views import Choice, FoundFace, Region, View
 from stargan.model.info import ModelInfo
 
 BATCH_PIXELS = 4 * 128 * 128
@@ -25,7 +29,7 @@ class Backend(Protocol):
     """Runs the networks: ONNX Runtime, OpenVINO or a training framework."""
 
     def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """(N, 3, H, W) images and (N, L) labels to (N, 3, H, W) images; all float32."""
+        """(N, 3, H, W) images and (N, L), see `Architecture.condition`, to (N, 3, H, W) images; all float32."""
         ...
 
     def classify(self, images: np.ndarray) -> np.ndarray:
@@ -34,7 +38,7 @@ class Backend(Protocol):
 
 
 class Translator:
-    """A model, ready to translate images.
+    """A model, ready to translate photos.
 
     Args:
         info: The model's description.
@@ -52,45 +56,288 @@ class Translator:
 
     @property
     def image_size(self) -> tuple[int, int]:
-        """(width, height) of the images that the model makes."""
+        """(width, height) of the images that the model itself makes."""
         return self.info.image_size
 
-    def translate(self, image: ImageSource, request: Request, *, known: Request = ()) -> Image.Image:
-        """Translates one image.
+    # ---------------------------------------------------------------- photos
+
+    @overload
+    def translate(
+        self,
+        photo: ImageSource,
+        request: Request,
+        *,
+        known: Request = (),
+        strength: float = 1.0,
+        faces: Choice = "all",
+        align: bool = True,
+    ) -> Image.Image: ...
+
+    @overload
+    def translate(
+        self,
+        photo: list[ImageSource] | tuple[ImageSource, ...],
+        request: Request,
+        *,
+        known: Request = (),
+        strength: float = 1.0,
+        faces: Choice = "all",
+        align: bool = True,
+    ) -> list[Image.Image]: ...
+
+    def translate(
+        self,
+        photo: ImageSource | list[ImageSource] | tuple[ImageSource, ...],
+        request: Request,
+        *,
+        known: Request = (),
+        strength: float = 1.0,
+        faces: Choice = "all",
+        align: bool = True,
+    ) -> Image.Image | list[Image.Image]:
+        """Translates a photo: the faces in it if the model is about faces, otherwise all of it.
+
+        The model's change is put into the photo at the photo's own resolution. What it does not touch stays as it is,
+        bit for bit.
+
+        Args:
+            photo: A photo of any size and kind; or several, in a list or an array (N, H, W, 3) uint8.
+            request: What to change, for example `{"Blond_Hair": 1, "Male": 0}` or `["Blond_Hair", "-Male"]`. A number
+                between 0 and 1.5 is a strength: `{"Blond_Hair": 0.6}`.
+            known: The labels of the photo, as far as you know them; the others are estimated.
+            strength: A factor for the whole change, 0 to 1.5; 0 gives the photo itself.
+            faces: Which faces to change.
+            align: False if the photo shows one face that is cut and aligned as the training images were.
+
+        Returns:
+            RGB, upright, of the photo's size; a list for several photos.
+
+        Raises:
+            DomainError: `request` or `known` names something that the model does not know.
+            ImageError: The photo cannot be read, or there is no (such) face in it.
+            ConfigError: `strength` or `faces` is out of range.
+            ModelError: The model's attribute classifier is needed and damaged.
+        """
+        if isinstance(photo, list | tuple) or (isinstance(photo, np.ndarray) and photo.ndim == 4):
+            return [
+                self.translate(one, request, known=known, strength=strength, faces=faces, align=align) for one in photo
+            ]
+        check_strength(strength)
+        requests.parse(self.domains, request)  # before any work
+        view = self.look(photo, known=known, faces=faces, align=align)
+        return view.paint(self.edit(view.images, [steps(self.domains, v, request, strength) for v in view.values]))
+
+    def translate_all(
+        self, photo: ImageSource, *, known: Request = (), faces: Choice = "all", align: bool = True
+    ) -> list[tuple[str, Image.Image]]:
+        """Translates a photo to every domain: each attribute flipped, each value of each group set.
+
+        Args:
+            photo: As in `translate`.
+            known: As in `translate`.
+            faces: As in `translate`.
+            align: As in `translate`.
+
+        Returns:
+            Pairs of the target in words, for example `Male=0`, and the whole photo, RGB, upright. Of several faces,
+            those that an attribute's target describes already stay as they are.
+
+        Raises:
+            DomainError, ImageError, ConfigError, ModelError: As `translate`.
+        """
+        view = self.look(photo, known=known, faces=faces, align=align)
+        targets = [
+            {word: [Step(1.0, labels, values)] for word, labels in requests.every_target(self.domains, values)}
+            for values in view.values
+        ]
+        words = [word for word in requests.every_word(self.domains) if any(word in own for own in targets)]
+        return [(word, view.paint(self.edit(view.images, [own.get(word, ()) for own in targets]))) for word in words]
+
+    def translate_aligned(
+        self, image: ImageSource, request: Request, *, known: Request = (), strength: float = 1.0
+    ) -> Image.Image:
+        """Translates an image that is cut as the training images were; the result has the model's size.
 
         Args:
             image: An image of any size and kind. It is turned upright, cropped to the model's shape around its centre
                 and scaled to the model's size.
-            request: What to change, for example `{"Blond_Hair": 1, "Male": 0}` or `["Blond_Hair", "-Male"]`.
-            known: The image's labels, as far as you know them; the others are estimated, see `values`.
+            request: As in `translate`.
+            known: As in `translate`.
+            strength: As in `translate`.
 
         Returns:
-            An RGB image of the model's size.
+            RGB image of the model's size.
 
         Raises:
-            DomainError: `request` or `known` names something that the model does not know.
-            ImageError: The image cannot be read.
-            ModelError: The model's attribute classifier is needed and damaged.
+            DomainError, ImageError, ConfigError, ModelError: As `translate`.
         """
-        requests.parse(self.domains, request)  # before any work
+        check_strength(strength)
+        requests.parse(self.domains, request)
         prepared = self.prepare([image])
-        labels = requests.target(self.domains, self.values(prepared, known)[0], request)
-        return to_images(self.generate(prepared, labels[None]))[0]
+        translation = steps(self.domains, self.values(prepared, known)[0], request, strength)
+        return to_images(self.edit(prepared, [translation]))[0]
 
-    def translate_all(self, image: ImageSource, *, known: Request = ()) -> list[tuple[str, Image.Image]]:
-        """Translates one image to every domain: each attribute flipped, each value of each group set.
+    def faces(self, photo: ImageSource, *, known: Request = ()) -> list[FoundFace]:
+        """Finds the faces of a photo and estimates their labels.
+
+        Args:
+            photo: As in `translate`.
+            known: As in `translate`.
 
         Returns:
-            Pairs of the target in words, for example `Male=0`, and the RGB image.
+            Faces from left to right; none if the model is not about faces.
 
         Raises:
             DomainError, ImageError, ModelError: As `translate`.
         """
-        prepared = self.prepare([image])
-        targets = requests.every_target(self.domains, self.values(prepared, known)[0])
-        labels = np.stack([labels for _, labels in targets])
-        translated = to_images(self.generate(np.repeat(prepared, len(labels), axis=0), labels))
-        return [(word, result) for (word, _), result in zip(targets, translated, strict=True)]
+        opened = read_photo(photo)
+        found = views.regions(opened.image, self.info) if self.info.face_crop else []
+        if not found:
+            return []
+        view = self.view(opened, found, known=known)
+        return [FoundFace.of(part, told, opened.image.size) for part, told in zip(found, view.estimates, strict=True)]
+
+    def look(
+        self,
+        photo: ImageSource,
+        *,
+        known: Request = (),
+        faces: Choice = "all",
+        align: bool = True,
+    ) -> View:
+        """Finds what the model changes in a photo, and its labels.
+
+        Args:
+            photo: As in `translate`.
+            known: As in `translate`.
+            faces: As in `translate`.
+            align: As in `translate`.
+
+        Raises:
+            DomainError, ImageError, ConfigError, ModelError: As `translate`.
+        """
+        views.check(faces)
+        opened = read_photo(photo)
+        found = views.regions(opened.image, self.info, align=align)
+        return self.view(opened, views.chosen(found, faces, name_of(photo)), known=known)
+
+    def view(self, photo: Photo, found: Sequence[Region], *, known: Request = ()) -> View:
+        """Estimates the labels of regions of a photo, from `views.regions`."""
+        prepared = to_array([region.part.image for region in found])
+        probabilities = self.probabilities(prepared, known)
+        if len(found) > 1 and found[0].face is None:  # parts of one photo have one set of labels
+            probabilities[:] = probabilities.mean(0)
+        values = self.domains.decide(probabilities)
+        told = tuple(estimates(self.domains, row) for row in probabilities)
+        return View(photo, tuple(found), prepared, values, told)
+
+    # ---------------------------------------------------------------- arrays
+
+    def edit(self, images: np.ndarray, translations: Sequence[Steps]) -> np.ndarray:
+        """Translates arrays by changes of any strength, one after the other.
+
+        Args:
+            images: (N, 3, H, W) float32 in [-1, 1].
+            translations: One for each image; an empty one leaves it as it is.
+
+        Returns:
+            (N, 3, H, W) float32 in [-1, 1].
+        """
+        results = np.array(images, np.float32)
+        for index in range(max(map(len, translations), default=0)):
+            rows = [row for row, steps in enumerate(translations) if index < len(steps)]
+            strengths, labels, values = zip(*(translations[row][index] for row in rows), strict=True)
+            factor = np.array(strengths, np.float32)[:, None, None, None]
+            made = self.generate(results[rows], np.stack(labels), np.stack(values))
+            results[rows] = np.clip(factor * made + (1 - factor) * results[rows], -1, 1)
+        return results
+
+    def generate(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None = None) -> np.ndarray:
+        """Translates arrays.
+
+        Args:
+            images: (N, 3, H, W) float32 in [-1, 1], RGB, as `prepare` makes them.
+            labels: (N, L) float32 target labels, as `domains.labels` makes them.
+            source_values: (N, C) float32 of 0 and 1, the values of the images, which an edit generator needs; by
+                default those that `values` estimates.
+
+        Returns:
+            (N, 3, H, W) float32 in [-1, 1].
+
+        Raises:
+            ImageError: `images` has the wrong shape.
+            DomainError: `labels` or `source_values` has the wrong shape.
+            ModelError: The model's attribute classifier is needed and damaged.
+        """
+        images, labels = np.asarray(images, np.float32), np.asarray(labels, np.float32)
+        self._check_images(images)
+        if labels.shape != (len(images), self.domains.num_labels):
+            raise DomainError(f"labels have shape {labels.shape}; must be ({len(images)}, {self.domains.num_labels})")
+        if not len(images):
+            return images
+        if self.info.architecture.generator == "edit":
+            labels = self._change(images, labels, source_values)
+        batches = -(-len(images) // max_batch(self.image_size))  # as few as possible, of nearly the same size
+        pairs = zip(np.array_split(images, batches), np.array_split(labels, batches), strict=True)
+        return np.concatenate([self._backend.generate(*pair) for pair in pairs])
+
+    def _change(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None) -> np.ndarray:
+        values = self.values(images) if source_values is None else np.asarray(source_values, np.float32)
+        if values.shape != (len(images), self.domains.num_classes):
+            shape = (len(images), self.domains.num_classes)
+            raise DomainError(f"source values have shape {values.shape}; must be {shape}")
+        return self.info.architecture.condition(self.domains, labels, values)
+
+    def probabilities(self, images: np.ndarray, known: Request = ()) -> np.ndarray:
+        """Estimates the labels of images, by the attribute classifier or else from how frequent each label is.
+
+        Args:
+            images: (N, 3, H, W) float32 in [-1, 1].
+            known: Labels of all these images; for them, the result is 0 or 1.
+
+        Returns:
+            (N, C) float32 in [0, 1].
+
+        Raises:
+            DomainError: `known` names something that the model does not know, or has strengths.
+            ImageError: `images` has the wrong shape.
+            ModelError: The attribute classifier is needed and damaged.
+        """
+        self._check_images(np.asarray(images))
+        if self.info.classifier and len(images) and not (known and requests.fully_specified(self.domains, known)):
+            probabilities = self.info.probabilities(self._backend.classify(np.asarray(images, np.float32)))
+        else:
+            frequencies = self.info.label_frequencies or (0.0,) * self.domains.num_classes
+            probabilities = np.tile(np.array(frequencies, np.float32), (len(images), 1))
+        return with_known(self.domains, probabilities, known) if known else probabilities
+
+    def values(self, images: np.ndarray, known: Request = ()) -> np.ndarray:
+        """The most probable labels of images, (N, C) float32 of 0 and 1; arguments and errors as `probabilities`."""
+        return self.domains.decide(self.probabilities(images, known))
+
+    def prepare(self, images: Sequence[ImageSource]) -> np.ndarray:
+        """Reads images, turns them upright, crops and scales them: (N, 3, H, W) float32 in [-1, 1].
+
+        Raises:
+            ImageError: One of them cannot be read.
+        """
+        return to_array([read(image, self.info.image_size, self.info.crop) for image in images])
+
+    def _check_images(self, images: np.ndarray) -> None:
+        width, height = self.info.image_size
+        if images.ndim != 4 or images.shape[1:] != (3, height, width):
+            raise ImageError(f"images have shape {images.shape}; must be (N, 3, {height}, {width})")
+
+    # ---------------------------------------------------------------- about the model
+
+    def __repr__(self) -> str:
+        width, height = self.image_size
+        what = "faces in photos" if self.info.face_crop else "images"
+        return f"<stargan model for {what}, {width}x{height} pixels: {'; '.join(self.domains.group_names)}>"
+
+    def _repr_html_(self) -> str:
+        """The model as a table, for notebooks."""
+        return notebook.html(self.info)
 
     def warnings(self, request: Request | None = None) -> list[str]:
         """What the model's card warns of: one line for each requested change that mostly fails.
@@ -106,67 +353,4 @@ class Translator:
         if request is None:
             return self.info.card.warnings()
         changes = requests.parse(self.domains, request).items()
-        return self.info.card.warnings([self.domains.names[i] + ("" if state else "=0") for i, state in changes])
-
-    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
-        """Translates arrays.
-
-        Args:
-            images: (N, 3, H, W) float32 in [-1, 1], RGB, as `prepare` makes them.
-            labels: (N, L) float32 target labels, as `domains.labels` makes them.
-
-        Returns:
-            (N, 3, H, W) float32 in [-1, 1].
-
-        Raises:
-            ImageError: `images` has the wrong shape.
-            DomainError: `labels` has the wrong shape.
-        """
-        images, labels = np.asarray(images, np.float32), np.asarray(labels, np.float32)
-        self._check_images(images)
-        if labels.shape != (len(images), self.domains.num_labels):
-            raise DomainError(f"labels have shape {labels.shape}; must be ({len(images)}, {self.domains.num_labels})")
-        if not len(images):
-            return images
-        batches = -(-len(images) // max_batch(self.image_size))  # as few as possible, of nearly the same size
-        pairs = zip(np.array_split(images, batches), np.array_split(labels, batches), strict=True)
-        return np.concatenate([self._backend.generate(*pair) for pair in pairs])
-
-    def values(self, images: np.ndarray, known: Request = ()) -> np.ndarray:
-        """Estimates the labels of images, by the attribute classifier or else from how frequent each label is.
-
-        Args:
-            images: (N, 3, H, W) float32 in [-1, 1].
-            known: Labels of all these images; they replace the estimate.
-
-        Returns:
-            (N, C) float32 of 0 and 1.
-
-        Raises:
-            DomainError: `known` names something that the model does not know.
-            ImageError: `images` has the wrong shape.
-            ModelError: The attribute classifier is needed and damaged.
-        """
-        self._check_images(np.asarray(images))
-        if self.info.classifier and len(images) and not (known and requests.fully_specified(self.domains, known)):
-            probabilities = self.domains.probabilities(self._backend.classify(np.asarray(images, np.float32)))
-        else:
-            frequencies = self.info.label_frequencies or (0.0,) * self.domains.num_classes
-            probabilities = np.tile(np.array(frequencies, np.float32), (len(images), 1))
-        values = self.domains.decide(probabilities)
-        for row in values if known else ():
-            row[:] = requests.apply(self.domains, row, known)[0]
-        return values
-
-    def prepare(self, images: Sequence[ImageSource]) -> np.ndarray:
-        """Reads images, turns them upright, crops and scales them: (N, 3, H, W) float32 in [-1, 1].
-
-        Raises:
-            ImageError: One of them cannot be read.
-        """
-        return to_array([read(image, self.info.image_size, self.info.crop) for image in images])
-
-    def _check_images(self, images: np.ndarray) -> None:
-        width, height = self.info.image_size
-        if images.ndim != 4 or images.shape[1:] != (3, height, width):
-            raise ImageError(f"images have shape {images.shape}; must be (N, 3, {height}, {width})")
+        return self.info.card.warnings([self.domains.word(*change) for change in changes])

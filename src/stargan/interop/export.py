@@ -93,7 +93,7 @@ def _locate(source: Path) -> Path:
 def _card(report: Path, limits: str, info: ModelInfo) -> Card:
     """Makes the model card from a report."""
     try:
-        return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits, info.domains.to_json())
+        return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits, info.domains)
     except FileNotFoundError as error:
         raise ModelError(f"{report}: no such file") from error
     except (OSError, ValueError, RecursionError) as error:

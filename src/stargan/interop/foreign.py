@@ -1,25 +1,34 @@
 """Checkpoints of other codes (`stargan import` and `stargan export --official`)."""
 
+import glob
 import io
+import math
 import pickle
 import re
 import warnings
+import zipfile
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any, Literal
 
 import numpy as np
 
+from stargan.config import Architecture
+from stargan.config.checks import CELEBA_CROP
 from stargan.domains import Domains, Group, LabelSet
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
-from stargan.errors import ModelError, require
+from stargan.errors import ConfigError, ModelError, require
 from stargan.interop.export import WRITERS, check_new, check_output, read_model
 from stargan.interop.official import Sizes, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.model import safetensors_file
+from stargan.model.face_crop import CELEBA, FaceCrop
 from stargan.model.info import ModelInfo
 from stargan.model.safetensors_file import Arrays
-from stargan.storage import write_bytes
+from stargan.storage import open_regular, write_bytes
+
+FaceCropName = Literal["celeba", "none"]
 
 
 def import_model(
@@ -30,7 +39,8 @@ def import_model(
     attributes: Sequence[str] = (),
     one_of_n: Sequence[str] = (),
     image_size: tuple[int, int] | None = None,
-    crop: int | None = None,
+    crop: float | None = None,
+    face_crop: FaceCropName | None = None,
     overwrite: bool = False,
 ) -> ModelInfo:
     """Converts a checkpoint of another code to a model file.
@@ -44,7 +54,9 @@ def import_model(
         one_of_n: Names of the one-of-n labels, in order. If `attributes` is given as well, these are the two data sets
             of joint training, attributes first, as in the official code.
         image_size: (width, height); by default the size that the discriminator was made for, else 128.
-        crop: As in `DataSettings`.
+        crop: As in `DataSettings`; pixels are those of CelebA's images if the model was trained on them.
+        face_crop: `celeba` for a model trained on CelebA's aligned images or on faces cut in the same way, `none` for
+            any other; by default the names of the attributes decide, or a crop of 178.
         overwrite: Whether to replace an existing file.
 
     Returns:
@@ -53,9 +65,11 @@ def import_model(
     Raises:
         ModelError: A file is missing, damaged or malicious, a tensor is missing, unexpected or of the wrong shape, or
             the names do not fit the number of labels. In these cases nothing is written.
+        ConfigError, DomainError: An option is out of range, or a name cannot name a domain.
         MissingExtraError: PyTorch (or TensorFlow for taki0112's checkpoints) is not installed.
     """
     check_output(out, overwrite)
+    _check_options(attributes, one_of_n, image_size)
     recipe, tensors, discriminator_tensors = _read(source, discriminator)
     try:
         if recipe == "taki0112":
@@ -63,12 +77,16 @@ def import_model(
         else:
             arrays, sizes = from_official(tensors, discriminator_tensors)
         domains = _domains(sizes, attributes, one_of_n)
+    except ConfigError as error:  # the sizes that its tensors have
+        raise ModelError(f"{source}: its networks are too large or too small: {error}") from error
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
+    crop, faces = _cut(domains, crop, face_crop)
     info = ModelInfo(
         domains=domains,
         architecture=replace(sizes.architecture, image_size=_image_size(source, sizes, image_size)),
         crop=crop,
+        face_crop=faces,
         recipe=recipe,
     )
     WRITERS[out.suffix](out, info, arrays, False, False)
@@ -87,13 +105,14 @@ def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> l
         The files written; without D if the model has none.
 
     Raises:
-        ModelError: The source cannot be read, a file exists, or G has an attention mask or resize convolutions, which
-            the official code does not support.
+        ModelError: The source cannot be read, a file exists, or G has an attention mask, resize convolutions or
+            the form of an edit generator, which the official code does not support.
     """
     info, arrays = read_model(source)
     for has, what in (
         (info.architecture.attention_mask, "an attention mask"),
         (info.architecture.resize_conv, "resize convolutions"),
+        (info.architecture.generator == "edit", "the form of an edit generator"),
     ):
         if has:
             raise ModelError(f"{source}: its generator has {what}, which the official code does not support")
@@ -159,8 +178,7 @@ def _matching_discriminator(source: Path) -> Path | None:
 def _read_pytorch(path: Path) -> Arrays:
     """Reads the tensors of a PyTorch checkpoint; refuses pickles with other objects, which could run code."""
     torch = require("torch", "train", "import PyTorch checkpoints")
-    if not path.is_file():
-        raise ModelError(f"{path}: no such checkpoint")
+    size = _check_file(path)
     try:
         with warnings.catch_warnings():  # PyTorch warns about pickles before it refuses them
             warnings.simplefilter("ignore")
@@ -168,10 +186,48 @@ def _read_pytorch(path: Path) -> Arrays:
     except pickle.UnpicklingError as error:
         raise ModelError(f"{path}: refused: contains more than tensors, or is not a PyTorch checkpoint") from error
     except Exception as error:  # torch.load raises nearly anything on damaged files
-        raise ModelError(f"{path}: damaged or not a PyTorch checkpoint ({str(error).splitlines()[0][:100]})") from error
+        raise ModelError(f"{path}: damaged or not a PyTorch checkpoint ({_first_line(error)})") from error
     if not isinstance(state, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in state.values()):
         raise ModelError(f"{path}: not a state dict of tensors by name")
-    return {str(name): tensor.detach().numpy() for name, tensor in state.items()}
+    # Views can make gigabytes of a few stored numbers.
+    total = sum(tensor.numel() * tensor.element_size() for tensor in state.values())
+    if total > size:
+        raise ModelError(f"{path}: its tensors take {total} bytes, but the file has only {size}")
+    return {str(name): _array(path, str(name), tensor) for name, tensor in state.items()}
+
+
+def _check_file(path: Path) -> int:
+    """Checks that a checkpoint can be read and is not compressed, as PyTorch writes it; returns its size in bytes."""
+    try:
+        with open_regular(path) as file:
+            size = file.seek(0, io.SEEK_END)
+            parts = zipfile.ZipFile(file).infolist() if zipfile.is_zipfile(file) else []  # old ones are no archives
+            packed = sum(part.file_size for part in parts)
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such checkpoint") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    except (zipfile.BadZipFile, ValueError, NotImplementedError) as error:
+        raise ModelError(f"{path}: damaged or not a PyTorch checkpoint ({_first_line(error)})") from error
+    if packed > size:
+        raise ModelError(f"{path}: its parts are compressed, from {packed} bytes to {size}, which PyTorch never does")
+    return size
+
+
+def _array(path: Path, name: str, tensor: Any) -> np.ndarray:
+    """Converts a tensor; only plain ones of real numbers, since a checkpoint of StarGAN has no others."""
+    plain = str(tensor.layout) == "torch.strided" and not tensor.is_quantized and tensor.device.type == "cpu"
+    if not plain or tensor.is_conj() or tensor.is_neg():
+        raise ModelError(f"{path}: {name} is not stored as a plain tensor (sparse, quantised, empty or a view)")
+    try:
+        array: np.ndarray = (tensor.float() if str(tensor.dtype) == "torch.bfloat16" else tensor).detach().numpy()
+    except (TypeError, RuntimeError) as error:  # float8 and other types that NumPy does not have
+        raise ModelError(f"{path}: {name} contains {tensor.dtype}; must be float32, float16 or bfloat16") from error
+    return array
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).splitlines()), type(error).__name__)[:100]
 
 
 def _tensorflow_prefix(source: Path) -> Path | None:
@@ -189,23 +245,42 @@ def _read_tensorflow(prefix: Path) -> Arrays:
     tensorflow = require("tensorflow", "tensorflow", "read TensorFlow checkpoints")
     try:
         reader = tensorflow.train.load_checkpoint(str(prefix))
-        return {name: reader.get_tensor(name) for name in reader.get_variable_to_shape_map()}
+        shapes, types = reader.get_variable_to_shape_map(), reader.get_variable_to_dtype_map()
+        total = sum(math.prod(shape) * types[name].size for name, shape in shapes.items())
+        size = sum(file.stat().st_size for file in prefix.parent.glob(f"{glob.escape(prefix.name)}.data-*"))
+        if total > size:
+            raise ModelError(f"{prefix}: its variables take {total} bytes, but its files have only {size}")
+        return {name: reader.get_tensor(name) for name in shapes}
+    except ModelError:
+        raise
     except Exception as error:  # its errors share no base class
-        raise ModelError(f"{prefix}: damaged TensorFlow checkpoint ({str(error).splitlines()[0][:100]})") from error
+        raise ModelError(f"{prefix}: damaged TensorFlow checkpoint ({_first_line(error)})") from error
 
 
 # ---------------------------------------------------------------- what the tensors do not contain
+
+
+def _check_options(attributes: Sequence[str], one_of_n: Sequence[str], image_size: tuple[int, int] | None) -> None:
+    """Checks, before any work, what does not depend on the checkpoint."""
+    _label_sets(attributes, one_of_n)
+    if image_size is not None:
+        Architecture(image_size)
+
+
+def _label_sets(attributes: Sequence[str], one_of_n: Sequence[str]) -> list[LabelSet]:
+    sets = []
+    if attributes:
+        sets.append(LabelSet("attributes", _binary(attributes)))
+    if one_of_n:
+        sets.append(LabelSet("one_of_n", (Group(tuple(one_of_n), categorical=True),)))
+    return sets
 
 
 def _domains(sizes: Sizes, attributes: Sequence[str], one_of_n: Sequence[str]) -> Domains:
     """Builds the label layout from names and checks it against the sizes of the networks."""
     if not attributes and not one_of_n and sizes.num_labels == len(CELEBA_ATTRIBUTES):
         attributes = CELEBA_ATTRIBUTES
-    sets = []
-    if attributes:
-        sets.append(LabelSet("attributes", _binary(attributes)))
-    if one_of_n:
-        sets.append(LabelSet("one_of_n", (Group(tuple(one_of_n), categorical=True),)))
+    sets = _label_sets(attributes, one_of_n)
     domains = Domains(tuple(sets)) if sets else None
     if domains is None or domains.num_labels != sizes.num_labels:
         mask = " (with the domain mask)" if domains and len(sets) > 1 else ""
@@ -228,12 +303,21 @@ def _binary(attributes: Sequence[str]) -> tuple[Group, ...]:
     return (*(Group((name,)) for name in before), Group(CELEBA_HAIR), *(Group((name,)) for name in after))
 
 
+def _cut(domains: Domains, crop: float | None, face_crop: FaceCropName | None) -> tuple[float | None, FaceCrop | None]:
+    """Returns how the training images were cut: the crop and, if they were CelebA's, where the face lies in it."""
+    if face_crop is None:
+        of_celeba = any(set(CELEBA_ATTRIBUTES) >= set(labels.names) for labels in domains.sets)
+        face_crop = "celeba" if of_celeba or crop == CELEBA_CROP else "none"
+    if face_crop == "none":
+        return (None if crop == CELEBA_CROP else crop), None
+    share = 1 if crop is None else min(1, crop / CELEBA_CROP) if crop > 1 else crop
+    return (None, CELEBA) if share == 1 else (share, CELEBA.within(share))
+
+
 def _image_size(source: Path, sizes: Sizes, requested: tuple[int, int] | None) -> tuple[int, int]:
     """Returns the requested image size, else the inferred one, after checking that the networks support it."""
     inferred, layers = sizes.architecture.image_size, sizes.architecture.d_layers
     size = requested or inferred
     if sizes.num_classes is not None and [side >> layers for side in size] != [side >> layers for side in inferred]:
         raise ModelError(f"{source}: its discriminator is for {'x'.join(map(str, inferred))} images")
-    if any(side % 4 for side in size):
-        raise ModelError(f"--image-size {size[0]}x{size[1]}: must be multiples of 4")
     return size

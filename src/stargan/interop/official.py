@@ -137,6 +137,8 @@ def rename(theirs: Mapping[str, np.ndarray], naming: Naming) -> tuple[Arrays, Si
         if array.dtype.kind not in "fiu":
             raise ModelError(f"{name} contains {array.dtype}, not real numbers")
         arrays[ours] = np.ascontiguousarray(array, np.float32)
+        if not np.isfinite(arrays[ours]).all():
+            raise ModelError(f"{name} contains numbers that are not finite as float32")
     for name in sorted(remaining):
         raise ModelError(f"unexpected tensor {name}, which StarGAN's networks do not have")
     return arrays, sizes

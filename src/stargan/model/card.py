@@ -6,7 +6,8 @@ from dataclasses import astuple, dataclass
 from typing import Any
 
 from stargan import old_names
-from stargan.errors import ModelError
+from stargan.domains import Domains
+from stargan.errors import DomainError, ModelError
 from stargan.model.figure import Figure, FigureTable
 from stargan.old_names import renamed
 
@@ -87,13 +88,13 @@ class Card:
         return cls(renamed(measured, old_names.REPORT), tasks, groups, limits)
 
     @classmethod
-    def from_report(cls, report: Any, limits: str, domains: Any) -> "Card":
+    def from_report(cls, report: Any, limits: str, domains: Domains) -> "Card":
         """Makes a card from a `report.json` about one model; also from one of an earlier version.
 
         Args:
             report: The content of the file.
             limits: See `Card`.
-            domains: The model's domains, as `Domains.to_json` returns them.
+            domains: The model's domains.
 
         Raises:
             ModelError: It is not such a report, or it is about a model with other domains.
@@ -102,7 +103,7 @@ class Card:
             report = {"classifiers": 1, **renamed(report, old_names.REPORT)}  # early reports used only one
             (model,) = report["models"].values()
             model = renamed(model, old_names.REPORT)
-            if renamed(model["about"], old_names.REPORT)[MODEL]["domains"] != domains:
+            if Domains.from_json(renamed(model["about"], old_names.REPORT)[MODEL]["domains"]) != domains:
                 raise ModelError("the report is about a model with other domains")
             return cls(
                 {name: report[name] for name in CONDITIONS},
@@ -110,7 +111,7 @@ class Card:
                 {group: _selected(figures, GROUP_METRICS) for group, figures in model["groups"].items()},
                 limits,
             )
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError, DomainError) as error:
             raise ModelError("not a report.json about one model, as `stargan evaluate` writes it") from error
 
 

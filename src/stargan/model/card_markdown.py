@@ -1,5 +1,6 @@
 """A model card as Markdown."""
 
+from stargan.errors import one_line
 from stargan.model.card import ALL, Card
 from stargan.model.figure import FigureTable
 from stargan.model.info import ModelInfo
@@ -25,6 +26,10 @@ def markdown(name: str, info: ModelInfo, card: Card) -> str:
         f"- Licence of the data: {info.licence or 'unknown'}",
         f"- Limits: {card.limits or 'not stated'}",
         "",
+        "| request | also |",
+        "|---|---|",
+        *(f"| {word} | {', '.join(also)} |" for word, also in info.domains.words().items()),
+        "",
         f"Measured with `stargan evaluate` ({conditions}).",
         "Intervals are 95 % confidence intervals. docs/evaluation.md explains the metrics.",
         "",
@@ -34,7 +39,7 @@ def markdown(name: str, info: ModelInfo, card: Card) -> str:
     ]
     if card.groups:
         lines += ["", *_table("source images with", card.groups)]
-    return "\n".join(lines) + "\n"
+    return "\n".join(map(one_line, lines)) + "\n"
 
 
 def _overall(card: Card) -> list[str]:

@@ -47,6 +47,12 @@ class FaceCrop:
         relative = (np.asarray(landmarks, float)[list(FITTED)] - np.asarray(size) / 2) / (crop or min(size))
         return cls(*((round(float(x), 4), round(float(y), 4)) for x, y in relative))
 
+    def within(self, fraction: float) -> "FaceCrop":
+        """The same faces in the central part of the images, which has this fraction of their size."""
+        return FaceCrop(
+            *((round(x / fraction, 4), round(y / fraction, 4)) for x, y in map(self.__getattribute__, NAMES))
+        )
+
     def points(self, size: tuple[int, int]) -> np.ndarray:
         """The four points in an image of `size` (width, height): (4, 2) float64, in pixels."""
         relative = np.array([getattr(self, name) for name in NAMES])

@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import math
 import reprlib
 from dataclasses import dataclass, field
 from typing import Any
 
+import numpy as np
+
 from stargan.config.architecture import Architecture
-from stargan.config.checks import is_integer, is_number, typed
-from stargan.config.training import MAX_CROP
+from stargan.config.checks import CELEBA_CROP, MAX_CROP, is_integer, is_number, typed
 from stargan.domains import Domains
 from stargan.errors import ConfigError, DomainError, ModelError
 from stargan.model.card import Card
@@ -16,7 +18,7 @@ from stargan.model.face_crop import CELEBA, FaceCrop
 from stargan.old_names import DATA, DESCRIPTION, SETTINGS, renamed
 
 FORMAT = "stargan-model-2"
-CELEBA_CROP = 178  # pixels of an image of 178x218: as much as fits
+MAX_TEXT = 2**24
 FIRST_FORMAT = "stargan-model-1"  # had the sizes of the networks at the top level, and other names: see `old_names`
 
 
@@ -63,6 +65,10 @@ class ModelInfo:
         """(width, height) of its images, in pixels."""
         return self.architecture.image_size
 
+    def probabilities(self, logits: np.ndarray) -> np.ndarray:
+        """Turns the attribute classifier's logits, (N, C), into probabilities, (N, C) float32 in [0, 1]."""
+        return self.domains.probabilities(logits / np.array(self.temperatures) if self.temperatures else logits)
+
     def dumps(self) -> str:
         """Returns the description as JSON text."""
         plain = {f.name: getattr(self, f.name) for f in dataclasses.fields(self)}
@@ -71,8 +77,9 @@ class ModelInfo:
             "architecture": dataclasses.asdict(self.architecture),
             "face_crop": self.face_crop and self.face_crop.to_json(),
             "card": self.card and self.card.to_json(),
+            "quality": {name: value for name, value in self.quality.items() if math.isfinite(value)},
         }
-        return json.dumps({"format": FORMAT, **plain}, ensure_ascii=False)
+        return json.dumps({"format": FORMAT, **plain}, ensure_ascii=False, allow_nan=False)  # NaN is not JSON
 
     @classmethod
     def loads(cls, text: str) -> "ModelInfo":
@@ -81,6 +88,8 @@ class ModelInfo:
         Raises:
             ModelError: The text is not a valid description.
         """
+        if len(text) > MAX_TEXT:
+            raise ModelError(f"its description has {len(text)} characters; at most {MAX_TEXT} are read")
         try:
             plain = json.loads(text)
             version = plain.pop("format")
@@ -120,7 +129,8 @@ class ModelInfo:
             ("quality", dict, "figures by name"),
         ):
             self._require(name, isinstance(getattr(self, name), kind), expected)
-        self._require("quality", all(map(is_number, self.quality.values())), "figures by name")
+        finite = all(is_number(value) and math.isfinite(value) for value in self.quality.values())
+        self._require("quality", finite, "finite figures by name")
         self._require("data", all(isinstance(item, dict) for item in self.data), "one object per data set")
         frequencies_valid = all(is_number(value) and 0 <= value <= 1 for value in self.label_frequencies)
         self._require("label_frequencies", frequencies_valid, "numbers in [0, 1]")

@@ -2,16 +2,68 @@
 
 import base64
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from stargan.errors import ModelError, require
+from stargan.model import onnx_graph
 from stargan.model.info import ModelInfo
-from stargan.old_names import NETWORKS
-from stargan.storage import write_bytes
+from stargan.old_names import NETWORKS, renamed
+from stargan.storage import open_regular, write_bytes
 
 DESCRIPTION = "stargan"  # metadata key of the model's description
 CLASSIFIER = "classifier"  # metadata key of the attribute classifier's graph, in base64
+
+
+@dataclass(frozen=True)
+class OnnxFile:
+    """The content of a model file.
+
+    Attributes:
+        path: The file, for messages.
+        info: The description.
+        generator: The whole file, which is a serialised graph from `images` and `labels` to `translated`.
+        classifier: The attribute classifier, a serialised graph from `images` to `logits`, in base64; empty if there is
+            none.
+    """
+
+    path: Path
+    info: ModelInfo
+    generator: bytes
+    classifier: str
+
+
+def read(path: Path) -> OnnxFile:
+    """Reads a model file without loading its graphs; `onnx_session.session` checks and loads them.
+
+    Raises:
+        ModelError: The file is missing, damaged or not one of ours.
+    """
+    model = content(path)
+    try:
+        metadata = renamed(onnx_graph.metadata(model), NETWORKS)
+        if DESCRIPTION not in metadata:
+            raise ModelError("an .onnx file, but not one that stargan wrote")
+        return OnnxFile(path, ModelInfo.loads(metadata[DESCRIPTION]), model, metadata.get(CLASSIFIER, ""))
+    except ModelError as error:
+        raise ModelError(f"{path}: {error}") from error
+
+
+def content(path: Path) -> bytes:
+    """Reads an `.onnx` file, not necessarily one of ours.
+
+    Raises:
+        ModelError: It cannot be read, or is too large for an `.onnx` file.
+    """
+    try:
+        with open_regular(path) as file:
+            model = file.read(onnx_graph.MAX_BYTES + 1)
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
+    if len(model) > onnx_graph.MAX_BYTES:
+        raise ModelError(f"{path}: more than {onnx_graph.MAX_BYTES} bytes, which no .onnx file can have")
+    return model
 
 
 def write(path: Path, info: ModelInfo, generator: bytes, classifier: bytes | None) -> None:
@@ -50,15 +102,16 @@ def describe(source: Path, path: Path, change: Callable[[ModelInfo], ModelInfo])
         ModelError: The file is missing, damaged or not one of ours. Errors of `change` pass through.
     """
     library = require("onnx", "train", "write .onnx files")
+    old = read(source)
     try:
-        model = library.load(source)
+        onnx_graph.check(old.generator)
+        model = library.load_from_string(old.generator)
         entry = _entry(model, DESCRIPTION)
-        info = ModelInfo.loads(entry.value)
     except ModelError as error:
         raise ModelError(f"{source}: {error}") from error
     except Exception as error:  # protobuf raises its own unrelated classes for damaged files
         raise ModelError(f"{source}: damaged or not an .onnx file of stargan ({error})") from error
-    info = change(info)
+    info = change(old.info)
     entry.value = info.dumps()
     for other in model.metadata_props:
         other.key = NETWORKS.get(other.key, other.key)

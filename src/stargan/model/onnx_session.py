@@ -1,30 +1,60 @@
-"""ONNX Runtime sessions, with our settings. The one place that makes them."""
+"""ONNX Runtime sessions, with our settings and bounds. The one place that makes them."""
 
-from pathlib import Path
+import functools
+import os
 from typing import Any
 
+from stargan.model import onnx_graph
 
-def session(model: bytes | str, *, optimize: bool = True, spin: bool = True) -> Any:
-    """Loads a graph into ONNX Runtime, to run on the CPU.
+FOLD_BYTES = 2**27
+"""Size of the largest constant that ONNX Runtime computes when it loads a graph; larger ones wait until it runs."""
+
+
+def session(model: bytes, *, optimize: bool = True, spin: bool = True) -> Any:
+    """Checks a graph and loads it into ONNX Runtime, to run on the CPU.
 
     Args:
-        model: The serialised graph, or the name of its file.
+        model: The serialised graph.
         optimize: Whether to optimize the graph; without, it loads faster, which is enough to look at it.
         spin: Whether idle threads wait actively for work. That is fastest for a graph that runs without pause, and
             slows down everything else.
 
     Raises:
+        ModelError: The graph is not safe to load, see `onnx_graph.check`.
         Exception: ONNX Runtime raises its own unrelated classes for files that it cannot read.
     """
     import onnxruntime
 
-    if isinstance(model, str) and any("\ud800" <= letter <= "\udfff" for letter in model):
-        model = Path(model).read_bytes()  # ONNX Runtime opens only names in UTF-8
+    onnx_graph.check(model)
     options = onnxruntime.SessionOptions()
-    options.log_severity_level = 3  # errors only; its warnings are about the machine
+    options.log_severity_level = 4  # none but fatal errors: what fails also raises
     options.enable_mem_pattern = False  # planning the memory takes up to 1.8 times as much of it and saves no time
+    options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(FOLD_BYTES))
+    if _bounded_memory():
+        options.add_session_config_entry("session.use_env_allocators", "1")
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimize:
         options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-    return onnxruntime.InferenceSession(model, options, providers=["CPUExecutionProvider"])
+    # The last two: after an error do not print it and try again; take no settings from the file.
+    return onnxruntime.InferenceSession(
+        model, options, providers=["CPUExecutionProvider"], enable_fallback=0, read_config_from_model=0
+    )
+
+
+@functools.cache
+def _bounded_memory() -> bool:
+    """Bounds what all graphs together may take to half of the machine's memory; a run that needs more raises."""
+    import onnxruntime
+
+    try:
+        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
+    except (AttributeError, OSError, ValueError):  # Windows has no such call
+        return False
+    kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
+    place = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
+    try:
+        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": size}))
+    except RuntimeError:  # the program around us has registered its own
+        return False
+    return True

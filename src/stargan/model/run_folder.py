@@ -38,7 +38,7 @@ def saved_config(run: Path) -> Config:
         return Config.from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise CheckpointError(f"{run}: not a run folder (it has no {CONFIG})") from error
-    except (ConfigError, ValueError, OSError) as error:
+    except (ConfigError, ValueError, OSError, RecursionError) as error:
         raise CheckpointError(f"{path}: damaged ({error})") from error
 
 

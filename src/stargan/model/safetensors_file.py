@@ -7,17 +7,21 @@ as well, and both are read in the same way.
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from stargan.errors import ModelError, require
 from stargan.model.info import ModelInfo
 from stargan.old_names import NETWORKS
-from stargan.storage import write_bytes
+from stargan.storage import open_regular, write_bytes
 
 Arrays = dict[str, np.ndarray]
 
 TRAINING = "training/"
+
+TYPES = ("F32", "F16", "F64")
+"""The types that arrays of a network may have, as safetensors calls them."""
 
 
 def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], extra: Mapping[str, str]) -> None:
@@ -51,11 +55,16 @@ def read(
         The description, the arrays by name, and the remaining metadata.
 
     Raises:
-        ModelError: The file is missing, truncated, not a safetensors file or not one of ours.
+        ModelError: The file is missing, truncated, not a safetensors file or not one of ours, or a network has an array
+            of another type than `TYPES` or one that is not finite.
     """
     library = require("safetensors", "train", "read .safetensors files")
-    if not path.is_file():
-        raise ModelError(f"{path}: no such file")
+    try:
+        open_regular(path).close()
+    except FileNotFoundError as error:
+        raise ModelError(f"{path}: no such file") from error
+    except OSError as error:
+        raise ModelError(f"{path}: cannot be read ({error.strerror})") from error
     try:
         with library.safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
@@ -64,12 +73,22 @@ def read(
             info = ModelInfo.loads(metadata.pop("stargan"))
             names = [name for name in file.keys() if training or not name.startswith(TRAINING)]  # noqa: SIM118
             prefixes = tuple(f"{network}/" for network in networks) if networks is not None else ("",)
-            arrays = {_name(n): file.get_tensor(n) for n in names if _name(n).startswith(prefixes)}
+            arrays = {_name(n): _array(file, n) for n in names if _name(n).startswith(prefixes)}
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (library.SafetensorError, OSError, ValueError, TypeError) as error:
         raise ModelError(f"{path}: damaged or not a .safetensors file ({error})") from error
     return info, arrays, metadata
+
+
+def _array(file: Any, name: str) -> np.ndarray:
+    kind = file.get_slice(name).get_dtype()
+    if kind not in TYPES and not name.startswith(TRAINING):
+        raise ModelError(f"its array {name[:60]} has the type {kind}; must be {', '.join(TYPES)}")
+    array: np.ndarray = file.get_tensor(name)
+    if not np.isfinite(array).all():
+        raise ModelError(f"its array {name[:60]} contains numbers that are not finite")
+    return array
 
 
 def under(arrays: Mapping[str, np.ndarray], prefix: str) -> Arrays:

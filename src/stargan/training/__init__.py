@@ -4,6 +4,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from stargan.config import Config
+from stargan.errors import one_line
 from stargan.training import loop
 from stargan.training.loop import Result
 from stargan.training.prepare import prepare as _prepare
@@ -37,4 +38,8 @@ def train(
     Raises:
         StarganError: The data, the settings or the checkpoint cannot be used, or a loss became NaN.
     """
-    return loop.train(_prepare(config, folder, resume=resume, start_from=start_from, say=say))
+
+    def say_line(line: str) -> None:
+        say(one_line(line))  # it may name files
+
+    return loop.train(_prepare(config, folder, resume=resume, start_from=start_from, say=say_line))

@@ -32,13 +32,13 @@ def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_ke
     return path
 
 
-def data_key(run: Path) -> str:
-    """Returns the `data_key` of the newest checkpoint; empty if there is none that can be read."""
+def data_key(run: Path) -> str | None:
+    """What identifies the training data of the newest checkpoint of a run folder; None if it cannot be read."""
+    found = run_folder.checkpoints(run)
     try:
-        found = run_folder.checkpoints(run)
-        return safetensors_file.read(found[-1], networks=())[2].get("data_key", "") if found else ""
+        return safetensors_file.read(found[-1], networks=())[2].get("data_key") if found else None
     except ModelError:
-        return ""
+        return None  # `load` says why
 
 
 def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Arrays]:

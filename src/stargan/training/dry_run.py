@@ -60,7 +60,7 @@ def plan(config: Config) -> Plan:
         took = []
         for step in range(TIMED + 1):
             began = time.perf_counter()
-            update(images, labels, targets, 0, step=step, lr=config.lr)
+            update(images, labels, targets, 0, step=config.warm_up + step, lr=config.lr)
             engine.losses()  # waits for the device
             took.append(time.perf_counter() - began)
         return median(took[1:])

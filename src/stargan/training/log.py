@@ -66,10 +66,10 @@ class Log:
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8").splitlines():
+        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")
-            except ValueError:  # an incomplete line from a killed run
+            except (ValueError, KeyError, TypeError, RecursionError):  # an incomplete line from a killed run, or damage
                 continue
         write_bytes(self.path, "".join(kept).encode())

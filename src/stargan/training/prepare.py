@@ -10,12 +10,13 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
-from stargan.data import cache, sources
+from stargan.data import cache, crops, face_sample, sources
 from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.engine import Engine
 from stargan.errors import CheckpointError, ConfigError, DataError
+from stargan.faces import CELEBA, FaceCrop
 from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
@@ -74,8 +75,10 @@ class PreparedRun:
     figures: dict[str, float]
 
     def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
-        """Returns the description for a model file written after a step."""
-        return replace(self.description, steps=step, quality=figures)
+        """Returns the description for a model file written after a step; the last one has temperatures."""
+        finished = step >= self.config.steps
+        temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
+        return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
     def updates_g_at(self, step: int) -> bool:
         """Whether G is updated at a step. Data sets take turns, so the updates of D are counted for each one."""
@@ -85,17 +88,26 @@ class PreparedRun:
 
 def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | None, say: Say) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
-    data, domains = _data(config, say, check=not resume)
+    found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
+    for source in found:
+        for note in source.notes:
+            say(f"{source.name}: {note}")
     if resume:
-        data = _with_saved_split(folder, data)
-    data_key = _data_key([part.source for part in data])
+        found = _split_as_before(found, folder)
+    else:
+        config = replace(config, crop=crops.fraction(found, config.image_size, config.crop, say))
+    data = _decode(found, domains, config, say)
+    _check_domains(data, say, allow_empty=resume or config.allow_empty)
+    data_key = _data_key(found)
     engine = engines.create(config, domains)
     description, step = _description(config, domains, data), 0
     if resume:
         description, step = _resume(engine, folder, description, data_key)
-    else:
-        if start_from is not None:
-            _start_from(engine, start_from, description)
+    elif start_from is not None:
+        _start_from(engine, start_from, description)
+    if not resume or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
+        description = replace(description, face_crop=_face_crop(config, data, say))
+    if not resume:
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     say(_summary(engine, data, domains, config, step))
@@ -104,10 +116,18 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
         for part in data
     ]
     batches, g_batches = (
-        Batches(sets, domains, batch_size=config.batch_size, seed=seed, flip=config.flip, targets=config.targets)
+        Batches(
+            sets,
+            domains,
+            batch_size=config.batch_size,
+            seed=seed,
+            flip=config.flip,
+            targets=config.targets,
+            rare=config.rare,
+        )
         for seed in (config.seed, config.seed + 1)
     )
-    validation = Validation.of(domains, data)
+    validation = Validation.of(config.architecture, domains, data)
     figures = dict(description.quality)
     return PreparedRun(
         config, folder, engine, batches, g_batches, validation, data_key, description, step, figures
@@ -117,11 +137,13 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
 # ---------------------------------------------------------------- data
 
 
-def _data(config: Config, say: Say, *, check: bool) -> tuple[list[DataSet], Domains]:
-    found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
-    for source in found:
-        for note in source.notes:
-            say(f"{source.name}: {note}")
+def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
+    """The data sets as the run to resume splits them; earlier versions used another rule where there is no split."""
+    by_name = [sources.split_by_name(source) for source in found]
+    return by_name if checkpoint.data_key(folder) == _data_key(by_name) else found
+
+
+def _decode(found: Sequence[Source], domains: Domains, config: Config, say: Say) -> list[DataSet]:
     decoded = [_decoded(source, config, say) for source in found]
     data = [
         DataSet(source, images, domains.pad(source.labels, index))
@@ -129,43 +151,50 @@ def _data(config: Config, say: Say, *, check: bool) -> tuple[list[DataSet], Doma
     ]
     for part in data:
         if not len(part.rows("train")):
-            raise DataError(f"{part.source.root}: no readable image in the training part")
-        if check and not config.allow_empty:
-            _check_domains(part)
+            raise DataError(f"{part.source.root}: no usable image in the training part")
+    return data
+
+
+def _check_domains(data: Sequence[DataSet], say: Say, *, allow_empty: bool) -> None:
+    """Refuses a domain that has nothing to learn from, and names those that no figure will be about."""
+    for part in data:
+        lacking = part.source.lacking(part.rows("train"))
+        if lacking and not allow_empty:
+            raise DataError(
+                f"{part.source.root}: no training images of {'; '.join(lacking.values())}; put some into train, leave the "
+                "label out with --attributes, or say --allow-empty"
+            )
         unmeasured = part.source.lacking(part.rows("val"))
         if unmeasured:
             say(f"{part.source.name}: no images of {', '.join(unmeasured)} in val, on which the run is measured")
-    return data, domains
-
-
-def _check_domains(part: DataSet) -> None:
-    """Refuses a domain that has nothing to learn from."""
-    lacking = part.source.lacking(part.rows("train"))
-    if lacking:
-        raise DataError(
-            f"{part.source.root}: no training images of {'; '.join(lacking.values())}; put some into train, leave the "
-            "label out with --attributes, or say --allow-empty"
-        )
-
-
-def _with_saved_split(folder: Path, data: list[DataSet]) -> list[DataSet]:
-    """The data sets with the split that a run of an earlier version was started with, if it is one."""
-    before = [replace(part, source=sources.split_as_before(part.source)) for part in data]
-    return before if _data_key([part.source for part in before]) == checkpoint.data_key(folder) else data
 
 
 def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
-    with Progress(f"read {source.name}", len(source.files), "images") as progress:
+    aligns = config.align == "faces"
+    with Progress(f"{'align' if aligns else 'read'} {source.name}", len(source.files), "images") as progress:
         images = cache.load(
             source,
             config.image_size,
             config.crop,
+            align=CELEBA if aligns else None,
             max_bad=config.max_bad,
             report=lambda done, total: progress.update(done),
         )
-    for row, reason in images.bad.items():
-        say(f"left out: {source.files[row]}: {reason}")
+    for line in images.left_out(source):
+        say(line)
     return images
+
+
+def _face_crop(config: Config, data: Sequence[DataSet], say: Say) -> FaceCrop | None:
+    """Where the face lies in the training images: as they were aligned, or as measured on some of them."""
+    if config.align == "faces":
+        return CELEBA
+    sample = face_sample.look([(part.images.pixels, part.rows("train")) for part in data])
+    if sample.face_crop:
+        say("the images are aligned faces; the model file will say where eyes and mouth are, to find them in photos")
+    if sample.unaligned:
+        say("the images show faces in different places; --align faces would cut out each face as in CelebA")
+    return sample.face_crop
 
 
 def _data_key(found: Sequence[Source]) -> str:
@@ -181,7 +210,7 @@ def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> M
     return ModelInfo(
         domains=domains,
         architecture=config.architecture,
-        crop=config.crop,
+        crop=crops.described([part.source for part in data], config.image_size, config.crop),
         label_frequencies=domains.frequencies([part.values[part.rows("train")] for part in data]),
         classifier=True,
         engine=config.engine,
@@ -213,7 +242,7 @@ def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str)
             f"those of the data are {', '.join(description.domains.names)}"
         )
     engine.load_state(arrays)
-    return replace(description, quality=saved.quality), saved.steps
+    return replace(description, face_crop=saved.face_crop, quality=saved.quality), saved.steps
 
 
 def _start_from(engine: Engine, path: Path, description: ModelInfo) -> None:

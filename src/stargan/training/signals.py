@@ -5,10 +5,12 @@ import signal
 import threading
 from collections.abc import Callable, Iterator
 
+_STOPPING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
 
 @contextlib.contextmanager
 def stop_signals() -> Iterator[Callable[[], bool]]:
-    """Turns Ctrl-C and SIGTERM into a flag, so that the loop can finish its step and write a checkpoint.
+    """Turns Ctrl-C, SIGTERM and a closed terminal into a flag; the loop finishes its step and writes a checkpoint.
 
     A second Ctrl-C stops the program at once.
 
@@ -24,7 +26,7 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
         flag.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    before = {number: signal.signal(number, stop) for number in _STOPPING}
     try:
         yield flag.is_set
     finally:

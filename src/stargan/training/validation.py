@@ -8,13 +8,15 @@ import numpy as np
 from PIL import Image
 
 from stargan import images
-from stargan.domains import Domains, requests
+from stargan.config import Architecture
+from stargan.domains import Domains, calibration, requests
 from stargan.engine import Engine
 
 if TYPE_CHECKING:
     from stargan.training.prepare import DataSet
 
 IMAGES = 128  # number of images to measure on, which takes a few seconds on a CPU
+CALIBRATION_IMAGES = 2000  # number of images for the temperatures, which are measured once
 ROWS = 6  # rows of the sample grid
 
 
@@ -23,32 +25,38 @@ class Validation:
     """The images to measure on; the figures translate each of them with one change.
 
     Attributes:
+        architecture: The sizes of the networks.
         domains: The label layout.
         split: The split of the images: `val`, or `train` if no data set has validation images.
         pixels: (N, 3, H, W) float32 in [-1, 1], the images.
         values: (N, C) float32, the labels of the images.
         datasets: (N,), the index of each image's data set.
+        data: The data sets that the images are from.
     """
 
+    architecture: Architecture
     domains: Domains
     split: str
     pixels: np.ndarray
     values: np.ndarray
     datasets: np.ndarray
+    data: "Sequence[DataSet]"
 
     @classmethod
-    def of(cls, domains: Domains, data: "Sequence[DataSet]") -> "Validation | None":
+    def of(cls, architecture: Architecture, domains: Domains, data: "Sequence[DataSet]") -> "Validation | None":
         """Selects validation images, spread evenly over each data set; training images if there are none."""
         for split in ("val", "train"):
             chosen = [(index, part, _spread(part.rows(split), IMAGES // len(data))) for index, part in enumerate(data)]
             if any(len(rows) for _, _, rows in chosen):
                 pixels = np.concatenate([part.images.pixels[rows] for _, part, rows in chosen])
                 return cls(
+                    architecture,
                     domains,
                     split,
                     images.to_array(pixels),
                     np.concatenate([part.values[rows] for _, part, rows in chosen]),
                     np.concatenate([np.full(len(rows), index) for index, _, rows in chosen]),
+                    data,
                 )
         return None
 
@@ -63,8 +71,9 @@ class Validation:
         """
         known = self._known()
         targets, changed = self._changes(known)
-        translated = engine.generate(self.pixels, self.domains.labels(targets, self.datasets))
-        back = engine.generate(translated, self.domains.labels(self.values, self.datasets))
+        labels, back_labels = (self.domains.labels(values, self.datasets) for values in (targets, self.values))
+        translated = engine.generate(self.pixels, self._condition(labels, self.values))
+        back = engine.generate(translated, self._condition(back_labels, targets))
         real_correct = self.domains.agree(self._decide(engine, self.pixels), self.values)
         correct = self.domains.agree(self._decide(engine, translated), targets)
         others = known & ~changed
@@ -74,6 +83,20 @@ class Validation:
             f"{self.split}/kept": float(correct[others].mean()) if others.any() else 1.0,
             f"{self.split}/rec": float(np.abs(back - self.pixels).mean()),
         }
+
+    def temperatures(self, engine: Engine) -> tuple[float, ...]:
+        """Measures the temperatures of the attribute classifier, see `calibration`; none without validation images."""
+        if self.split != "val":
+            return ()
+        logits, values, datasets = [], [], []
+        for index, part in enumerate(self.data):
+            rows = _spread(part.rows("val"), CALIBRATION_IMAGES // len(self.data))
+            for start in range(0, len(rows), IMAGES):  # bounds the memory
+                chosen = rows[start : start + IMAGES]
+                logits.append(engine.classify(images.to_array(part.images.pixels[chosen])))
+                values.append(part.values[chosen])
+                datasets.append(np.full(len(chosen), index))
+        return calibration.temperatures(self.domains, *map(np.concatenate, (logits, values, datasets)))
 
     def sheet(self, engine: Engine) -> Image.Image:
         """Draws a grid; each row has an image and its translations to every domain."""
@@ -85,8 +108,12 @@ class Validation:
             titles = ["source", *(word.removesuffix("=0") for word, _ in every)]
             labels = np.stack([labels for _, labels in every])
             repeated = np.repeat(self.pixels[row : row + 1], len(labels), axis=0)
-            cells += [self.pixels[row : row + 1], engine.generate(repeated, labels)]
+            own = np.repeat(self.values[row : row + 1], len(labels), axis=0)
+            cells += [self.pixels[row : row + 1], engine.generate(repeated, self._condition(labels, own))]
         return images.grid(images.to_pixels(np.concatenate(cells)), len(titles), titles=titles)
+
+    def _condition(self, labels: np.ndarray, source_values: np.ndarray) -> np.ndarray:
+        return self.architecture.condition(self.domains, labels, source_values)
 
     def _decide(self, engine: Engine, pixels: np.ndarray) -> np.ndarray:
         return self.domains.decide(self.domains.probabilities(engine.classify(pixels)))

@@ -13,6 +13,7 @@ from stargan.config.training import Precision
 from stargan.domains import Domains
 from stargan.engine.pytorch import networks, optimizer
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
+from stargan.engine.pytorch.edit.updates import EditUpdates
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import CheckpointError, ModelError
 from stargan.images import scale
@@ -38,7 +39,7 @@ class PytorchEngine:
     world_size = 1
 
     def __init__(self, config: Config, domains: Domains) -> None:
-        self.updates = Updates(config, domains)
+        self.updates = _updates(config, domains)
         self.precision: Precision = "bf16" if self.updates.bf16 else "fp32"
         self.num_parameters = {
             name: sum(p.numel() for p in network.parameters()) for name, network in self.updates.networks.items()
@@ -201,8 +202,18 @@ class PytorchEngine:
 
     def _set_step(self, step: int) -> None:
         """Sets the weight of the classification loss and the random seed for a step."""
+        self.updates.step = step
         self.updates.lambda_cls.fill_(schedules.class_weight(self.updates.config, step))
         self.updates.random.manual_seed(_mix(self.updates.config.seed, step))
+
+
+def _updates(config: Config, domains: Domains) -> Updates:
+    """Creates the updates for the discriminator that a configuration names.
+
+    Raises:
+        ConfigError, MissingExtraError: As `Updates` and `EditUpdates`.
+    """
+    return EditUpdates(config, domains) if config.discriminator == "projected" else Updates(config, domains)
 
 
 def _mix(seed: int, step: int) -> int:

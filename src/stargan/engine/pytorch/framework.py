@@ -30,7 +30,7 @@ class Pytorch:
     ) -> dict[str, tuple[int, ...]]:
         """Returns the shapes of all arrays without allocating them; see `Framework.parameter_shapes`."""
         with torch.device("meta"):
-            built: dict[str, torch.nn.Module] = {"generator": networks.Generator(architecture, num_labels)}
+            built: dict[str, torch.nn.Module] = {"generator": networks.generator(architecture, num_labels)}
             if num_classes is not None:
                 built["discriminator"] = networks.Discriminator(architecture, num_classes)
         return {

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.domains import Domains
+from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.fast.convolution import StridedConv, applies, norm_relu_conv
 from stargan.errors import ModelError
 from stargan.model.safetensors_file import under
@@ -197,10 +198,17 @@ NAMES = ("generator", "discriminator", "classifier")
 """The names of the networks in model files."""
 
 
+def generator(architecture: Architecture, num_labels: int, plain: bool = False) -> nn.Module:
+    """Builds the generator that an architecture names, with fresh weights."""
+    if architecture.generator == "edit":
+        return EditGenerator(architecture, num_labels)
+    return Generator(architecture, num_labels, plain)
+
+
 def build(name: str, architecture: Architecture, domains: Domains, plain: bool = False) -> nn.Module:
     """Builds a network, one of `NAMES`, with fresh weights."""
     if name == "generator":
-        return Generator(architecture, domains.num_labels, plain)
+        return generator(architecture, domains.num_labels, plain)
     if name == "discriminator":
         return Discriminator(architecture, domains.num_classes, plain)
     return AttributeClassifier(domains.num_classes, architecture.d_layers)
@@ -221,8 +229,12 @@ def restore(name: str, architecture: Architecture, domains: Domains, arrays: Map
     Raises:
         ModelError: As `from_arrays`.
     """
-    network = build(name, architecture, domains, plain=True)
-    from_arrays(network, under(arrays, name), name)
+    with torch.device("meta"):  # takes no memory: a description may state any sizes
+        network = build(name, architecture, domains, plain=True)
+    arrays = under(arrays, name)
+    check_arrays(network, arrays, name)
+    weights = {key: torch.from_numpy(np.array(array, np.float32)) for key, array in arrays.items()}
+    network.load_state_dict(weights, assign=True)
     return network.eval().requires_grad_(False)
 
 
@@ -242,6 +254,12 @@ def from_arrays(network: nn.Module, arrays: Mapping[str, np.ndarray], what: str)
     Raises:
         ModelError: An array is missing, unexpected or of the wrong shape; the message names it.
     """
+    check_arrays(network, arrays, what)
+    network.load_state_dict({name: torch.from_numpy(np.array(array)) for name, array in arrays.items()})
+
+
+def check_arrays(network: nn.Module, arrays: Mapping[str, np.ndarray], what: str) -> None:
+    """Checks that arrays have the names and shapes of a network's weights; see `from_arrays`."""
     own = network.state_dict()
     for name in sorted(own.keys() | arrays.keys()):
         if name not in arrays:
@@ -250,4 +268,3 @@ def from_arrays(network: nn.Module, arrays: Mapping[str, np.ndarray], what: str)
             raise ModelError(f"unexpected array {what}/{name}")
         if arrays[name].shape != tuple(own[name].shape):
             raise ModelError(f"{what}/{name} has shape {arrays[name].shape}, not {tuple(own[name].shape)}")
-    network.load_state_dict({name: torch.from_numpy(np.array(arrays[name])) for name in own})

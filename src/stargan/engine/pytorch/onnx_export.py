@@ -32,13 +32,15 @@ def export(
         require(library, "train", "write .onnx files")
     width, height = architecture.image_size
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
-    labels = torch.from_numpy(domains.labels(np.eye(2, domains.num_classes, dtype=np.float32), 0))
+    values = np.eye(2, domains.num_classes, dtype=np.float32)
+    condition = architecture.condition(domains, domains.labels(values, 0), values[::-1])
+    plain = plain or architecture.generator != "stargan"  # only the paper's generator has a rewritten form
 
     if half:
         arrays = {name: array.astype(np.float16).astype(array.dtype) for name, array in arrays.items()}
     generator = networks.restore("generator", architecture, domains, arrays)
-    expected = generator(images, labels)
-    inputs = {"images": images, "labels": labels}
+    inputs = {"images": images, architecture.condition_name: torch.from_numpy(condition)}
+    expected = generator(*inputs.values())
     if not plain:
         rewrite.rewrite(generator, architecture)
     graph, difference = _graph(generator, inputs, "translated", expected, half)

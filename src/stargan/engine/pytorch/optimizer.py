@@ -1,7 +1,7 @@
 """Adam, and its state as arrays by name."""
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -27,13 +27,20 @@ class Adam(torch.optim.Adam):
     Args:
         network: The network to update.
         config: The learning rate and the betas.
+        parts: The parts of the network that have learning rates of their own; by default, all of it has one.
     """
 
-    def __init__(self, network: nn.Module, config: Config) -> None:
+    def __init__(self, network: nn.Module, config: Config, parts: Sequence[nn.Module] = ()) -> None:
         device = next(network.parameters()).device
         on_gpu = device.type == "cuda"
-        rate = torch.tensor(config.lr, device=device) if on_gpu else config.lr
-        super().__init__(network.parameters(), rate, (config.beta1, config.beta2), fused=True, capturable=on_gpu)
+        groups = [
+            {
+                "params": list(part.parameters()),
+                "lr": torch.tensor(config.lr, device=device) if on_gpu else config.lr,
+            }
+            for part in parts or [network]
+        ]
+        super().__init__(groups, betas=(config.beta1, config.beta2), fused=True, capturable=on_gpu)
         self.factored = [layer for layer in network.modules() if isinstance(layer, StridedConv)]
 
     def zero_grad(self, set_to_none: bool = True) -> None:
@@ -82,13 +89,13 @@ class Adam(torch.optim.Adam):
         state["step"] += 1
 
 
-def set_rate(optimizer: torch.optim.Adam, rate: float) -> None:
-    """Sets the learning rate of the next update."""
-    group = optimizer.param_groups[0]
-    if isinstance(group["lr"], Tensor):
-        group["lr"].fill_(rate)
-    else:
-        group["lr"] = rate
+def set_rate(optimizer: torch.optim.Adam, *rates: float) -> None:
+    """Sets the learning rate of the next update, one for each part of the network."""
+    for group, rate in zip(optimizer.param_groups, rates, strict=True):
+        if isinstance(group["lr"], Tensor):
+            group["lr"].fill_(rate)
+        else:
+            group["lr"] = rate
 
 
 def to_arrays(optimizer: torch.optim.Adam, network: nn.Module) -> dict[str, np.ndarray]:
@@ -119,8 +126,9 @@ def from_arrays(optimizer: torch.optim.Adam, network: nn.Module, arrays: Mapping
         # The fused kernel traverses weights and slots together, so a slot needs the weight's memory layout.
         like = values.to(parameters[owner].device) if slot == "step" else torch.empty_like(parameters[owner])
         state.setdefault(parameters[owner], {})[slot] = like.detach().copy_(values)
-    for key, slot in itertools.product(parameters, SLOTS):
-        if arrays and f"{key}/{slot}" not in arrays:  # a network that was never updated has no state at all
+    updated = {key.rpartition("/")[0] for key in arrays}  # a weight that never had a gradient has no state at all
+    for key, slot in itertools.product(parameters.keys() & updated, SLOTS):
+        if f"{key}/{slot}" not in arrays:
             raise CheckpointError(f"{what}/{key}/{slot} is missing")
     optimizer.state.clear()
     optimizer.state.update(state)

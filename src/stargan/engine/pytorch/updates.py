@@ -41,7 +41,7 @@ class Updates:
         self.device = devices.choose(config)
         self.bf16 = devices.bf16(config, self.device)
         self.heads = [domains.heads(index) for index in range(len(domains.sets))]
-        self.networks = _networks(config, domains)
+        self.networks = self._build()
         for network in self.networks.values():
             network.to(self.device)
         self.generator = self.networks["generator"]
@@ -60,8 +60,22 @@ class Updates:
         self.random = torch.Generator(self.device)
         # A tensor, so that a recorded update reads its current value.
         self.lambda_cls = torch.tensor(config.lambda_cls, device=self.device)
+        self.step = 0
         self.g_updates = 0
         self.terms: dict[str, Tensor] = {}
+
+    def _build(self) -> dict[str, nn.Module]:
+        # Drawn on the CPU, so that the weights are the same on every device. The caller's random state stays unchanged.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self.config.seed)
+            built = {
+                name: networks.build(name, self.config.architecture, self.domains, self.config.plain)
+                for name in networks.NAMES
+            }
+            if self.config.init == "xavier":
+                networks.initialise_xavier(built["generator"])
+                networks.initialise_xavier(built["discriminator"])
+        return built
 
     # ---------------------------------------------------------------- D
 
@@ -87,7 +101,8 @@ class Updates:
         real, targets = tensors["real"], tensors["targets"]
         with torch.no_grad(), self._autocast():
             translate = self._generator_without_gradients()
-            fake = torch.cat([translate(real[part], targets[part]) for part in self._parts(real)]).float()
+            condition = self._condition(targets, tensors["labels"])
+            fake = torch.cat([translate(real[part], condition[part]) for part in self._parts(real)]).float()
         terms = self.d_terms(real, fake, tensors["labels"], dataset, tensors)
         total = (
             terms["d_real"]
@@ -163,7 +178,7 @@ class Updates:
     def update_g(self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, lr: float) -> None:
         """Updates G, its EMA and the attribute classifier once; the arguments are those of `update_d`."""
         optimizer.set_rate(self.optimizers["generator"], lr)
-        optimizer.set_rate(self.optimizers["classifier"], CLASSIFIER_LR * lr / self.config.lr)
+        optimizer.set_rate(self.optimizers["classifier"], self._classifier_rate(lr))
         drawn = self._views(len(real))
         self._run(self._g_update, dataset, {"real": real, "labels": labels, "targets": targets, **drawn})
         self._update_ema()
@@ -185,6 +200,9 @@ class Updates:
         self.discriminator.requires_grad_(True)
         return _detached({**sums, "classifier": self._update_classifier(dataset, tensors)})
 
+    def _classifier_rate(self, lr: float) -> float:
+        return CLASSIFIER_LR * lr / self.config.lr
+
     def _update_classifier(self, dataset: int, tensors: Tensors) -> Tensor:
         with self._autocast():
             logits = self.classifier(tensors["real"])
@@ -200,9 +218,9 @@ class Updates:
         (N, 5), is used.
         """
         with self._autocast():
-            fake = self.compiled_generator(real, targets)
+            fake = self.compiled_generator(real, self._condition(targets, labels))
             src, cls = self.discriminator(self._augmented(fake, draws))
-            back = self.compiled_generator(fake, labels)
+            back = self.compiled_generator(fake, self._condition(labels, targets))
         return {
             "g_fake": losses.g_adversarial(self.config.objective, src.float()),
             "g_cls": losses.classification(cls.float(), targets, self.heads[dataset]),
@@ -253,6 +271,10 @@ class Updates:
         for adam in self.optimizers.values():
             adam.zero_grad(set_to_none=True)
 
+    def _condition(self, targets: Tensor, labels: Tensor) -> Tensor:
+        """Returns G's second input, as `Architecture.condition` does, to translate from labels to targets."""
+        return targets - labels if self.config.generator == "edit" else targets
+
     def _parts(self, images: Tensor) -> list[slice]:
         """Splits a batch into parts that go forward and backward through G one at a time, which is faster on a CPU.
 
@@ -281,17 +303,6 @@ class Updates:
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
-
-
-def _networks(config: Config, domains: Domains) -> dict[str, nn.Module]:
-    # Drawn on the CPU, so that the weights are the same on every device. The caller's random state stays unchanged.
-    with torch.random.fork_rng(devices=[]):
-        torch.default_generator.manual_seed(config.seed)
-        built = {name: networks.build(name, config.architecture, domains, config.plain) for name in networks.NAMES}
-        if config.init == "xavier":
-            networks.initialise_xavier(built["generator"])
-            networks.initialise_xavier(built["discriminator"])
-    return built
 
 
 def _detached(terms: Tensors) -> dict[str, Tensor]:

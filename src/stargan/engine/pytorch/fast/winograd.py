@@ -43,7 +43,9 @@ BACK = (
 
 
 def pays(architecture: Architecture) -> bool:
-    """Returns whether a model is large enough to become faster."""
+    """Returns whether a model has the paper's generator and is large enough to become faster."""
+    if architecture.generator != "stargan":
+        return False
     width, height = (-(-side // 4 // STEP) for side in architecture.image_size)
     return 4 * architecture.width >= FEWEST_CHANNELS and width * height >= FEWEST_TILES
 

@@ -16,7 +16,7 @@ def scale_of(matrix: np.ndarray) -> float:
     return math.sqrt(abs(float(np.linalg.det(matrix[:, :2]))))
 
 
-def cut(
+def sample(
     photo: Image.Image, matrix: np.ndarray, size: tuple[int, int], *, fine: int = FINE, edges: Edges = "mirrored"
 ) -> Image.Image:
     """Cuts a piece of any position, turn and scale out of a photo.
@@ -37,11 +37,18 @@ def cut(
     scale = scale_of(matrix)
     shrink = max(1, int(scale / fine))
     fine = max(1, min(fine, math.ceil(scale / shrink)))
-    region, origin = _region(photo, matrix, size, shrink, edges)
-    to_region = np.column_stack((matrix[:, :2] / fine, matrix[:, 2] - origin)) / shrink
-    large = (size[0] * fine, size[1] * fine)
-    piece = region.transform(large, Image.Transform.AFFINE, tuple(to_region.ravel()), Image.Resampling.BICUBIC)
+    to_photo = np.column_stack((matrix[:, :2] / fine, matrix[:, 2]))
+    piece = sample_points(photo, to_photo, (size[0] * fine, size[1] * fine), shrink=shrink, edges=edges)
     return piece if fine == 1 else piece.resize(size, Image.Resampling.BILINEAR)
+
+
+def sample_points(
+    photo: Image.Image, matrix: np.ndarray, size: tuple[int, int], *, shrink: int = 1, edges: Edges = "mirrored"
+) -> Image.Image:
+    """Samples a photo, averaged over `shrink` pixels, at one point for each pixel of the piece; else as `sample`."""
+    region, origin = _region(photo, matrix, size, shrink, edges)
+    to_region = np.column_stack((matrix[:, :2], matrix[:, 2] - origin)) / shrink
+    return region.transform(size, Image.Transform.AFFINE, tuple(to_region.ravel()), Image.Resampling.BICUBIC)
 
 
 def bounds(matrix: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
@@ -61,9 +68,8 @@ def _region(
     # What lies in the photo, and as much of it as is seen in the mirror; a pixel at least.
     start = np.clip(np.minimum(low, 2 * limit - high), 0, limit - 1)
     stop = np.clip(np.maximum(high, -low), 1, limit)
-    region = photo.crop((*start.tolist(), *stop.tolist()))
-    if shrink > 1:
-        region = region.reduce(shrink)
+    box = (*start.tolist(), *stop.tolist())
+    region = photo.reduce(shrink, box) if shrink > 1 else photo.crop(box)
     before = np.maximum(-(-(start - low) // shrink), 0)
     after = np.maximum(-(-(high - stop) // shrink), 0)
     if before.any() or after.any():
@@ -71,3 +77,22 @@ def _region(
         mode: Literal["symmetric", "constant"] = "symmetric" if edges == "mirrored" else "constant"
         region = Image.fromarray(np.pad(np.asarray(region), widths, mode))
     return region, start - before * shrink
+
+
+def interpolation(start: int, stop: int, scale: float, limit: float = math.inf) -> tuple[np.ndarray, int]:
+    """Interpolates linearly along one dimension.
+
+    Args:
+        start, stop: The places, such as pixels, between which values are wanted.
+        scale: How many nodes, such as cells, come for one place.
+        limit: Number of nodes, if the first one is node 0; beyond the outer nodes, values are constant.
+
+    Returns:
+        (stop - start, M) float32, to be multiplied with the values of M nodes; the first of the nodes.
+    """
+    places = (np.arange(start, stop) + 0.5) * scale - 0.5
+    if limit < math.inf:
+        places = np.clip(places, 0, limit - 1)
+    first, last = math.floor(places[0]), math.ceil(places[-1])
+    distances = np.abs(places[:, None] - np.arange(first, last + 1))
+    return np.maximum(1 - distances, 0).astype(np.float32), first

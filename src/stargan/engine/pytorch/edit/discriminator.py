@@ -1,0 +1,132 @@
+"""D for the edit generator: a small convolutional part, and heads on the features of a network with fixed weights.
+
+Heads on mixed features of a pretrained network are from Sauer et al. 2021, Projected GAN. Alone they miss what is wrong
+in single pixels; the convolutional part sees that.
+"""
+
+from collections.abc import Sequence
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+from stargan.config import Architecture
+from stargan.domains import Domains
+from stargan.engine.pytorch.edit import features
+from stargan.engine.pytorch.edit.generator import SLOPE, active, convolution
+from stargan.engine.pytorch.edit.groups import signed
+
+GAIN = 3.0  # of the heads' outputs, which spectral norms keep small
+WIDTH = 64  # channels of the heads
+
+
+class EditDiscriminator(nn.Module):
+    """Both parts.
+
+    Args:
+        architecture: The sizes of the networks.
+        domains: The label layout.
+    """
+
+    def __init__(self, architecture: Architecture, domains: Domains) -> None:
+        super().__init__()
+        self.critic = Critic(architecture, domains.num_classes)
+        self.projected = Projected(domains)
+
+    def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Applies the convolutional part alone, which needs no features; see `Critic`."""
+        out: tuple[list[Tensor], Tensor] = self.critic(images)
+        return out
+
+
+class Critic(nn.Module):
+    """4x4 convolutions of stride 2 down to 4x4 pixels: scores of patches at the last two sizes, and classes.
+
+    Args:
+        architecture: Its sizes: the layer at 32x32 pixels has three quarters of `width`.
+        num_classes: C, the number of classes.
+    """
+
+    def __init__(self, architecture: Architecture, num_classes: int) -> None:
+        super().__init__()
+        width = architecture.width * 3 // 4
+        before = architecture.image_size[0].bit_length() - 7  # layers down to 64x64 pixels
+        widths = [width // 2] * before + [width, 2 * width, 4 * width, 8 * width]
+        pairs = zip([3, *widths], widths, strict=False)
+        self.layers = nn.ModuleList(convolution(inputs, outputs, 4, 2) for inputs, outputs in pairs)
+        self.fine, self.coarse = convolution(widths[-2], 1), convolution(widths[-1], 1)
+        self.labels = nn.Linear(widths[-1], num_classes)
+
+    def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Maps (N, 3, H, W) to the scores of patches, (N, P) for each of two scales, and class logits, (N, C)."""
+        x, finer = images, images
+        for layer in self.layers:
+            finer, x = x, active(layer(x))
+        return [self.fine(finer).flatten(1), self.coarse(x).flatten(1)], self.labels(x.mean((2, 3)))
+
+
+class Projected(nn.Module):
+    """Heads on the features: scores of patches at each scale, given labels, and classes.
+
+    A fixed random matrix mixes the channels of each scale, so that a head cannot rely on a few of them.
+
+    Args:
+        domains: The label layout.
+    """
+
+    def __init__(self, domains: Domains) -> None:
+        super().__init__()
+        self.domains = domains
+        for index, count in enumerate(features.CHANNELS):
+            mixing = torch.linalg.qr(torch.randn(count, count))[0]
+            self.register_buffer(f"mixing{index}", mixing[:, :, None, None])
+            self.register_buffer(f"scale{index}", torch.zeros(count)[:, None, None])  # zero until `calibrate`
+        self.heads = nn.ModuleList(_head(count) for count in features.CHANNELS)
+        self.plain = nn.ModuleList(spectral_norm(convolution(WIDTH, 1, 1)) for _ in features.CHANNELS)
+        linear = (nn.Linear(domains.num_classes, WIDTH, bias=False) for _ in features.CHANNELS)
+        self.matching = nn.ModuleList(map(spectral_norm, linear))
+        self.coarse = nn.Sequential(convolution(features.CHANNELS[2], 96), nn.LeakyReLU(SLOPE))
+        self.fine = nn.Sequential(convolution(features.CHANNELS[1], 64, 3, 2), nn.LeakyReLU(SLOPE))
+        self.join = nn.Sequential(convolution(160, 128, 3, 2), nn.LeakyReLU(SLOPE))
+        self.labels = nn.Linear(128, domains.num_classes)
+
+    @torch.no_grad()
+    def calibrate(self, found: Sequence[Tensor]) -> None:
+        """Scales mixed features to unit deviation over the features of some real images, unless that was done."""
+        for index, each in enumerate(found):
+            scale = getattr(self, f"scale{index}")
+            if not scale.any():
+                mixed = F.conv2d(each, getattr(self, f"mixing{index}"))
+                scale.copy_(1 / mixed.std((0, 2, 3))[:, None, None].clamp(min=1e-3))
+
+    def forward(self, found: Sequence[Tensor], *conditions: Tensor) -> tuple[list[list[Tensor]], Tensor]:
+        """Scores images by how real they are as images with some labels, and classifies them.
+
+        Args:
+            found: The features of N images, for each of four scales.
+            conditions: (N, C), the labels they should have; any number of them, which share the work.
+
+        Returns:
+            For each of the conditions, the scores of patches, (N, P) for each scale; and class logits, (N, C).
+        """
+        mixed = [
+            F.conv2d(each, getattr(self, f"mixing{index}")) * getattr(self, f"scale{index}")
+            for index, each in enumerate(found)
+        ]
+        scores: list[list[Tensor]] = [[] for _ in conditions]
+        for head, plain, matching, each in zip(self.heads, self.plain, self.matching, mixed, strict=True):
+            x = GAIN * head(each)
+            score = plain(x).flatten(1)
+            for own, condition in zip(scores, conditions, strict=True):
+                direction = matching(signed(self.domains, condition))
+                own.append(score + torch.einsum("nchw,nc->nhw", x, direction).flatten(1))
+        joined = torch.cat([self.fine(mixed[1]), self.coarse(mixed[2])], 1)
+        return scores, self.labels(self.join(joined).mean((2, 3)))
+
+
+def _head(channels: int) -> nn.Sequential:
+    layers: list[nn.Module] = []
+    for inputs in (channels, WIDTH):
+        layers += [spectral_norm(convolution(inputs, WIDTH)), nn.LeakyReLU(SLOPE)]
+    return nn.Sequential(*layers)

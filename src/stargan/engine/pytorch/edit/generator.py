@@ -1,0 +1,154 @@
+"""The edit generator: it changes parts of an image by the difference between two labels; not in the paper."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from stargan.config import Architecture
+
+GRID = 32  # cells a side into which an image of any size is folded
+MAPS = 64  # pixels a side at which the mask, the gains and the offsets are drawn
+EMBEDDING = 64  # length of the vector that represents the change of the labels
+GROUPS = 16  # of the group norms
+SLOPE = 0.2  # of the leaky ReLUs
+
+
+def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
+    """Builds a convolution, padded with zeros, with initial weights after He et al. 2015."""
+    layer = nn.Conv2d(inputs, outputs, kernel, stride, (kernel - 1) // 2, bias=bias)
+    nn.init.kaiming_normal_(layer.weight, SLOPE)
+    if layer.bias is not None:
+        nn.init.zeros_(layer.bias)
+    return layer
+
+
+def active(x: Tensor) -> Tensor:
+    """Applies the leaky ReLU."""
+    return F.leaky_relu(x, SLOPE)
+
+
+class Modulation(nn.Module):
+    """Group norm whose scale and shift depend on the embedded change; without a change, plain group norm."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.affine = nn.Linear(EMBEDDING, 2 * channels, bias=False)
+        nn.init.normal_(self.affine.weight, std=0.5 * EMBEDDING**-0.5)
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
+        """Normalises (N, channels, H, W), given (N, EMBEDDING)."""
+        scale, shift = self.affine(embedded)[:, :, None, None].chunk(2, 1)
+        return torch.addcmul(shift, self.norm(x).to(shift.dtype), scale + 1)
+
+
+class Residual(nn.Module):
+    """Adds to its input the output of two modulated norms, each followed by an activation and a convolution."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.second = (convolution(channels, channels, bias=False) for _ in range(2))
+        self.norm1, self.norm2 = (Modulation(channels) for _ in range(2))
+        with torch.no_grad():
+            self.second.weight.mul_(0.3)
+
+    def forward(self, x: Tensor, embedded: Tensor) -> Tensor:
+        """Maps (N, channels, H, W) to the same shape."""
+        inner = self.first(active(self.norm1(x, embedded)))
+        return x + self.second(active(self.norm2(inner, embedded)))
+
+
+class Up(nn.Module):
+    """Doubles the size, and adds features of the encoder as far as a gate lets them through for this change.
+
+    Gated skip connections are from Liu et al. 2019, STGAN ("selective transfer").
+    """
+
+    def __init__(self, inputs: int, skip: int, outputs: int) -> None:
+        super().__init__()
+        self.reduce = convolution(inputs, outputs, 1, bias=False)
+        self.gate = convolution(outputs + skip, skip, 1)
+        self.label = nn.Linear(EMBEDDING, skip, bias=False)
+        self.mix = convolution(outputs + skip, outputs, bias=False)
+        self.norm = Modulation(outputs)
+
+    def forward(self, x: Tensor, skip: Tensor, embedded: Tensor) -> Tensor:
+        """Maps (N, inputs, H, W) and (N, skip, 2H, 2W) to (N, outputs, 2H, 2W)."""
+        x = F.interpolate(self.reduce(x), scale_factor=2.0, mode="nearest")
+        gate = self.gate(torch.cat([x, skip], 1)) + self.label(embedded)[:, :, None, None]
+        mixed = self.mix(torch.cat([x, skip * gate.sigmoid()], 1))
+        return active(self.norm(mixed, embedded))
+
+
+class EditGenerator(nn.Module):
+    """Edits an image x by a change of its labels: y = x + m (tanh(g x + o) - x).
+
+    The network works on a grid of 32x32 cells whatever the size of the image, which comes in by pixel unshuffle. It
+    draws a mask m, and a gain g and an offset o for each colour, at 64 pixels a side; they are enlarged to the size of
+    the image. The gain keeps details of the image that the network has not drawn itself.
+
+    Args:
+        architecture: Its sizes: the encoder has `width`, 2 `width` and 4 `width` channels at 32, 16 and 8 cells a side.
+        num_labels: L, the length of the label vector.
+    """
+
+    def __init__(self, architecture: Architecture, num_labels: int) -> None:
+        super().__init__()
+        low, middle, high = (architecture.width * factor for factor in (1, 2, 4))
+        size = architecture.image_size[0]
+        self.fold, self.shuffle, self.enlarge = size // GRID, MAPS // GRID, size // MAPS
+        self.embed = nn.Linear(num_labels, EMBEDDING, bias=False)
+        nn.init.normal_(self.embed.weight)
+        self.stem = convolution(3 * self.fold**2, low)
+        self.down1 = convolution(low, middle, 4, 2, bias=False)
+        self.norm1 = nn.GroupNorm(GROUPS, middle)
+        self.down2 = convolution(middle, high, 4, 2, bias=False)
+        self.blocks = nn.ModuleList(Residual(high) for _ in range(architecture.blocks))
+        self.norm2 = Modulation(high)
+        self.up1 = Up(high, middle, middle)
+        self.middle = Residual(middle)
+        self.up2 = Up(middle, low, low)
+        self.last = convolution(low, 7 * self.shuffle**2)
+        with torch.no_grad():  # the pixels of a cell start with the same weights, so that there is no checkerboard
+            each = self.last.weight[:: self.shuffle**2].clone() * 0.3
+            self.last.weight.copy_(each.repeat_interleave(self.shuffle**2, 0))
+
+    def forward(self, images: Tensor, change: Tensor) -> Tensor:
+        """Edits images.
+
+        Args:
+            images: (N, 3, H, W) in [-1, 1].
+            change: (N, L), the target labels minus those of the images: -1, 0 or 1.
+
+        Returns:
+            (N, 3, H, W) in [-1, 1].
+        """
+        return self.edit(images, change)[0]
+
+    def edit(self, images: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """As `forward`; also returns the mask m, (N, 1, H, W) in [0, 1], and g x + o, (N, 3, H, W)."""
+        maps = self._maps(images, change).to(images.dtype)  # in full precision: unmasked pixels stay as they are
+        mask, gain, offset = maps[:, :1].sigmoid(), maps[:, 1:4] + 1, maps[:, 4:]
+        drawn = torch.addcmul(offset, gain, images)
+        return torch.lerp(images, drawn.tanh(), mask), mask, drawn
+
+    def _maps(self, images: Tensor, change: Tensor) -> Tensor:
+        """(N, 7, H, W): the mask before its sigmoid, the gains less 1, and the offsets."""
+        embedded = active(self.embed(change))
+        first = active(self.stem(F.pixel_unshuffle(images, self.fold)))
+        second = active(self.norm1(self.down1(first)))
+        x = self.down2(second)
+        for block in self.blocks:
+            x = block(x, embedded)
+        x = active(self.norm2(x, embedded))
+        x = self.middle(self.up1(x, second, embedded), embedded)
+        x = self.up2(x, first, embedded)
+        maps = softened(F.pixel_shuffle(self.last(x), self.shuffle))
+        if self.enlarge == 1:
+            return maps
+        return F.interpolate(maps, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)
+
+
+def softened(maps: Tensor) -> Tensor:
+    """Smooths (N, C, H, W) with weights 1, 2, 1 in each direction, which remove patterns of single pixels."""
+    return F.avg_pool2d(F.avg_pool2d(F.pad(maps, (1, 1, 1, 1), mode="replicate"), 2, 1), 2, 1)

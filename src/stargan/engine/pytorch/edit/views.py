@@ -1,0 +1,80 @@
+"""Random views of images for D, the same for a translation and its source."""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+SHIFT = 0.1  # largest shift of whole pixels, as a fraction of the side
+BRIGHTNESS, SATURATION, CONTRAST = 0.15, 0.3, 0.25  # largest changes; brightness for values in [-1, 1]
+HOLES, HOLE, HOLE_SPREAD = (
+    0.4,
+    0.2,
+    0.25,
+)  # how many images have a hole; the fraction of its side, and how far it varies
+ANGLE = 0.15  # largest rotation, in radians
+FAR, NEAR = 0.12, 0.3  # how much farther away, or closer, a turned view may be, as a fraction of the side
+INNER = 96  # pixels a side of turned views
+
+
+class Views:
+    """One random change of colours and place for each image of a batch.
+
+    Args:
+        count: N, the number of images.
+        size: The side of the images in pixels.
+        random: Where the random numbers are from; on the CPU, so that they are the same for every device.
+    """
+
+    def __init__(self, count: int, size: int, random: torch.Generator) -> None:
+        self.size, self.reach = size, int(SHIFT * size)
+        self.random = random
+        self.shifts = torch.randint(0, 2 * self.reach + 1, (count, 2), generator=random).tolist()
+        self.brightness = self._spread(count, BRIGHTNESS)
+        self.saturation, self.contrast = (1 + self._spread(count, most) for most in (SATURATION, CONTRAST))
+        self.holes = torch.ones(count, 1, size, size)
+        for row in range(count):
+            self._cut(row)
+        self.grid = self._grid(count)
+
+    def crisp(self, images: Tensor) -> Tensor:
+        """Changes colours, shifts by whole pixels and cuts holes, so that pixels stay as they were drawn."""
+        reach, size = self.reach, self.size
+        padded = F.pad(self._coloured(images), (reach,) * 4, mode="replicate")
+        return torch.stack(
+            [image[:, y : y + size, x : x + size] for image, (y, x) in zip(padded, self.shifts, strict=True)]
+        )
+
+    def turned(self, images: Tensor) -> Tensor:
+        """Changes colours, cuts holes, turns, moves and scales: (N, 3, H, W) to (N, 3, INNER, INNER)."""
+        grid = self.grid.to(images.device)
+        return F.grid_sample(
+            self._coloured(images), grid, mode="bilinear", padding_mode="reflection", align_corners=False
+        )
+
+    def _coloured(self, images: Tensor) -> Tensor:
+        brightness, saturation, contrast, holes = (
+            part.to(images.device) for part in (self.brightness, self.saturation, self.contrast, self.holes)
+        )
+        images = torch.lerp(images.mean(1, keepdim=True), images, saturation)
+        return (torch.lerp(images.mean((1, 2, 3), keepdim=True), images, contrast) + brightness) * holes
+
+    def _spread(self, count: int, most: float) -> Tensor:
+        """Draws (N, 1, 1, 1) numbers between -most and most."""
+        return (2 * torch.rand(count, 1, 1, 1, generator=self.random) - 1) * most
+
+    def _cut(self, row: int) -> None:
+        """Cuts a square hole into an image, or none."""
+        draw, share, down, right = torch.rand(4, generator=self.random).tolist()
+        if draw < HOLES:
+            side = int(self.size * (HOLE + HOLE_SPREAD * share))
+            top, left = (int(place * self.size) - side // 2 for place in (down, right))
+            self.holes[row, :, max(top, 0) : top + side, max(left, 0) : left + side] = 0
+
+    def _grid(self, count: int) -> Tensor:
+        """The places that turned views show, (N, INNER, INNER, 2)."""
+        angle = self._spread(count, ANGLE).flatten()
+        zoom = 1 + FAR - torch.rand(count, generator=self.random) * (FAR + NEAR)
+        cos, sin = angle.cos() * zoom, angle.sin() * zoom
+        move = (2 * torch.rand(count, 2, generator=self.random) - 1) * (1 - zoom).clamp(min=FAR)[:, None]
+        rows = [torch.stack([cos, -sin, move[:, 0]], 1), torch.stack([sin, cos, move[:, 1]], 1)]
+        return F.affine_grid(torch.stack(rows, 1), [count, 3, INNER, INNER], align_corners=False)

@@ -1,0 +1,67 @@
+"""Writing images."""
+
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from PIL import Image
+
+from stargan.errors import ImageError
+from stargan.images.reading import Photo
+from stargan.storage import atomic_write
+
+# PNG: level 3 takes a third of the default's time and four per cent more bytes (measured on photographs).
+_SETTINGS: dict[str, dict[str, Any]] = {
+    "JPEG": {"quality": 95},
+    "PNG": {"compress_level": 3},
+    "WEBP": {"quality": 95},
+    "AVIF": {"quality": 90},
+    "TIFF": {"compression": "tiff_adobe_deflate"},
+}
+
+
+def kind(path: Path) -> str:
+    """Pillow's name for the format that a file name's ending stands for.
+
+    Raises:
+        ImageError: Images cannot be written in a format of this ending.
+    """
+    Image.preinit()  # the usual formats; loading all the others takes a thirtieth of a second
+    ending = path.suffix.lower()
+    found = Image.EXTENSION.get(ending) or Image.registered_extensions().get(ending)
+    if found is None or found not in Image.SAVE:
+        raise ImageError(f"{path}: cannot write an image of this kind; use .png or .jpg")
+    return found
+
+
+def save(image: Image.Image, path: Path, like: Photo | None = None) -> None:
+    """Writes an image atomically; the file name's ending chooses the format.
+
+    Args:
+        image: RGB.
+        path: Where.
+        like: The photo that it was made of, whose EXIF data, colour profile, resolution and transparency are kept, as
+            far as the format can.
+
+    Raises:
+        ImageError: As `kind`.
+    """
+    format_name = kind(path)
+    # Not synced: an fsync takes 13 ms, saving a 128-pixel PNG 4 ms, and a lost image can be made again.
+    with atomic_write(path, sync=False) as temporary:
+        write(image, temporary, format_name, like)
+
+
+def write(image: Image.Image, file: Path | BinaryIO, format_name: str, like: Photo | None = None) -> None:
+    """Writes an image to a file or stream, see `save`; as PNG if Pillow cannot write the format."""
+    if format_name not in Image.SAVE:
+        format_name = "PNG"
+    settings = dict(_SETTINGS.get(format_name, {}))
+    if like is not None:
+        if like.alpha is not None and format_name in ("PNG", "WEBP", "TIFF", "AVIF") and like.alpha.size == image.size:
+            image = image.copy()
+            image.putalpha(like.alpha)
+        kept = {"exif": like.exif, "icc_profile": like.icc_profile, "dpi": like.dpi}
+        settings |= {name: value for name, value in kept.items() if value}
+        if format_name == "JPEG" and like.subsampling >= 0:
+            settings["subsampling"] = like.subsampling
+    image.save(file, format_name, **settings)
