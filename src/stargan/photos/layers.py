@@ -8,11 +8,10 @@ from PIL import Image
 
 from stargan import images
 from stargan.photos import guided
-from stargan.photos.part import Part
+from stargan.photos.part import Fade, Part
 from stargan.photos.sampling import bounds, interpolation, sample_points, scale_of
 from stargan.photos.similarity import invert
 
-BORDER = 0.1  # width of the border in which the change fades out, in shorter sides of the part
 SMOOTHNESS = 256  # pixels of the longer side from which coefficients are interpolated linearly
 DETAIL = 768  # cells of the longer side, about; in larger parts, a change is computed in cells of several pixels
 GRAY = 2 / 127.5  # a part whose channels differ by no more than two levels counts as black and white
@@ -60,7 +59,7 @@ class Layer:
         spacing = max(step, scale)
         reach = 3 * spacing / scale if spacing > 1 else 0  # what is interpolated passes the border by less
         height, width = coefficients.shape[1:]
-        coefficients = coefficients * _window(width, height, 0.5 + reach)
+        coefficients = coefficients * _weights((width, height), part.fade, 0.5 + reach)
         low, high = bounds(part.matrix, part.image.size)
         (left, top), (right, bottom) = np.clip(low, 0, size).tolist(), np.clip(high, 0, size).tolist()
         box = (left, top, right, bottom)
@@ -98,11 +97,13 @@ def _for_size(part: Part, size: tuple[int, int]) -> np.ndarray:
 
 def _spread(planes: np.ndarray, matrix: np.ndarray, spacing: float, box: Box) -> tuple[np.ndarray, tuple[int, int]]:
     """Reads planes of a part at nodes around a box of the photo: (N, H, W) float32, and the first node."""
+    around = math.ceil(1.5 * spacing / scale_of(matrix)) + 1  # for nodes beyond a border that does not fade out
+    planes = np.pad(planes, ((0, 0), (around, around), (around, around)), "edge")
     left, top = (math.floor(side / spacing) - 1 for side in box[:2])
     right, bottom = (math.ceil(side / spacing) + 1 for side in box[2:])
     to_plane = invert(matrix)
     linear = spacing * to_plane[:, :2]
-    data = tuple(np.column_stack((linear, linear @ (left, top) + to_plane[:, 2])).ravel())
+    data = tuple(np.column_stack((linear, linear @ (left, top) + to_plane[:, 2] + around)).ravel())
     size = (right - left, bottom - top)
     nodes = [  # beyond the plane, Pillow gives zeros
         Image.fromarray(plane).transform(size, Image.Transform.AFFINE, data, Image.Resampling.BILINEAR)
@@ -116,13 +117,23 @@ def cell_size(part: Part) -> int:
     return max(1, round(part.scale * max(part.image.size) / DETAIL))
 
 
-def _window(width: int, height: int, empty: float) -> np.ndarray:
-    """Weights from 0 at the border of a part, in `empty` pixels, to 1 inside; (height, width) float32."""
-    border = BORDER * min(height, width)
+def _weights(size: tuple[int, int], fade: tuple[Fade, ...], empty: float) -> np.ndarray:
+    """How much of a change is used at each pixel: (height, width) float32 in [0, 1].
 
-    def side(length: int) -> np.ndarray:
-        middles = np.arange(length) + 0.5
-        depth = np.clip((np.minimum(middles, length - middles) - empty) / max(border - empty, 1e-6), 0, 1)
-        return depth * depth * (3 - 2 * depth)
+    At sides with a border, the outer `empty` pixels get 0.
+    """
+    unit = min(size)
+    across, down = (
+        _ramp(np.arange(length) + 0.5, first, unit, empty) * _ramp(np.arange(length)[::-1] + 0.5, last, unit, empty)
+        for length, first, last in zip(size, fade[:2], fade[2:], strict=True)
+    )
+    return np.outer(down, across).astype(np.float32)
 
-    return np.outer(side(height), side(width)).astype(np.float32)
+
+def _ramp(distances: np.ndarray, fade: Fade, unit: float, empty: float) -> np.ndarray:
+    """Weights at distances from one side, in pixels."""
+    if not fade[1]:
+        return np.ones_like(distances)
+    begin = max(fade[0] * unit, empty)
+    depth = np.clip((distances - begin) / max(fade[1] * unit - begin, 1e-6), 0, 1)
+    return depth * depth * (3 - 2 * depth)

@@ -7,6 +7,15 @@ from PIL import Image
 
 from stargan.photos.sampling import scale_of
 
+Fade = tuple[float, float]
+"""How far from a side a change begins, and how far from it the change is whole, in shorter sides of the part."""
+
+SOFT: Fade = (0.0, 0.1)
+"""A soft border that leaves the side itself unchanged."""
+
+WHOLE: Fade = (0.0, 0.0)
+"""No border."""
+
 
 @dataclass(frozen=True, eq=False)
 class Part:
@@ -15,10 +24,12 @@ class Part:
     Attributes:
         image: RGB image of the size of the model.
         matrix: (2, 3) float64, from pixels of `image` to pixels of the photo: a turn, a scale and a shift.
+        fade: How a change of the part fades out at its left, upper, right and lower side.
     """
 
     image: Image.Image
     matrix: np.ndarray
+    fade: tuple[Fade, Fade, Fade, Fade] = (SOFT, SOFT, SOFT, SOFT)
 
     @property
     def scale(self) -> float:
