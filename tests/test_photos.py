@@ -251,3 +251,84 @@ def test_nothing_rings() -> None:
     made = np.asarray(photos.put_back(photo, before, after, [part]), int)[..., 0]
     assert made.min() >= 98
     assert made.max() <= 182
+
+
+# ---------------------------------------------------------------- windows
+
+
+@pytest.mark.parametrize("size", [(200, 100), (100, 233), (301, 100), (128, 128), (640, 427), (30, 17)])
+@pytest.mark.parametrize("shape", [(32, 32), (48, 64)])
+@pytest.mark.parametrize("fraction", [1, 0.8, 0.4])
+def test_windows_cover_the_whole_photo_without_a_seam(
+    size: tuple[int, int], shape: tuple[int, int], fraction: float
+) -> None:
+    """The same change in all windows is the same change in all the photo."""
+    photo = smooth(*size).point(lambda level: 20 + level * 3 // 4)  # so that nothing is cut off at white
+    parts = [photos.cut(photo, window, shape) for window in photos.cover(photo.size, shape, fraction)]
+    assert len(parts) < 40
+    before = images.to_array([part.image for part in parts])
+    made = photos.put_back(photo, before, before + np.float32(20 / 127.5), parts)
+    change = np.asarray(made, int) - np.asarray(photo, int)
+    assert (change.min(), change.max()) >= (19, 19)
+    assert change.max() <= 21
+
+
+def test_the_cells_of_large_windows_do_not_show(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(layers, "DETAIL", 100)
+    photo = smooth(701, 301).point(lambda level: 20 + level * 3 // 4)
+    parts = [photos.cut(photo, window, SIZE) for window in photos.cover(photo.size, SIZE)]
+    assert layers.cell_size(parts[0]) == 3
+    before = images.to_array([part.image for part in parts])
+    made = photos.put_back(photo, before, before + np.float32(20 / 127.5), parts)
+    change = np.asarray(made, int) - np.asarray(photo, int)
+    assert 19 <= change.min() <= change.max() <= 21
+
+
+@pytest.mark.parametrize(
+    ("size", "shape", "fraction", "count"),
+    [
+        ((300, 300), (64, 64), 1, 1),
+        ((356, 436), (178, 218), 1, 1),
+        ((4000, 3000), (128, 96), 1, 1),
+        ((600, 300), (64, 64), 1, 3),
+        ((300, 340), (64, 64), 1, 2),
+        ((300, 300), (64, 64), 0.8, 4),
+        ((300, 300), (64, 64), 0.5, 9),
+        ((90, 60), (64, 64), 0.1, 2),  # not by windows of 6 pixels
+    ],
+)
+def test_windows_are_few_and_overlap(
+    size: tuple[int, int], shape: tuple[int, int], fraction: float, count: int
+) -> None:
+    boxes = np.array([window.box for window in photos.cover(size, shape, fraction)])
+    assert len(boxes) == count
+    sides = boxes[:, 2:] - boxes[:, :2]
+    np.testing.assert_allclose(sides, np.broadcast_to(sides[0], sides.shape))
+    assert sides[0, 0] / sides[0, 1] == pytest.approx(shape[0] / shape[1])
+    np.testing.assert_allclose((*boxes.min(0)[:2], *boxes.max(0)[2:]), (0, 0, *size), atol=0.5)
+    for axis in (0, 1):
+        starts = np.unique(boxes[:, axis])
+        steps = np.diff(starts)
+        np.testing.assert_allclose(steps, steps.mean() if len(steps) else 0)
+        assert (steps <= 0.75 * sides[0, axis] + 1e-6).all()
+
+
+def test_a_window_is_cut_as_training_images_are() -> None:
+    photo = smooth(300, 200)
+    (*_, last) = photos.cover(photo.size, (64, 64))
+    part = photos.cut(photo, last, (64, 64))
+    trained = np.asarray(images.fit(photo.crop((100, 0, 300, 200)), (64, 64)))
+    assert (np.asarray(part.image)[:, 2:] == trained[:, 2:]).all()  # at its left, the window looks a bit further
+    np.testing.assert_allclose(part.corners, ((100, 0), (300, 0), (300, 200), (100, 200)))
+
+
+def test_a_function_of_colour_is_the_same_everywhere() -> None:
+    """Three windows that a model darkens alike: the photo is darker by the same function, also where they overlap."""
+    photo = smooth(600, 200)
+    parts = [photos.cut(photo, window, (64, 64)) for window in photos.cover(photo.size, (64, 64))]
+    before = images.to_array([part.image for part in parts])
+    made = np.asarray(photos.put_back(photo, before, before * np.float32(0.6), parts), float)
+    expected = (np.asarray(photo, float) - 127.5) * 0.6 + 127.5
+    errors = np.abs(made - expected).mean((0, 2))  # for each column
+    assert errors.max() < 12
+    assert errors.max() < 2 * np.median(errors)

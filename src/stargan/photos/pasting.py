@@ -80,11 +80,12 @@ def _add(photo: Image.Image, layers: list[Layer], reduced: dict[int, Image.Image
             change[place] += guided.apply(layer.coefficients(step, common), colours[place])
     if not np.rint(change).any():
         return
+    change += np.float32(0.5)  # to round
     change = rows @ change @ columns.T if step > 1 else change
-    bands = []
     for band, levels in zip(photo.crop(box).split(), change, strict=True):
-        bands.append(Image.fromarray(np.clip(np.asarray(band) + levels + np.float32(0.5), 0, 255).astype(np.uint8)))
-    photo.paste(Image.merge("RGB", bands), box[:2])
+        levels += np.asarray(band)
+    levels = np.clip(change, 0, 255, out=change).astype(np.uint8)
+    photo.paste(Image.merge("RGB", [Image.fromarray(band) for band in levels]), box[:2])
 
 
 def _cells(box: Box, step: int) -> Box:

@@ -1,5 +1,6 @@
 """Cutting a turned and scaled rectangle out of a photo."""
 
+import functools
 import math
 from typing import Literal
 
@@ -79,6 +80,7 @@ def _region(
     return region, start - before * shrink
 
 
+@functools.lru_cache(128)  # the tiles of a row and of a column have theirs in common
 def interpolation(start: int, stop: int, scale: float, limit: float = math.inf) -> tuple[np.ndarray, int]:
     """Interpolates linearly along one dimension.
 
