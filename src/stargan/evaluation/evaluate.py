@@ -59,15 +59,14 @@ def evaluate(
         split: `train`, `val`, `test` or `all`; None: `test`, or `val` if there is no `test`.
         limit: Maximum number of images, chosen at random.
         classifiers: Number of evaluation classifiers. The spread between them is part of the intervals.
-        skip: Number of chosen images to leave out first, such as those used to choose a model.
+        skip: Number of chosen images to leave out first.
         pairs: Folder with images, their true translations and a pairs.csv.
         groups: Labels of the data; figures are also given for source images with and without each.
         bins: Columns of numbers to cut into groups, as in training.
         inception: The feature network used in papers, as an .onnx file.
         seed: Seed of the choice of images, of the classifiers and of the intervals.
         max_bad: Maximum number of unreadable images, which are left out.
-        align: `faces` to look for faces in the images, and to align the largest one of each as in the model's training
-            images.
+        align: `faces` to align the largest face of each image as in the model's training images.
         overwrite: Whether an existing report may be replaced.
         say: Is called with each line of output for the user.
 
@@ -81,14 +80,12 @@ def evaluate(
     _check_files(pairs, inception, out, overwrite)
     # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
-    cases = _prepare(
-        paths, str(data), protocol, known_pairs, {**choice, "groups": groups, "bins": bins, "say": say}
-    )
+    choice |= {"groups": groups, "bins": bins, "say": say}
+    cases = _prepare(paths, str(data), protocol, known_pairs, choice)
     results = _measure(cases, known_pairs, spaces, classifiers, seed)
     settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
-    given = {"align": align if align != "none" else None, "pairs": pairs, "inception": inception}
-    settings |= {name: str(value) for name, value in given.items() if value}
-    report = Report(results, settings)
+    given = {"align": align.removeprefix("none"), "pairs": pairs, "inception": inception}
+    report = Report(results, settings | {name: str(value) for name, value in given.items() if value})
     if out:
         _write(out, report)
     return report

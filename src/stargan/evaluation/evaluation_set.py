@@ -121,14 +121,13 @@ def load(
     if skip >= len(test_rows):
         raise DataError(f"--skip {skip}: {data} has {len(test_rows)} images in its {split!r} split; must be fewer")
     test_rows = np.sort(np.random.default_rng(seed).permutation(test_rows)[skip : skip + limit])
-    own_groups = {name: member[test_rows] for name, member in members.items()}
-    cut = (info.image_size, info.crop, *([info.face_crop] if align else []))
-    digest = _digest(source, cut, values, train_rows, decoded.pixels)
     if info.face_crop and not align and face_sample.look([(decoded.pixels, train_rows)]).elsewhere(info.face_crop):
         say("the faces lie elsewhere than in the model's training images; --align faces would move them there")
-    return EvaluationSet(
-        source.name, split, datasets, digest, decoded.pixels, values, train_rows, test_rows, groups=own_groups
-    )
+    cut = (info.image_size, info.crop, *([info.face_crop] if align else []))
+    digest = _digest(source, cut, values, train_rows, decoded.pixels)
+    groups_of_rows = {name: member[test_rows] for name, member in members.items()}
+    rows = (train_rows, test_rows)
+    return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=groups_of_rows)
 
 
 def _decoded(source: Source, info: ModelInfo, max_bad: int, align: bool) -> cache.CachedImages:

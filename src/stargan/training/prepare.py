@@ -161,8 +161,8 @@ def _check_domains(data: Sequence[DataSet], say: Say, *, allow_empty: bool) -> N
         lacking = part.source.lacking(part.rows("train"))
         if lacking and not allow_empty:
             raise DataError(
-                f"{part.source.root}: no training images of {'; '.join(lacking.values())}; put some into train, leave the "
-                "label out with --attributes, or say --allow-empty"
+                f"{part.source.root}: no training images of {'; '.join(lacking.values())}; put some into train, leave "
+                "the label out with --attributes, or say --allow-empty"
             )
         unmeasured = part.source.lacking(part.rows("val"))
         if unmeasured:
