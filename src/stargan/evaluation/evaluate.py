@@ -75,12 +75,12 @@ def evaluate(
     """
     paths = [Path(model) for model in models]
     _check_models(paths)
-    choice: dict[str, Any] = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad, "align": align == "faces"}
+    choice: dict[str, Any] = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}
     _check_settings(choice, classifiers)
     _check_files(pairs, inception, out, overwrite)
     # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
-    choice |= {"groups": groups, "bins": bins, "say": say}
+    choice |= {"align": align == "faces", "groups": groups, "bins": bins, "say": say}
     cases = _prepare(paths, str(data), protocol, known_pairs, choice)
     results = _measure(cases, known_pairs, spaces, classifiers, seed)
     settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
