@@ -110,7 +110,8 @@ import sys, time
 from pathlib import Path
 from stargan.storage import atomic_write, lock
 folder = Path(sys.argv[1])
-with lock(folder / "lock"), atomic_write(folder / "file") as file, atomic_write(folder / "folder", folder=True) as inner:
+atomic_folder = atomic_write(folder / "folder", folder=True)
+with lock(folder / "lock"), atomic_write(folder / "file") as file, atomic_folder as inner:
     file.write_text("half")
     (inner / "half").touch()
     print("ready", flush=True)
