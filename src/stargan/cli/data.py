@@ -1,18 +1,19 @@
 """`stargan data`."""
 
 import dataclasses
-import tempfile
 from pathlib import Path
 from typing import Annotated
 
 import tyro
 
 from stargan import images
-from stargan.cli.options import Bins, Command, Int, LabelGroups, Labels, OptionalFile, check_output, option
+from stargan.cli.options import Bins, Command, Flag, Int, LabelGroups, Labels, OptionalFile, check_output, option
 from stargan.config.training import Align
 from stargan.data import cache, sources, summary
+from stargan.errors import ConfigError
 from stargan.faces import CELEBA
 from stargan.progress import Progress
+from stargan.storage import remove_leftovers, temporary_path
 
 
 @dataclasses.dataclass(frozen=True)
@@ -26,6 +27,7 @@ class Options:
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
         align: faces to look for faces in photos and cut out the largest one of each, as in training with this option.
         sheet: File for a contact sheet, which shows some images of each label.
+        overwrite: Replace an existing contact sheet.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
     """
 
@@ -35,6 +37,7 @@ class Options:
     bins: Bins = ()
     align: Annotated[Align, option()] = "none"
     sheet: OptionalFile = None
+    overwrite: Flag = False
     max_bad: Int = -1
 
 
@@ -43,19 +46,22 @@ def run(options: Options) -> int:
     if options.sheet:  # before the images are read
         check_output("--sheet", options.sheet, folder=False)
         images.kind(options.sheet)
+        if options.sheet.exists() and not options.overwrite:
+            raise ConfigError(f"--sheet {options.sheet}: exists; say --overwrite to replace it")
     source = sources.find(options.path, options.attributes, options.exclusive, options.bins)
     total = len(source.files)
     cache.default_folder().mkdir(parents=True, exist_ok=True)
+    remove_leftovers(cache.default_folder())
     with (
         Progress(f"read {source.name}", total, "images") as progress,
-        tempfile.TemporaryDirectory(dir=cache.default_folder(), ignore_cleanup_errors=True) as folder,
+        temporary_path(cache.default_folder(), folder=True) as folder,
     ):
         loaded = cache.load(
             source,
             (summary.SIDE, summary.SIDE),
             align=CELEBA if options.align == "faces" else None,
             max_bad=total if options.max_bad < 0 else options.max_bad,
-            folder=Path(folder),  # training decodes at a size of its own
+            folder=folder,  # training decodes at a size of its own
             report=lambda done, total: progress.update(done),
         )
         print(summary.table(source, loaded))
