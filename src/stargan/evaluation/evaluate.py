@@ -75,7 +75,14 @@ def evaluate(
     """
     paths = [Path(model) for model in models]
     _check_models(paths)
-    choice: dict[str, Any] = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad, "align": align == "faces"}
+    choice: dict[str, Any] = {
+        "split": split,
+        "limit": limit,
+        "skip": skip,
+        "seed": seed,
+        "max_bad": max_bad,
+        "align": align == "faces",
+    }
     _check_settings(choice, classifiers)
     _check_files(pairs, inception, out, overwrite)
     # First everything that may be wrong, then everything that takes minutes.
