@@ -121,10 +121,10 @@ def read_photo(source: ImageSource) -> Photo:
         return photo
 
 
-def size_of(path: Path) -> Size | None:
+def size_of(source: Path | bytes) -> Size | None:
     """(width, height) of an image, upright, as its file claims; None if it cannot be read. Only its head is read."""
     try:
-        with _quiet, open_regular(path) as file, Image.open(file, formats=_formats()) as image:
+        with _quiet, _file(source) as file, Image.open(file, formats=_formats()) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
             return (image.height, image.width) if turned else image.size
     except Exception:  # its reader says why
@@ -182,7 +182,7 @@ def _open(source: ImageSource, taken: contextlib.ExitStack, *, whole: bool) -> P
     if isinstance(source, Image.Image):
         return _photo(source, taken, whole=whole)
     # Pillow leaves a damaged file open if it opened it itself, so we open it.
-    with io.BytesIO(source) if isinstance(source, bytes) else open_regular(Path(source)) as file:
+    with _file(source) as file:
         if file.seek(0, io.SEEK_END) > MAX_FILE:
             raise ImageError(f"{file.tell()} bytes; at most {MAX_FILE} are read")
         file.seek(0)
@@ -192,6 +192,10 @@ def _open(source: ImageSource, taken: contextlib.ExitStack, *, whole: bool) -> P
             formats = ("HEIF",)
         with Image.open(file, formats=formats) as image:
             return _photo(image, taken, whole=whole)
+
+
+def _file(source: str | Path | bytes) -> IO[bytes]:
+    return io.BytesIO(source) if isinstance(source, bytes) else open_regular(Path(source))
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

@@ -50,6 +50,11 @@ class Translator:
         self._backend = backend
 
     @property
+    def backend(self) -> Backend:
+        """What runs the networks."""
+        return self._backend
+
+    @property
     def domains(self) -> Domains:
         """The domains that the model translates between."""
         return self.info.domains
