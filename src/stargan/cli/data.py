@@ -8,7 +8,7 @@ from typing import Annotated
 import tyro
 
 from stargan import images
-from stargan.cli.options import Bins, Command, Int, LabelGroups, Labels, OptionalFile, check_output, option
+from stargan.cli.options import Bins, Command, Int, LabelGroups, Labels, OptionalFile, Shared, check_output, option
 from stargan.config.training import Align
 from stargan.data import cache, sources, summary
 from stargan.faces import CELEBA
@@ -16,7 +16,7 @@ from stargan.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Look at a data set before training on it: images per label and split, what is left out, unreadable files.
 
     Attributes:

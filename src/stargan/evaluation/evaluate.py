@@ -1,6 +1,7 @@
 """Evaluates models on images that they were not trained on: what `stargan evaluate` does."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -47,7 +48,7 @@ def evaluate(
     max_bad: int = 10,
     align: Align = "none",
     overwrite: bool = False,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = logging.getLogger(__name__).info,
 ) -> Report:
     """Evaluates models on the same images and compares them with the first.
 
@@ -68,7 +69,7 @@ def evaluate(
         max_bad: Maximum number of unreadable images, which are left out.
         align: `faces` to align the largest face of each image as in the model's training images.
         overwrite: Whether an existing report may be replaced.
-        say: Is called with each line of output for the user.
+        say: Is called with each line for the user; by default it is logged.
 
     Raises:
         StarganError: An argument is out of range, or a model or the data cannot be used.

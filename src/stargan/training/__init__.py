@@ -1,5 +1,6 @@
 """Training: preparation of a run, one loop for one or many data sets, validation, checkpoints and the log."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -18,7 +19,8 @@ def train(
     *,
     resume: bool = False,
     start_from: Path | None = None,
-    say: Callable[[str], None] = print,
+    measure: bool = False,
+    say: Callable[[str], None] = logging.getLogger(__name__).info,
 ) -> Result:
     """Trains in a run folder, from the beginning or from its newest checkpoint.
 
@@ -30,7 +32,8 @@ def train(
         folder: The run folder; a new run creates it.
         resume: Continue from the newest checkpoint.
         start_from: A model file or run folder whose weights a new run starts from.
-        say: Is called with each line of output for the user.
+        measure: First measure how long a new run will take, and say so.
+        say: Is called with each line about the preparation; by default it is logged.
 
     Returns:
         How the run ended.
@@ -42,4 +45,5 @@ def train(
     def say_line(line: str) -> None:
         say(one_line(line))  # it may name files
 
-    return loop.train(_prepare(config, folder, resume=resume, start_from=start_from, say=say_line))
+    prepared = _prepare(config, folder, resume=resume, start_from=start_from, measure=measure, say=say_line)
+    return loop.train(prepared)

@@ -21,6 +21,7 @@ from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 from stargan.training import checkpoint
+from stargan.training.forecast import forecast
 from stargan.training.validation import Validation
 
 Say = Callable[[str], None]
@@ -60,6 +61,7 @@ class PreparedRun:
         data_key: Identifies the training data, see `checkpoint.load`.
         description: The description for this run's model files, except for steps and figures.
         step: The number of updates of D already done.
+        seconds: How long the run has trained.
         figures: The latest figures on the validation images.
     """
 
@@ -72,11 +74,11 @@ class PreparedRun:
     data_key: str
     description: ModelInfo
     step: int
+    seconds: float
     figures: dict[str, float]
 
-    def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
+    def info(self, step: int, figures: dict[str, float], *, finished: bool) -> ModelInfo:
         """Returns the description for a model file written after a step; the last one has temperatures."""
-        finished = step >= self.config.steps
         temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
         return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
@@ -86,7 +88,9 @@ class PreparedRun:
         return turn % self.config.n_critic == 0
 
 
-def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | None, say: Say) -> PreparedRun:
+def prepare(
+    config: Config, folder: Path, *, resume: bool, start_from: Path | None, measure: bool, say: Say
+) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
     for source in found:
@@ -99,6 +103,8 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
     data = _decode(found, domains, config, say)
     _check_domains(data, say, allow_empty=resume or config.allow_empty)
     data_key = _data_key(found)
+    if measure and not resume:
+        say(str(forecast(config, domains)))
     engine = engines.create(config, domains)
     description, step = _description(config, domains, data), 0
     if resume:
@@ -128,9 +134,10 @@ def prepare(config: Config, folder: Path, *, resume: bool, start_from: Path | No
         for seed in (config.seed, config.seed + 1)
     )
     validation = Validation.of(config.architecture, domains, data)
+    seconds = checkpoint.seconds(folder) if resume else 0.0
     figures = dict(description.quality)
     return PreparedRun(
-        config, folder, engine, batches, g_batches, validation, data_key, description, step, figures
+        config, folder, engine, batches, g_batches, validation, data_key, description, step, seconds, figures
     )  # fmt: skip
 
 
@@ -272,10 +279,13 @@ def check_new(folder: Path) -> None:
         raise ConfigError(f"--run {folder}: already contains a run; use --resume {folder} or choose another name")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise ConfigError(f"--run {folder}: exists and is not an empty folder; choose another name")
+    for above in folder.parents:
+        if above.is_file():
+            raise ConfigError(f"--run {folder}: {above} is a file; must be a folder")
 
 
 CHANGEABLE = frozenset({
-    "data", "steps", "device", "precision", "workers", "max_bad", "allow_empty",
+    "data", "steps", "minutes", "device", "precision", "workers", "max_bad", "allow_empty",
     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
 """Settings that may change when a run is resumed. They do not affect the weights, except that the run may become longer
