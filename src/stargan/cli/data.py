@@ -7,7 +7,18 @@ from typing import Annotated
 import tyro
 
 from stargan import images
-from stargan.cli.options import Bins, Command, Flag, Int, LabelGroups, Labels, OptionalFile, check_output, option
+from stargan.cli.options import (
+    Bins,
+    Command,
+    Flag,
+    Int,
+    LabelGroups,
+    Labels,
+    OptionalFile,
+    Shared,
+    check_output,
+    option,
+)
 from stargan.config.training import Align
 from stargan.data import cache, sources, summary
 from stargan.errors import ConfigError
@@ -17,7 +28,7 @@ from stargan.storage import remove_leftovers, temporary_path
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Look at a data set before training on it: images per label and split, what is left out, unreadable files.
 
     Attributes:

@@ -59,6 +59,24 @@ _CROP = tyro.constructors.PrimitiveConstructorSpec(
     str_from_instance=lambda value: [str(value)],
 )
 
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shared:
+    """The options of every command.
+
+    Attributes:
+        quiet: Show only results, warnings and errors.
+        verbose: Also show what happens behind the scenes.
+    """
+
+    quiet: Annotated[tyro.conf.FlagCreatePairsOff[bool], option(aliases=("-q",))] = False
+    verbose: Annotated[tyro.conf.FlagCreatePairsOff[bool], option(aliases=("-v",))] = False
+
+    def own(self) -> dict[str, Any]:
+        """The command's own options by name."""
+        return {name: value for name, value in vars(self).items() if name not in Shared.__dataclass_fields__}
+
+
 Crop = Annotated[float | None, _CROP, option()]
 Flag = Annotated[bool, option()]
 Int = Annotated[int, option("INT")]

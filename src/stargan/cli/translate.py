@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from stargan import images
-from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, check_output, option
+from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, Shared, check_output, option
 from stargan.domains import requests
 from stargan.errors import BAD_INPUT, ConfigError, one_line
 from stargan.inference import clips, folders, jobs
@@ -26,7 +26,7 @@ TOLD = 20  # images up to which the command says for each of them what it saw
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Translate photos, or whole folders of them.
 
     For example: stargan translate celeba photo.jpg blond.jpg --to Blond_Hair

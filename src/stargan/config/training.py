@@ -94,6 +94,7 @@ class OptimizerSettings:
 
     Attributes:
         steps: Number of updates of D.
+        minutes: Train for this time instead, if the steps would take longer; all schedules end with it.
         n_critic: Updates of D for each update of G.
         g_first: Update G at the first of these updates of D instead of the last.
         g_own_batch: Update G on a batch of its own instead of D's last batch.
@@ -108,6 +109,7 @@ class OptimizerSettings:
     """
 
     steps: int = 200_000
+    minutes: float | None = None
     n_critic: int = 5
     g_first: bool = False
     g_own_batch: bool = False
@@ -138,7 +140,7 @@ class RunSettings:
         keep_checkpoints: Number of checkpoints to keep.
     """
 
-    recipe: str = "default"
+    recipe: str = "paper"
     seed: int = 0
     engine: str = "pytorch"
     device: Device = "auto"
@@ -167,6 +169,8 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         for name in ("beta1", "beta2", "ema"):  # an average with decay 1 never changes, and PyTorch's Adam rejects it
             check(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         check(self, "lr", self.lr > 0, "above 0")
+        valid = self.minutes is None or 0 < self.minutes < math.inf
+        check(self, "minutes", valid, "a number above 0")
         for name, kinds in _CHOICES.items():
             check(self, name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
         check_crop(self)

@@ -1,6 +1,7 @@
 """Evaluates models on images that they were not trained on: what `stargan evaluate` does."""
 
 import json
+import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -25,6 +26,8 @@ from stargan.model.card import MODEL
 from stargan.model.run_folder import Curve
 from stargan.storage import write_bytes
 
+_LOGGER = logging.getLogger(__name__)
+
 JSON, HTML = "report.json", "report.html"
 TRAINING = "training_configuration"  # key, in a report, of a run's settings
 
@@ -47,7 +50,7 @@ def evaluate(
     max_bad: int = 10,
     align: Align = "none",
     overwrite: bool = False,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = _LOGGER.info,
 ) -> Report:
     """Evaluates models on the same images and compares them with the first.
 
@@ -68,7 +71,7 @@ def evaluate(
         max_bad: Maximum number of unreadable images, which are left out.
         align: `faces` to align the largest face of each image as in the model's training images.
         overwrite: Whether an existing report may be replaced.
-        say: Is called with each line of output for the user.
+        say: Is called with each line for the user; by default it is logged.
 
     Raises:
         StarganError: An argument is out of range, or a model or the data cannot be used.

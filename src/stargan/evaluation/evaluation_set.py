@@ -1,6 +1,7 @@
 """The images that models are evaluated on: a labelled data set, or cartoon faces whose true translations are known."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -15,6 +16,8 @@ from stargan.domains.names import key, suggest
 from stargan.errors import DataError, one_line
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
+
+_LOGGER = logging.getLogger(__name__)
 
 CARTOONS = "cartoons"
 ALL_SPLITS = "all"
@@ -80,7 +83,7 @@ def load(
     groups: Sequence[str] = (),
     bins: Sequence[str] = (),
     align: bool = False,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = _LOGGER.info,
 ) -> EvaluationSet:
     """Loads the images of a data set for a model.
 
@@ -96,7 +99,7 @@ def load(
         bins: Columns of numbers to cut into groups, as in training.
         align: Whether to look for faces and align the largest one of each image as in the model's training images.
             Images without a face are left out.
-        say: Is called with each line of output for the user.
+        say: Is called with each line for the user; by default it is logged.
 
     Raises:
         DataError: The data set cannot be used, lacks labels of the model or of `groups`, or has no such split; or there

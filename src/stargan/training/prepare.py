@@ -19,6 +19,7 @@ from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 from stargan.training import checkpoint, same_data
+from stargan.training.forecast import forecast
 from stargan.training.validation import Validation
 
 Say = Callable[[str], None]
@@ -58,6 +59,7 @@ class PreparedRun:
         data_key: Identifies the training data, see `checkpoint.load`.
         description: The description for this run's model files, except for steps and figures.
         step: The number of updates of D already done.
+        seconds: How long the run has trained.
         figures: The latest figures on the validation images.
     """
 
@@ -70,11 +72,11 @@ class PreparedRun:
     data_key: str
     description: ModelInfo
     step: int
+    seconds: float
     figures: dict[str, float]
 
-    def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
+    def info(self, step: int, figures: dict[str, float], *, finished: bool) -> ModelInfo:
         """Returns the description for a model file written after a step; the last one has temperatures."""
-        finished = step >= self.config.steps
         temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
         return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
@@ -85,7 +87,14 @@ class PreparedRun:
 
 
 def prepare(
-    config: Config, folder: Path, *, resume: bool, start_from: Path | None, allow_changes: bool, say: Say
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool,
+    start_from: Path | None,
+    allow_changes: bool,
+    measure: bool,
+    say: Say,
 ) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
@@ -102,6 +111,8 @@ def prepare(
     data_key = same_data.data_key(found)
     if resume:
         _check_same(folder, data_key, data, say, allow_changes=allow_changes)
+    elif measure:
+        say(str(forecast(config, domains)))
     engine = engines.create(config, domains)
     description, step = _description(config, domains, data), 0
     if has_checkpoint:
@@ -121,26 +132,28 @@ def prepare(
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
         for part in data
     ]
-    batches, g_batches = (
-        Batches(
-            sets,
-            domains,
-            batch_size=config.batch_size,
-            seed=seed,
-            flip=config.flip,
-            targets=config.targets,
-            rare=config.rare,
-        )
-        for seed in (config.seed, config.seed + 1)
-    )
+    batches, g_batches = (_batches(sets, domains, config, seed) for seed in (config.seed, config.seed + 1))
     validation = Validation.of(config.architecture, domains, data)
+    seconds = checkpoint.seconds(folder) if resume else 0.0
     figures = dict(description.quality)
     return PreparedRun(
-        config, folder, engine, batches, g_batches, validation, data_key, description, step, figures
+        config, folder, engine, batches, g_batches, validation, data_key, description, step, seconds, figures
     )  # fmt: skip
 
 
 # ---------------------------------------------------------------- data
+
+
+def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int) -> Batches:
+    return Batches(
+        sets,
+        domains,
+        batch_size=config.batch_size,
+        seed=seed,
+        flip=config.flip,
+        targets=config.targets,
+        rare=config.rare,
+    )
 
 
 def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
@@ -291,10 +304,13 @@ def check_new(folder: Path) -> None:
         raise ConfigError(f"--run {folder}: already contains a run; use --resume {folder} or choose another name")
     if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {run_folder.LOCK}):
         raise ConfigError(f"--run {folder}: exists and is not an empty folder; choose another name")
+    for above in folder.parents:
+        if above.is_file():
+            raise ConfigError(f"--run {folder}: {above} is a file; must be a folder")
 
 
 CHANGEABLE = frozenset({
-    "data", "steps", "device", "precision", "workers", "max_bad", "allow_empty",
+    "data", "steps", "minutes", "device", "precision", "workers", "max_bad", "allow_empty",
     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
 """Settings that may change when a run is resumed. They do not affect the weights, except that the run may become longer

@@ -114,7 +114,9 @@ class Translations:
     def _read(self, source: Source, upload: bytes | None) -> Photo:
         content = upload if upload is not None else source.image
         if not content:
-            raise RequestError(422, "no_image", "no image: send one as `image`, or the name of one sent before as `photo`")
+            raise RequestError(
+                422, "no_image", "no image: send one as `image`, or the name of one sent before as `photo`"
+            )
         self._small(images.size_of(content) or (0, 0))
         try:
             photo = images.read_photo(content)
@@ -132,9 +134,7 @@ class Translations:
         def look() -> View:
             found = views.regions(kept.photo.image, model.info, align=align, whole=whole)
             if not found:
-                raise RequestError(
-                    422, "no_face", "no face found; if the photo is one aligned face, say align=false"
-                )
+                raise RequestError(422, "no_face", "no face found; if the photo is one aligned face, say align=false")
             return model.view(kept.photo, found)
 
         return kept.view((name, align, whole), look)
@@ -201,7 +201,9 @@ class Translations:
         if asked.crop:
             rows = [row for row, translation in enumerate(translations) if translation]
             if len(rows) != 1:
-                raise RequestError(422, "value", f"crop gives one face, and {len(rows)} are changed; choose one with faces")
+                raise RequestError(
+                    422, "value", f"crop gives one face, and {len(rows)} are changed; choose one with faces"
+                )
             image, like = images.to_images(results[rows])[0], None
         else:
             image, like = view.paint(results), view.photo

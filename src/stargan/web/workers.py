@@ -92,7 +92,9 @@ class Workers:
         answer.add_done_callback(lambda one: one.cancelled() or one.exception())  # nobody asks for it any more
         if leaving in done:
             raise RequestError(499, "gone", "the client has gone")
-        raise RequestError(504, "slow", f"took longer than {self._limits.seconds:g} seconds; try a smaller photo", RETRY)
+        raise RequestError(
+            504, "slow", f"took longer than {self._limits.seconds:g} seconds; try a smaller photo", RETRY
+        )
 
     def close(self) -> None:
         """Waits for the work that has begun."""
