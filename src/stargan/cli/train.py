@@ -17,6 +17,7 @@ from stargan.cli.options import (
     LabelGroups,
     Labels,
     OptionalFolder,
+    Range,
     check_output,
     option,
     value_of,
@@ -59,6 +60,7 @@ class _Data(DataSettings):
     exclusive: LabelGroups = ()
     bins: Bins = ()
     crop: Crop = None
+    range: Range = None
     allow_empty: Flag = False
 
 

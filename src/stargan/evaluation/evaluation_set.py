@@ -2,13 +2,14 @@
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from stargan.data import cache, cartoons, face_sample, sources
+from stargan import images
+from stargan.data import cache, cartoons, face_sample, ranges, sources
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.domains.names import key, suggest
@@ -80,6 +81,7 @@ def load(
     groups: Sequence[str] = (),
     bins: Sequence[str] = (),
     align: bool = False,
+    range: images.Range | None = None,
     say: Callable[[str], None] = print,
 ) -> EvaluationSet:
     """Loads the images of a data set for a model.
@@ -96,6 +98,7 @@ def load(
         bins: Columns of numbers to cut into groups, as in training.
         align: Whether to look for faces and align the largest one of each image as in the model's training images.
             Images without a face are left out.
+        range: What becomes black and white of deep samples; None: what the model says, else from the images.
         say: Is called with each line of output for the user.
 
     Raises:
@@ -111,6 +114,7 @@ def load(
     source = sources.find(data, bins=bins)
     members = _members(groups, source.label_set.names, source.labels, data)
     datasets, values = _labels(source, info.domains, data)
+    info = replace(info, range=ranges.of_sources([source], range or info.range, say))
     decoded = _decoded(source, info, max_bad, align)
     for line in [*source.notes, *decoded.left_out(source)]:
         say(one_line(line))  # it names files
@@ -123,7 +127,7 @@ def load(
     test_rows = np.sort(np.random.default_rng(seed).permutation(test_rows)[skip : skip + limit])
     if info.face_crop and not align and face_sample.look([(decoded.pixels, train_rows)]).elsewhere(info.face_crop):
         say("the faces lie elsewhere than in the model's training images; --align faces would move them there")
-    cut = (info.image_size, info.crop, *([info.face_crop] if align else []))
+    cut = (info.image_size, info.crop, *([info.face_crop] if align else []), *(info.range or ()))
     digest = _digest(source, cut, values, train_rows, decoded.pixels)
     groups_of_rows = {name: member[test_rows] for name, member in members.items()}
     rows = (train_rows, test_rows)
@@ -137,6 +141,7 @@ def _decoded(source: Source, info: ModelInfo, max_bad: int, align: bool) -> cach
             info.image_size,
             info.crop,
             align=info.face_crop if align else None,
+            range=info.range,
             max_bad=max_bad,
             report=lambda done, total: progress.update(done),
         )
