@@ -99,6 +99,7 @@ class Options:
         run: Folder for a new run.
         resume: Folder of a run to resume with its own settings; --steps may be raised.
         start_from: Model file or run folder with the weights to start from.
+        allow_changes: Resume although images of the run have changed.
         dry_run: Print the settings, the networks and the time that the training would take, and train nothing.
     """
 
@@ -110,6 +111,7 @@ class Options:
     run: OptionalFolder = None
     resume: OptionalFolder = None
     start_from: Annotated[Path | None, option("MODEL")] = None
+    allow_changes: Flag = False
     dry_run: Flag = False
 
     def config(self, base: Config) -> Config:
@@ -126,7 +128,7 @@ def run(options: Options) -> int:
         if options.run or options.start_from:
             raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
         check_changes(run_folder.saved_config(options.resume), config)
-        return _train(config, options.resume, resume=True)
+        return _train(config, options.resume, resume=True, allow_changes=options.allow_changes)
     if options.dry_run:
         return _dry_run(config)
     if not options.run or not config.data:

@@ -31,8 +31,7 @@ def once(files: Sequence[Path], unpack: Callable[[Path], None]) -> Path:
     folder = cache_folder() / "unpacked" / digest.hexdigest()[:24]
     if not folder.is_dir():
         try:
-            with atomic_write(folder, sync=False) as temporary:
-                temporary.mkdir()
+            with atomic_write(folder, sync=False, folder=True) as temporary:
                 unpack(temporary)
         except OSError as error:
             if folder.is_dir():  # another process was faster

@@ -79,33 +79,26 @@ def evaluate(
     """
     paths = [Path(model) for model in models]
     _check_models(paths)
-    choice: dict[str, Any] = {
-        "split": split,
-        "limit": limit,
-        "skip": skip,
-        "seed": seed,
-        "max_bad": max_bad,
-        "align": align == "faces",
-    }
-    _check_settings(choice, classifiers)
-    check_range(range)
+    choice: dict[str, Any] = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}
+    _check_settings(choice, classifiers, range)
     _check_files(pairs, inception, out, overwrite)
     # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
-    choice |= {"groups": groups, "bins": bins, "align": align == "faces", "range": range, "say": say}
+    choice |= {"align": align == "faces", "range": range, "groups": groups, "bins": bins, "say": say}
     cases = _prepare(paths, str(data), protocol, known_pairs, choice)
     results = _measure(cases, known_pairs, spaces, classifiers, seed)
     settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
     given = {"align": align.removeprefix("none"), "pairs": pairs, "inception": inception}
     report = Report(results, settings | {name: str(value) for name, value in given.items() if value})
-    if out:
-        _write(out, report)
-    return report
+    return _written(out, report)
 
 
-def _write(out: Path, report: Report) -> None:
+def _written(out: Path | None, report: Report) -> Report:
+    if out is None:
+        return report
     write_bytes(out / JSON, report.dumps().encode())
     write_bytes(out / HTML, page.render(report).encode())
+    return report
 
 
 # ---------------------------------------------------------------- arguments
@@ -118,7 +111,8 @@ def _check_models(paths: Sequence[Path]) -> None:
         raise ConfigError("the same model is named twice")
 
 
-def _check_settings(choice: dict[str, Any], classifiers: int) -> None:
+def _check_settings(choice: dict[str, Any], classifiers: int, range: Range | None) -> None:
+    check_range(range)
     if choice["split"] not in (None, "train", "val", "test", evaluation_set.ALL_SPLITS):
         raise ConfigError(f"--split {choice['split']}: must be train, val, test or all")
     for name, low in (("limit", 2), ("skip", 0), ("seed", 0), ("max_bad", 0)):

@@ -105,11 +105,9 @@ def load(
         DataError: The data set cannot be used, lacks labels of the model or of `groups`, or has no such split; or there
             is nothing to align.
     """
-    if align and info.face_crop is None:
-        raise DataError("--align faces: the model's training images were no aligned faces; leave it out")
-    if data == CARTOONS and not Path(data).exists():
-        if align:
-            raise DataError("--align faces: the cartoons need no alignment; leave it out")
+    drawn = data == CARTOONS and not Path(data).exists()
+    _check_align(info, align=align, drawn=drawn)
+    if drawn:
         return _cartoons(info, limit, seed, skip, groups)
     source = sources.find(data, bins=bins)
     members = _members(groups, source.label_set.names, source.labels, data)
@@ -130,8 +128,15 @@ def load(
     cut = (info.image_size, info.crop, *([info.face_crop] if align else []), *(info.range or ()))
     digest = _digest(source, cut, values, train_rows, decoded.pixels)
     groups_of_rows = {name: member[test_rows] for name, member in members.items()}
-    rows = (train_rows, test_rows)
+    rows = train_rows, test_rows
     return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=groups_of_rows)
+
+
+def _check_align(info: ModelInfo, *, align: bool, drawn: bool) -> None:
+    if align and info.face_crop is None:
+        raise DataError("--align faces: the model's training images were no aligned faces; leave it out")
+    if align and drawn:
+        raise DataError("--align faces: the cartoons need no alignment; leave it out")
 
 
 def _decoded(source: Source, info: ModelInfo, max_bad: int, align: bool) -> cache.CachedImages:

@@ -89,13 +89,15 @@ def size_of(path: Path) -> Size | None:
 
 
 def is_image(path: Path) -> bool:
-    """Whether a file starts as an image of a known kind does; it may be damaged further on."""
+    """Whether a file starts as an image of a known kind does, or may not be read. It may be damaged further on."""
     try:
         with _quiet, open_regular(path) as file:
             if _is_heif(file):
                 return True
             with Image.open(file, formats=_formats()) as image:
                 return image.format != "TGA"  # its first bytes can be nearly anything
+    except PermissionError:
+        return True  # its reader says why
     except Exception:  # Pillow raises nearly anything
         return False
 
