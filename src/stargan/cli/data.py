@@ -15,13 +15,15 @@ from stargan.cli.options import (
     LabelGroups,
     Labels,
     OptionalFile,
+    Range,
     Shared,
     check_output,
     option,
 )
+from stargan.config.checks import check_range
 from stargan.config.training import Align
-from stargan.data import cache, sources, summary
-from stargan.errors import ConfigError
+from stargan.data import cache, ranges, sources, summary
+from stargan.errors import ConfigError, one_line
 from stargan.faces import CELEBA
 from stargan.progress import Progress
 from stargan.storage import remove_leftovers, temporary_path
@@ -37,6 +39,8 @@ class Options(Shared):
         exclusive: Attributes that exclude each other; repeat it for another group.
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
         align: faces to look for faces in photos and cut out the largest one of each, as in training with this option.
+        range: Values of samples that become black and white in images with more than 8 bits or floats. Default: from
+            the images.
         sheet: File for a contact sheet, which shows some images of each label.
         overwrite: Replace an existing contact sheet.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
@@ -47,6 +51,7 @@ class Options(Shared):
     exclusive: LabelGroups = ()
     bins: Bins = ()
     align: Annotated[Align, option()] = "none"
+    range: Range = None
     sheet: OptionalFile = None
     overwrite: Flag = False
     max_bad: Int = -1
@@ -59,8 +64,10 @@ def run(options: Options) -> int:
         images.kind(options.sheet)
         if options.sheet.exists() and not options.overwrite:
             raise ConfigError(f"--sheet {options.sheet}: exists; say --overwrite to replace it")
+    check_range(options.range)
     source = sources.find(options.path, options.attributes, options.exclusive, options.bins)
-    total = len(source.files)
+    total, notes = len(source.files), list[str]()
+    samples = ranges.of_sources([source], options.range, notes.append)
     cache.default_folder().mkdir(parents=True, exist_ok=True)
     remove_leftovers(cache.default_folder())
     with (
@@ -71,11 +78,12 @@ def run(options: Options) -> int:
             source,
             (summary.SIDE, summary.SIDE),
             align=CELEBA if options.align == "faces" else None,
+            range=samples,
             max_bad=total if options.max_bad < 0 else options.max_bad,
             folder=folder,  # training decodes at a size of its own
             report=lambda done, total: progress.update(done),
         )
-        print(summary.table(source, loaded))
+        print("\n".join([summary.table(source, loaded), *map(one_line, notes)]))
         if options.sheet:
             images.save(summary.contact_sheet(source, loaded), options.sheet)
             print(f"contact sheet: {options.sheet}")

@@ -17,6 +17,7 @@ from stargan.cli.options import (
     LabelGroups,
     Labels,
     OptionalFolder,
+    Range,
     Shared,
     check_output,
     option,
@@ -58,6 +59,7 @@ class _Data(DataSettings):
     exclusive: LabelGroups = ()
     bins: Bins = ()
     crop: Crop = None
+    range: Range = None
     allow_empty: Flag = False
 
 

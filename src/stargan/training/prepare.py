@@ -8,7 +8,7 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
-from stargan.data import cache, crops, face_sample, sources
+from stargan.data import cache, crops, face_sample, ranges, sources
 from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
@@ -104,8 +104,10 @@ def prepare(
     has_checkpoint = resume and _has_checkpoint(folder)
     if resume:
         found = _split_as_before(found, folder)
+        config = replace(config, range=config.range or ranges.before_ranges(found))
     else:
-        config = replace(config, crop=crops.fraction(found, config.image_size, config.crop, say))
+        crop = crops.fraction(found, config.image_size, config.crop, say)
+        config = replace(config, crop=crop, range=ranges.of_sources(found, config.range, say))
     data = _decode(found, domains, config, say)
     _check_domains(data, say, allow_empty=resume or config.allow_empty)
     data_key = same_data.data_key(found)
@@ -196,6 +198,7 @@ def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
             config.image_size,
             config.crop,
             align=CELEBA if aligns else None,
+            range=config.range,
             max_bad=config.max_bad,
             report=lambda done, total: progress.update(done),
         )
@@ -221,6 +224,7 @@ def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> M
         domains=domains,
         architecture=config.architecture,
         crop=crops.described([part.source for part in data], config.image_size, config.crop),
+        range=config.range,
         label_frequencies=domains.frequencies([part.values[part.rows("train")] for part in data]),
         classifier=True,
         engine=config.engine,
