@@ -99,8 +99,7 @@ def load(
         max_bad: Maximum number of unreadable images, which are left out.
         groups: Labels of the data set for `EvaluationSet.groups`; the model need not know them.
         bins: Columns of numbers to cut into groups, as in training.
-        align: Whether to look for faces and align the largest one of each image as in the model's training images.
-            Images without a face are left out.
+        align: Whether to align the largest face of each image as in training; images without a face are left out.
         range: What becomes black and white of deep samples; None: what the model says, else from the images.
         say: Is called with each line for the user; by default it is logged.
 
@@ -130,9 +129,9 @@ def load(
         say("the faces lie elsewhere than in the model's training images; --align faces would move them there")
     cut = (info.image_size, info.crop, *([info.face_crop] if align else []), *(info.range or ()))
     digest = _digest(source, cut, values, train_rows, decoded.pixels)
-    groups_of_rows = {name: member[test_rows] for name, member in members.items()}
+    members = {name: member[test_rows] for name, member in members.items()}
     rows = train_rows, test_rows
-    return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=groups_of_rows)
+    return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=members)
 
 
 def _check_align(info: ModelInfo, *, align: bool, drawn: bool) -> None:

@@ -98,8 +98,6 @@ def is_image(path: Path) -> bool:
                 return image.format != "TGA"  # its first bytes can be nearly anything
     except PermissionError:
         return True  # its reader says why
-    except PermissionError:
-        return True  # its reader says why
     except Exception:  # Pillow raises nearly anything
         return False
 
