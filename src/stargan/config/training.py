@@ -224,7 +224,7 @@ _AT_LEAST = {
     "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
     "workers": 1, "max_bad": 0,
 }  # fmt: skip
-_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1}  # libraries do not accept larger values
+_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1, "workers": 256}  # libraries and systems do not accept larger values
 _CHOICES = {
     "objective": get_args(Objective),
     "align": get_args(Align),
