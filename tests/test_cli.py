@@ -279,6 +279,22 @@ def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -
         assert sheet.width > 100
 
 
+@pytest.mark.parametrize("name", ["sheet.png", "sheet.jpg"])
+def test_a_contact_sheet_replaces_only_another_one(colours: Path, tmp_path: Path, name: str) -> None:
+    sheet = tmp_path / name
+    for _ in range(2):
+        assert in_process("data", colours, "--sheet", sheet).returncode == 0
+    Image.new("RGB", (8, 8)).save(sheet)
+    own = sheet.read_bytes()
+    refused = in_process("data", colours, "--sheet", sheet)
+    assert refused.returncode == 2
+    assert "is no contact sheet; say --overwrite" in refused.stderr
+    assert sheet.read_bytes() == own
+    assert in_process("data", colours, "--sheet", sheet, "--overwrite").returncode == 0
+    assert sheet.read_bytes() != own
+
+
+
 def test_a_run_is_not_overwritten(run: Path, colours: Path) -> None:
     done = in_process("train", "--data", colours, "--run", run, *TINY)
     assert done.returncode == 2
