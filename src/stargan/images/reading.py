@@ -13,7 +13,7 @@ from typing import IO, Any
 import numpy as np
 from PIL import ExifTags, Image, JpegImagePlugin, features
 
-from stargan.errors import ImageError, MissingExtraError, require
+from stargan.errors import ImageError, ImageSizeError, MissingExtraError, require
 from stargan.images.arrays import Size, fit
 from stargan.storage import open_regular
 
@@ -164,9 +164,9 @@ def _decoded(source: ImageSource, *, whole: bool = False) -> Iterator[Photo]:
             kinds = f"must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and not damaged"
             raise ImageError(f"{name}: not an image that can be read; {kinds}") from error
         except ImageError as error:
-            raise ImageError(f"{name}: {error}") from error
+            raise type(error)(f"{name}: {error}") from error
         except Image.DecompressionBombError as error:  # Pillow checks its own limit before we check ours
-            raise ImageError(f"{name}: far too large; at most {MAX_PIXELS} pixels are read") from error
+            raise ImageSizeError(f"{name}: far too large; at most {MAX_PIXELS} pixels are read") from error
         except Exception as error:  # on damaged files, Pillow's decoders raise nearly anything
             if isinstance(error, OSError) and error.strerror:  # from the operating system
                 raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
@@ -182,7 +182,7 @@ def _open(source: ImageSource, taken: contextlib.ExitStack, *, whole: bool) -> P
     # Pillow leaves a damaged file open if it opened it itself, so we open it.
     with _file(source) as file:
         if file.seek(0, io.SEEK_END) > MAX_FILE:
-            raise ImageError(f"{file.tell()} bytes; at most {MAX_FILE} are read")
+            raise ImageSizeError(f"{file.tell()} bytes; at most {MAX_FILE} are read")
         file.seek(0)
         formats = _formats()
         if _is_heif(file):
@@ -286,7 +286,7 @@ _quiet = _Quiet()
 def _photo(image: Image.Image, taken: contextlib.ExitStack, *, whole: bool) -> Photo:
     pixel = _PIXEL_BYTES.get(image.format or "", MAX_BYTES // MAX_PIXELS)
     if image.width * image.height > MAX_BYTES // pixel:
-        raise ImageError(f"{image.width}x{image.height} pixels; at most {MAX_BYTES // pixel} are read")
+        raise ImageSizeError(f"{image.width}x{image.height} pixels; at most {MAX_BYTES // pixel} are read")
     if not image.width * image.height:
         raise ImageError(f"{image.width}x{image.height} pixels; at least one is needed")
     taken.enter_context(_memory.take(image.width * image.height * pixel))
