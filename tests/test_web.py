@@ -368,7 +368,12 @@ def test_a_key(models: dict[str, stargan.Translator]) -> None:
     with serving(models, access=Access(key="open-sesame")) as client:
         assert client.get("/").status_code == client.get("/healthz").status_code == 200
         for path in ("/v1/models", "/metrics"):
-            wrong: list[Any] = [{}, {"Authorization": "Bearer x"}, {"X-API-Key": "open"}, {"Authorization": "Basic open-sesame"}]
+            wrong: list[Any] = [
+                {},
+                {"Authorization": "Bearer x"},
+                {"X-API-Key": "open"},
+                {"Authorization": "Basic open-sesame"},
+            ]
             for headers in [*wrong, {"X-API-Key": "open-sesame\xe9".encode("latin-1")}]:
                 answer = client.get(path, headers=headers)
                 assert problem(answer) == (401, "key")

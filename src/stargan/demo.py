@@ -56,7 +56,7 @@ def train(out: Path, steps: int | None = None) -> int:
     if not (out / "faces").exists():
         with Progress("draw", FACES, "faces") as progress:
             cartoons.write(out / "faces", FACES, size=config.image_size[0], progress=progress.update)
-    result = training.train(config, out / "run", resume=bool(run_folder.checkpoints(out / "run")))
+    result = training.train(config, out / "run", resume=(out / "run" / run_folder.CONFIG).exists())
     if not result.finished:
         print(f"stopped after step {result.step}, with a checkpoint; run the same command again to go on")
         return INTERRUPTED

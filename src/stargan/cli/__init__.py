@@ -57,9 +57,17 @@ def _run(arguments: list[str]) -> int:
         return 0
     _check_empty(arguments)
     from stargan.cli.commands import parse  # loads tyro
+    from stargan.cli.options import Shared
 
     command, options = parse(arguments or ["--help"])
-    return command.run(options)
+    if not isinstance(options, Shared):
+        return command.run(options)
+    if options.quiet and options.verbose:
+        raise ConfigError("say either -q or -v")
+    from stargan.cli.console import shown
+
+    with shown(quiet=options.quiet, verbose=options.verbose):
+        return command.run(options)
 
 
 MAY_BE_EMPTY = ("--licence", "--limits")

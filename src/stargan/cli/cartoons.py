@@ -6,7 +6,7 @@ from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import Command, Int, check_output, option
+from stargan.cli.options import Command, Int, Shared, check_output, option
 from stargan.config.architecture import MAX_SIDE
 from stargan.data import cartoons
 from stargan.errors import ConfigError
@@ -14,7 +14,7 @@ from stargan.progress import Progress
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Draw a data set of cartoon faces, in CelebA's format.
 
     Attributes:

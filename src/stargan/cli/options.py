@@ -59,7 +59,41 @@ _CROP = tyro.constructors.PrimitiveConstructorSpec(
     str_from_instance=lambda value: [str(value)],
 )
 
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shared:
+    """The options of every command.
+
+    Attributes:
+        quiet: Show only results, warnings and errors.
+        verbose: Also show what happens behind the scenes.
+    """
+
+    quiet: Annotated[tyro.conf.FlagCreatePairsOff[bool], option(aliases=("-q",))] = False
+    verbose: Annotated[tyro.conf.FlagCreatePairsOff[bool], option(aliases=("-v",))] = False
+
+    def own(self) -> dict[str, Any]:
+        """The command's own options by name."""
+        return {name: value for name, value in vars(self).items() if name not in Shared.__dataclass_fields__}
+
+
+def _range(words: list[str]) -> tuple[float, float] | None:
+    if words[0] == "None":
+        return None
+    low, high = map(float, words[0].split(","))
+    return low, high
+
+
+_RANGE = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="LOW,HIGH",
+    instance_from_str=_range,
+    is_instance=lambda value: value is None or isinstance(value, tuple),
+    str_from_instance=lambda value: [str(value) if value is None else ",".join(map(str, value))],
+)
+
 Crop = Annotated[float | None, _CROP, option()]
+Range = Annotated[tuple[float, float] | None, _RANGE, option()]
 Flag = Annotated[bool, option()]
 Int = Annotated[int, option("INT")]
 OptionalInt = Annotated[int | None, option("INT")]

@@ -1,5 +1,7 @@
 """Checkpoints: everything needed to continue a run exactly, written atomically."""
 
+import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +11,9 @@ from stargan.model import run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 
 
-def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_key: str, keep: int) -> Path:
+def save(
+    run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_key: str, keep: int, seconds: float = 0.0
+) -> Path:
     """Writes the checkpoint for step `info.steps` and deletes all but the newest `keep` checkpoints.
 
     Args:
@@ -18,6 +22,7 @@ def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_ke
         info: The description of the model.
         data_key: Identifies the content of the training data, see `load`.
         keep: The number of checkpoints to keep.
+        seconds: How long the run has trained.
 
     Raises:
         TrainingError: A weight is not finite; nothing is written or deleted.
@@ -26,7 +31,7 @@ def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_ke
     if broken:
         raise TrainingError(f"{broken[0]} is not finite after step {info.steps}; this checkpoint was not written")
     path = run / run_folder.CHECKPOINTS / f"step-{info.steps:08}.safetensors"
-    safetensors_file.write(path, info, arrays, {"data_key": data_key})
+    safetensors_file.write(path, info, arrays, {"data_key": data_key, "seconds": f"{seconds:.3f}"})
     for old in run_folder.checkpoints(run)[:-keep]:
         old.unlink()
     return path
@@ -41,8 +46,18 @@ def data_key(run: Path) -> str | None:
         return None  # `load` says why
 
 
+def seconds(run: Path) -> float:
+    """How long a run had trained at its newest checkpoint; 0 if that is not known."""
+    found = run_folder.checkpoints(run)
+    try:
+        trained = float(safetensors_file.read(found[-1], networks=())[2].get("seconds", 0)) if found else 0.0
+    except (ModelError, ValueError):
+        return 0.0
+    return trained if 0 <= trained < math.inf else 0.0
+
+
 def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Arrays]:
-    """Reads the newest checkpoint of a run folder.
+    """Reads the newest checkpoint of a run folder, which has one.
 
     Args:
         run: The run folder.
@@ -50,15 +65,14 @@ def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Array
             exactly with other data.
 
     Raises:
-        CheckpointError: There is no checkpoint, it is damaged, or it was trained on other data.
+        CheckpointError: It is damaged, or was trained on other data.
     """
     found = run_folder.checkpoints(run)
-    if not found:
-        raise CheckpointError(f"{run}: has no checkpoint to continue from")
     try:
         info, arrays, metadata = safetensors_file.read(found[-1], training=True)
     except ModelError as error:
-        hint = f"; delete it to continue from {found[-2].name}" if len(found) > 1 else ""
+        damaged = os.access(found[-1], os.R_OK)
+        hint = f"; delete it to continue from {found[-2].name}" if len(found) > 1 and damaged else ""
         raise CheckpointError(f"{error}{hint}") from error
     if metadata.get("data_key") != data_key:
         raise CheckpointError(
