@@ -167,7 +167,7 @@ def cartoons() -> dict[str, stargan.Translator]:
 def drawings() -> list[bytes]:
     rng = np.random.default_rng(0)
     files = []
-    for _ in range(12):
+    for _ in range(5):
         file = io.BytesIO()
         Image.fromarray(rng.integers(0, 256, (64, 64, 3), np.uint8)).resize((80, 72)).save(file, "PNG")
         files.append(file.getvalue())
@@ -175,7 +175,7 @@ def drawings() -> list[bytes]:
 
 
 def test_many_clients_get_their_own_answers(cartoons: dict[str, stargan.Translator], drawings: list[bytes]) -> None:
-    words = ("Blond_Hair", "Eyeglasses", "Smiling")
+    words = ("Blond_Hair", "Smiling")
     expected = {
         (index, word): np.asarray(cartoons["cartoons"].translate(drawing, [word]))
         for index, drawing in enumerate(drawings)
