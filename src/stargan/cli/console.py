@@ -72,7 +72,8 @@ class _Bar:
     """A bar on a terminal; nothing of it stays."""
 
     def __init__(self, progress: Progress) -> None:
-        from rich import console, progress as bars
+        from rich import console
+        from rich import progress as bars
 
         self._bar: Any = bars.Progress(
             bars.TextColumn("{task.description}"),

@@ -162,9 +162,7 @@ def _dry_run(config: Config) -> int:
 
 def _tell(done: Run) -> int:
     if not done.finished:
-        print(
-            f"stopped after step {done.step}, with a checkpoint; continue with: stargan train --resume {done.folder}"
-        )
+        print(f"stopped after step {done.step}, with a checkpoint; continue with: stargan train --resume {done.folder}")
         return INTERRUPTED
     for name, value in done.figures.items():
         print(f"{name} {value:.4f}")

@@ -17,6 +17,7 @@ from stargan.errors import DataError, one_line
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 
+_LOG = logging.getLogger(__name__)
 CARTOONS = "cartoons"
 ALL_SPLITS = "all"
 CARTOON_TRAIN_SEED, CARTOON_TEST_SEED = 101, 102  # used nowhere else, so no model has seen these faces
@@ -81,7 +82,7 @@ def load(
     groups: Sequence[str] = (),
     bins: Sequence[str] = (),
     align: bool = False,
-    say: Callable[[str], None] = logging.getLogger(__name__).info,
+    say: Callable[[str], None] = _LOG.info,
 ) -> EvaluationSet:
     """Loads the images of a data set for a model.
 

@@ -10,6 +10,7 @@ from stargan.training import loop
 from stargan.training.loop import Result
 from stargan.training.prepare import prepare as _prepare
 
+_LOG = logging.getLogger(__name__)
 __all__ = ["Result", "train"]
 
 
@@ -20,7 +21,7 @@ def train(
     resume: bool = False,
     start_from: Path | None = None,
     measure: bool = False,
-    say: Callable[[str], None] = logging.getLogger(__name__).info,
+    say: Callable[[str], None] = _LOG.info,
 ) -> Result:
     """Trains in a run folder, from the beginning or from its newest checkpoint.
 
