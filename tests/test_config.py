@@ -150,6 +150,7 @@ configs = st.builds(
     exclusive=st.lists(st.sampled_from(["A,B", "x y,z,w"])).map(tuple),
     image_size=st.tuples(*[st.integers(1, 8).map(lambda n: 64 * n)] * 2),
     crop=st.none() | st.integers(1, 500) | st.floats(0, 1, exclude_min=True),
+    range=st.none() | st.tuples(st.integers(-2000, 0), st.floats(0.5, 65535)),
     width=st.integers(1, 1024),
     lr=st.floats(1e-9, 1),
     lambda_cls=st.floats(0, 1e9),

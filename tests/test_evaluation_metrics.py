@@ -10,7 +10,7 @@ from PIL import Image
 from stargan import faces
 from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import ModelError
-from stargan.evaluation import distances, face_parts, features, intervals, metrics
+from stargan.evaluation import distances, face_parts, features, intervals, metrics, odd_colours
 from stargan.evaluation.tasks import RequestedTranslations
 from stargan.faces import CELEBA
 from stargan.images import to_array
@@ -247,3 +247,26 @@ def test_lost_faces_and_changed_eyes_are_counted() -> None:
     assert found["mouth_changed"][[0, 2]].tolist() == [0, 0]
     assert found["mouth_changed"][1] > 0.05
     assert np.isnan(found["eyes_changed"][3])  # gender may change the eyes
+
+
+def test_golden_eyes_are_odd_colours() -> None:
+    rng = np.random.default_rng(0)
+    skin = np.array([200, 150, 130])
+
+    def faces_of(count: int) -> np.ndarray:
+        return (skin + rng.normal(0, 12, (count, 64, 64, 3))).clip(0, 255).astype(np.uint8)
+
+    domains = Domains((LabelSet("faces", (Group(("Male",)),)),))
+    real, source, changed = faces_of(300), faces_of(2), np.ones((2, 1), bool)
+    requested = RequestedTranslations(
+        np.array(["Male"] * 2), np.arange(2), np.ones((2, 1)), np.zeros(2, int), changed, ~changed, ("Male",)
+    )
+    golden = source.copy()
+    golden[1, face_parts.places(CELEBA, (64, 64))["eyes_changed"]] = (250, 200, 20)
+    values = np.repeat([[1.0], [0.0]], [200, 100], 0)
+    found = odd_colours.figures(CELEBA, domains, requested, source, golden, (real, values, np.arange(300)), 0)
+    assert (found["baseline_odd_colours"] < 0.06).all()
+    assert found["odd_colours"][0] == found["baseline_odd_colours"][0]
+    assert found["odd_colours"][1] > found["baseline_odd_colours"][1] + 0.05
+    few = odd_colours.figures(CELEBA, domains, requested, source, golden, (real, values, np.arange(50)), 0)
+    assert np.isnan(few["odd_colours"]).all()

@@ -21,22 +21,23 @@ PACKAGE = Path(stargan.__file__).parent
 
 # ---------------------------------------------------------------- the rules
 
-_BASE = ("errors", "old_names", "storage", "progress", "images")
+_BASE = ("errors", "old_names", "storage", "machine", "progress", "images")
 _LOWER = (*_BASE, "domains", "config", "data", "model", "photos", "faces", "engine")
 _UPPER = (*_LOWER, "training", "inference", "evaluation", "interop")
 MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "errors": (),
     "old_names": (),
     "storage": (),
+    "machine": (),
     "progress": ("errors",),
     "images": ("errors", "storage"),
     "domains": ("errors",),
     "config": ("errors", "old_names", "domains"),
-    "model": ("errors", "old_names", "storage", "domains", "config"),
+    "model": ("errors", "old_names", "storage", "machine", "domains", "config"),
     "photos": ("images",),
     "faces": ("images", "model", "photos"),  # of `model`, sessions and `FaceCrop`
     "data": (*_BASE, "domains", "config", "faces"),
-    "engine": ("errors", "images", "domains", "config", "model"),
+    "engine": ("errors", "machine", "images", "domains", "config", "model"),
     "training": _LOWER,
     "inference": _LOWER,
     "interop": _LOWER,

@@ -1,11 +1,14 @@
-"""Atomic writes: the old file or the new one, and nothing left behind."""
+"""Atomic writes: the old file or the new one, and nothing left behind. Locks."""
 
 import os
+import signal
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from stargan.storage import atomic_write, write_bytes
+from stargan.storage import atomic_write, lock, remove_leftovers, write_bytes
 
 
 def test_files_are_written_and_replaced(tmp_path: Path) -> None:
@@ -27,17 +30,13 @@ def test_the_old_file_stays_until_the_end(tmp_path: Path, sync: bool) -> None:
     assert path.read_text() == "new"
 
 
-@pytest.mark.parametrize("kind", ["file", "folder", "nothing"])
+@pytest.mark.parametrize("kind", ["file", "folder"])
 def test_a_failure_leaves_nothing(tmp_path: Path, kind: str) -> None:
     (tmp_path / "a").write_text("old")
 
     def interrupted() -> None:
-        with atomic_write(tmp_path / "a") as temporary:
-            if kind == "folder":
-                temporary.mkdir()
-                (temporary / "inside").write_text("half")
-            elif kind == "file":
-                temporary.write_text("half")
+        with atomic_write(tmp_path / "a", folder=kind == "folder") as temporary:
+            (temporary / "inside" if kind == "folder" else temporary).write_text("half")
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -49,8 +48,7 @@ def test_a_failure_leaves_nothing(tmp_path: Path, kind: str) -> None:
 def test_folders(tmp_path: Path) -> None:
     (tmp_path / "out").mkdir()
     usual = (tmp_path / "out").stat().st_mode
-    with atomic_write(tmp_path / "out", sync=False) as temporary:
-        temporary.mkdir()
+    with atomic_write(tmp_path / "out", sync=False, folder=True) as temporary:
         (temporary / "inside").write_text("whole")
     assert [str(file.relative_to(tmp_path)) for file in sorted(tmp_path.rglob("*"))] == ["out", "out/inside"]
     assert (tmp_path / "out").stat().st_mode == usual
@@ -103,3 +101,58 @@ def test_an_error_about_another_file_keeps_its_name(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError) as caught, atomic_write(tmp_path / "a.png"):
         (tmp_path / "none").read_bytes()
     assert caught.value.filename == str(tmp_path / "none")
+
+
+# ---------------------------------------------------------------- killed processes
+
+WRITING = """
+import sys, time
+from pathlib import Path
+from stargan.storage import atomic_write, lock
+folder = Path(sys.argv[1])
+atomic_folder = atomic_write(folder / "folder", folder=True)
+with lock(folder / "lock"), atomic_write(folder / "file") as file, atomic_folder as inner:
+    file.write_text("half")
+    (inner / "half").touch()
+    print("ready", flush=True)
+    time.sleep(60)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has no such locks")
+def test_what_a_killed_process_leaves_is_removed_and_what_a_living_one_writes_is_not(tmp_path: Path) -> None:
+    users = [".notes.partial", ".0123456789abcdef.partially", "0123456789abcdef.partial"]
+    for name in users:
+        (tmp_path / name).touch()
+    (tmp_path / ".0123456789abcdef.partial").symlink_to(tmp_path / users[0])
+    with subprocess.Popen([sys.executable, "-c", WRITING, tmp_path], stdout=subprocess.PIPE) as process:
+        assert process.stdout
+        assert process.stdout.readline() == b"ready\n"
+        before = set(tmp_path.iterdir())
+        remove_leftovers(tmp_path)
+        assert set(tmp_path.iterdir()) == before
+        with pytest.raises(BlockingIOError, match=f"process {process.pid}"), lock(tmp_path / "lock", wait=False):
+            pass
+        process.send_signal(signal.SIGKILL)
+    assert len(before) == len(users) + 4  # the link, the lock, the file and the folder
+    remove_leftovers(tmp_path)
+    with lock(tmp_path / "lock", wait=False):  # the crash has unlocked it
+        assert (tmp_path / "lock").read_text() == str(os.getpid())
+    assert {path.name for path in tmp_path.iterdir()} == {*users, ".0123456789abcdef.partial"}
+
+
+def test_one_at_a_time(tmp_path: Path) -> None:
+    with lock(tmp_path / "lock"):
+        with pytest.raises(BlockingIOError, match=f"process {os.getpid()}"), lock(tmp_path / "lock", wait=False):
+            pass
+        assert (tmp_path / "lock").exists()
+    assert not (tmp_path / "lock").exists()
+
+
+def test_systems_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stargan.storage.fcntl", None)
+    (tmp_path / ".0123456789abcdef.partial").touch()
+    with lock(tmp_path / "lock"), lock(tmp_path / "lock", wait=False):
+        write_bytes(tmp_path / "a", b"1")
+    remove_leftovers(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".0123456789abcdef.partial", "a"]

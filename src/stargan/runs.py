@@ -75,6 +75,7 @@ def train(
     recipe: str = recipes.DEFAULT,
     resume: str | Path | None = None,
     start_from: str | Path | None = None,
+    allow_changes: bool = False,
     progress: Callback | None = None,
     **settings: Any,
 ) -> Run:
@@ -89,6 +90,7 @@ def train(
         recipe: The settings to start from.
         resume: Folder of a run to resume with its own settings, instead of `data` and `run`.
         start_from: Model file or run folder with the weights to start from.
+        allow_changes: Whether to resume although images of the run have changed.
         progress: Is called whenever some work begins, moves or ends, with its `stargan.Progress`. An error that it
             raises ends the training.
         settings: Other settings, see `stargan.config.Config`.
@@ -105,9 +107,10 @@ def train(
             if run is not None or start_from is not None:
                 raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
             saved = run_folder.saved_config(Path(resume))
-            return resumed(Path(resume), _changed(saved, given))
+            return resumed(Path(resume), _changed(saved, given), allow_changes=allow_changes)
         start = None if start_from is None else Path(start_from)
-        return started(_changed(recipes.recipe(recipe), given), run and Path(run), start_from=start)
+        folder = None if run is None else Path(run)
+        return started(_changed(recipes.recipe(recipe), given), folder, start_from=start)
 
 
 def started(config: Config, folder: Path | None, *, start_from: Path | None = None) -> Run:
@@ -118,10 +121,10 @@ def started(config: Config, folder: Path | None, *, start_from: Path | None = No
     return _finished(folder, training.train(config, folder, start_from=start_from, measure=True))
 
 
-def resumed(folder: Path, config: Config) -> Run:
+def resumed(folder: Path, config: Config, *, allow_changes: bool = False) -> Run:
     """Continues a run with these settings; see `train`."""
     check_changes(run_folder.saved_config(folder), config)
-    return _finished(folder, training.train(config, folder, resume=True))
+    return _finished(folder, training.train(config, folder, resume=True, allow_changes=allow_changes))
 
 
 def _finished(folder: Path, result: training.Result) -> Run:

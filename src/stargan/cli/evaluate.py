@@ -15,6 +15,7 @@ from stargan.cli.options import (
     Labels,
     OptionalFile,
     OptionalFolder,
+    Range,
     Shared,
     check_output,
     option,
@@ -46,6 +47,8 @@ class Options(Shared):
         max_bad: Maximum number of unreadable images, which are left out.
         align: faces to look for faces in photos, and to align the largest one of each as in the model's training
             images. Photos without a face are left out.
+        range: Values of samples that become black and white in images with more than 8 bits or floats. Default: as in
+            the model's training, or from the images.
         overwrite: Replace an existing report.
     """
 
@@ -64,6 +67,7 @@ class Options(Shared):
     seed: Int = 0
     max_bad: Int = 10
     align: Annotated[Align, option()] = "none"
+    range: Range = None
     overwrite: Flag = False
 
 

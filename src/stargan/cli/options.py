@@ -77,7 +77,23 @@ class Shared:
         return {name: value for name, value in vars(self).items() if name not in Shared.__dataclass_fields__}
 
 
+def _range(words: list[str]) -> tuple[float, float] | None:
+    if words[0] == "None":
+        return None
+    low, high = map(float, words[0].split(","))
+    return low, high
+
+
+_RANGE = tyro.constructors.PrimitiveConstructorSpec(
+    nargs=1,
+    metavar="LOW,HIGH",
+    instance_from_str=_range,
+    is_instance=lambda value: value is None or isinstance(value, tuple),
+    str_from_instance=lambda value: [str(value) if value is None else ",".join(map(str, value))],
+)
+
 Crop = Annotated[float | None, _CROP, option()]
+Range = Annotated[tuple[float, float] | None, _RANGE, option()]
 Flag = Annotated[bool, option()]
 Int = Annotated[int, option("INT")]
 OptionalInt = Annotated[int | None, option("INT")]

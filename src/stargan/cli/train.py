@@ -17,6 +17,7 @@ from stargan.cli.options import (
     LabelGroups,
     Labels,
     OptionalFolder,
+    Range,
     Shared,
     check_output,
     option,
@@ -58,6 +59,7 @@ class _Data(DataSettings):
     exclusive: LabelGroups = ()
     bins: Bins = ()
     crop: Crop = None
+    range: Range = None
     allow_empty: Flag = False
 
 
@@ -98,6 +100,7 @@ class Options(Shared):
         run: Folder for a new run.
         resume: Folder of a run to resume with its own settings; --steps may be raised.
         start_from: Model file or run folder with the weights to start from.
+        allow_changes: Resume although images of the run have changed.
         dry_run: Print the settings, the networks and the time that the training would take, and train nothing.
     """
 
@@ -109,6 +112,7 @@ class Options(Shared):
     run: OptionalFolder = None
     resume: OptionalFolder = None
     start_from: Annotated[Path | None, option("MODEL")] = None
+    allow_changes: Flag = False
     dry_run: Flag = False
 
     def config(self, base: Config) -> Config:
@@ -124,7 +128,7 @@ def run(options: Options) -> int:
     if options.resume:
         if options.run or options.start_from:
             raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
-        return _tell(runs.resumed(options.resume, config))
+        return _tell(runs.resumed(options.resume, config, allow_changes=options.allow_changes))
     if options.dry_run:
         return _dry_run(config)
     if options.run:

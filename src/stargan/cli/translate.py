@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 import tyro
 
 from stargan import images
-from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, Shared, check_output, option
+from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, Range, Shared, check_output, option
+from stargan.config.checks import check_range
+from stargan.data import ranges
 from stargan.domains import requests
 from stargan.errors import BAD_INPUT, ConfigError, one_line
 from stargan.inference import clips, folders, jobs
@@ -43,6 +45,8 @@ class Options(Shared):
         faces: Only draw numbered boxes around the faces, to choose from.
         crop: Write the aligned faces at the model's size instead of whole photos.
         align: Look for faces; --no-align if each image is one face that is cut and aligned already.
+        range: Values of samples that become black and white in photos with more than 8 bits or floats. Default: as in
+            the model's training, or from the photos.
         all: Translate to every domain instead, with a labelled grid.
         protocol: Make a paper's translations instead, with a labelled grid: celeba (hair colour, gender, age and
             their combinations), expressions (from neutral to all others) or single (every single change).
@@ -62,6 +66,7 @@ class Options(Shared):
     faces: Annotated[Literal["boxes"] | None, option("boxes")] = None
     crop: Flag = False
     align: bool = True
+    range: Range = None
     all: Flag = False
     protocol: OptionalName = None
     runtime: Annotated[Runtime, option()] = "onnxruntime"
@@ -82,8 +87,11 @@ def run(options: Options) -> int:
     model = load(options.model, runtime=options.runtime)
     if options.known:
         requests.check_plain(model.domains, options.known)
+    check_range(options.range)
+    files = [job.path for job in found if job.path != STREAM]
+    reading = dataclasses.replace(reading, range=ranges.of_files(files, options.range or model.info.range, _warn))
     if options.faces:
-        report = folders.draw_boxes(model, found, output)
+        report = folders.draw_boxes(model, found, output, reading)
     else:
         for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
             _warn(f"warning: {line}; `stargan card {options.model}` says more")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from stargan.config.architecture import Architecture
-from stargan.config.checks import check, check_crop, typed
+from stargan.config.checks import check, check_crop, check_range, typed
 from stargan.domains.names import suggest
 from stargan.errors import ConfigError
 from stargan.old_names import SETTINGS, renamed
@@ -33,6 +33,8 @@ class DataSettings:
             the model's images, or that part's shorter side in pixels. Default: all of it.
         align: `faces` to look for faces in photos: the largest one of each is cut out, upright, as in CelebA. Photos
             without a face are left out.
+        range: Values of samples that become black and white in images with more than 8 bits or floats. Default: from
+            the images of the data sets.
         flip: Mirror half of the images.
         targets: Target labels: those of the batch, permuted; drawn evenly from all domains; or the image's own labels
             with one change, sometimes more.
@@ -49,6 +51,7 @@ class DataSettings:
     bins: tuple[str, ...] = ()
     crop: float | None = None
     align: Align = "none"
+    range: tuple[float, float] | None = None
     flip: bool = True
     targets: Targets = "permuted"
     rare: float = 0.0
@@ -174,6 +177,7 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         for name, kinds in _CHOICES.items():
             check(self, name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
         check_crop(self)
+        check_range(self.range)
         decides = "left out with --align faces, where the face decides what is cut out"
         check(self, "crop", self.crop is None or self.align == "none", decides)
         for group in self.exclusive:
@@ -220,7 +224,7 @@ _AT_LEAST = {
     "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
     "workers": 1, "max_bad": 0,
 }  # fmt: skip
-_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1}  # libraries do not accept larger values
+_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1, "workers": 256}  # libraries and systems do not accept larger values
 _CHOICES = {
     "objective": get_args(Objective),
     "align": get_args(Align),

@@ -1,23 +1,24 @@
 """Decodes the images of a data set once, into one memory-mapped uint8 array on disk."""
 
-import contextlib
 import hashlib
 import json
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from stargan import faces, images
+from stargan.data import cache_record
+from stargan.data.cache_record import Record
 from stargan.data.sources import Source
 from stargan.errors import DataError, ImageError
 from stargan.faces import FaceCrop
-from stargan.storage import atomic_write, cache_folder, reserve, write_bytes
+from stargan.storage import atomic_write, cache_folder, lock, remove_leftovers, reserve
 
 VERSION = 1  # of the format; caches of other versions are ignored
 CHUNK = 64  # images that each thread decodes between two reports of progress
@@ -36,10 +37,12 @@ class CachedImages:
         pixels: (N, H, W, 3) uint8, memory-mapped, read-only; row i is file i of the source.
         bad: By row, why the image is left out: it cannot be read, or it shows no face to align (`NO_FACE`). Its pixels
             are zero.
+        digests: By row, the digest of the file, see `cache_record`.
     """
 
     pixels: np.ndarray
     bad: dict[int, str]
+    digests: list[int] = field(default_factory=list)
 
     @property
     def unreadable(self) -> dict[int, str]:
@@ -70,21 +73,23 @@ def load(
     crop: float | None = None,
     *,
     align: FaceCrop | None = None,
+    range: images.Range | None = None,
     max_bad: int = 10,
     folder: Path | None = None,
     report: Report | None = None,
 ) -> CachedImages:
     """Decodes, crops and resizes all images of a data set, or opens the cache of an earlier call.
 
-    The cache is keyed by the names, byte sizes and modification times of the files, the size, the crop and the places
-    that faces are aligned to, so a changed image makes a new one. If two processes need the same cache, one builds it
-    and the other waits.
+    The cache is keyed by the names, byte sizes and modification times of the files, the size, the crop, the places that
+    faces are aligned to and the range, so a changed image makes a new one. Its digests are checked, and a damaged cache
+    is built again. If two processes need the same cache, one builds it and the other waits.
 
     Args:
         source: The data set.
         size: (width, height) of the result.
         crop: As `images.fit`.
         align: Instead of `crop`: where the largest face of each image is to lie. Images without a face are left out.
+        range: What becomes black and white of deep samples, as in `images.decode`; None refuses images that have them.
         max_bad: How many unreadable images are allowed.
         folder: Where caches are kept; by default $STARGAN_CACHE, $XDG_CACHE_HOME/stargan or ~/.cache/stargan.
         report: Called with (done, total) from time to time.
@@ -93,16 +98,17 @@ def load(
         DataError: More than `max_bad` images (or all of them) cannot be read, or none shows a face to align, or the
             disk is full.
     """
-    cut = _Cut(size, crop, align)
+    cut = _Cut(size, crop, align, range)
     folder = folder or default_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
         base = folder / f"{source.name[:40].replace(os.sep, '-')}-{_key(source, cut)}"
-        with _lock(_beside(base, ".lock")):
-            cached = _open(base, len(source.files), size)
+        remove_leftovers(folder)
+        with lock(_beside(base, ".lock")):
+            cached = _open(base, source, size)
             if cached is None:
                 _build(source, cut, base, report)
-                cached = _open(base, len(source.files), size)
+                cached = _open(base, source, size)
     except OSError as error:
         raise DataError(f"{folder}: cannot keep decoded images there ({error}); set STARGAN_CACHE") from error
     if cached is None:
@@ -118,18 +124,20 @@ class _Cut:
     size: images.Size
     crop: float | None
     align: FaceCrop | None
+    range: images.Range | None
 
     def read(self, path: Path) -> Image.Image | None:
         """The image of a file, cut and resized; None if it shows no face to align."""
         if self.align is None:
-            return images.read(path, self.size, self.crop)
-        photo = images.decode(path)
+            return images.read(path, self.size, self.crop, self.range)
+        photo = images.decode(path, self.range)
         largest = max(faces.find(photo), key=lambda face: face.size, default=None)
         return faces.align(photo, largest, self.align, self.size).image if largest else None
 
     def to_json(self) -> list[object]:
         """All fields, for the key of a cache."""
-        return [self.size, self.crop, *([self.align.to_json()] if self.align else [])]
+        align = [self.align.to_json()] if self.align else []
+        return [self.size, self.crop, *align, *([{"range": self.range}] if self.range else [])]
 
 
 def default_folder() -> Path:
@@ -149,17 +157,20 @@ def _key(source: Source, cut: _Cut) -> str:
     return digest.hexdigest()[:24]
 
 
-def _open(base: Path, count: int, size: images.Size) -> CachedImages | None:
+def _open(base: Path, source: Source, size: images.Size) -> CachedImages | None:
     """The finished cache, or None where there is none or it is damaged."""
     try:
-        bad = {int(row): str(why) for row, why in json.loads(_beside(base, ".json").read_text("utf-8")).items()}
+        record = cache_record.read(_beside(base, ".json"))
         pixels = np.load(_beside(base, ".npy"), mmap_mode="r")
+        if pixels.shape != (len(source.files), size[1], size[0], 3) or pixels.dtype != np.uint8:
+            return None
+        if not isinstance(record, Record):  # an earlier version made the cache
+            files = cache_record.of_files(map(source.path, range(len(source.files))))
+            record = Record(record, files, cache_record.of_images(pixels))
+            record.write(_beside(base, ".json"))
+        return CachedImages(pixels, record.bad, record.files) if record.describes(pixels) else None
     except Exception:  # whatever JSON's and NumPy's readers raise on damage; the cache is built again
         return None
-    if not all(0 <= row < count for row in bad):
-        return None
-    fits = pixels.shape == (count, size[1], size[0], 3) and pixels.dtype == np.uint8
-    return CachedImages(pixels, bad) if fits else None
 
 
 def _build(source: Source, cut: _Cut, base: Path, report: Report | None) -> None:
@@ -174,18 +185,20 @@ def _build(source: Source, cut: _Cut, base: Path, report: Report | None) -> None
     with atomic_write(_beside(base, ".npy")) as temporary:
         pixels = np.lib.format.open_memmap(temporary, "w+", np.uint8, (total, height, width, 3))
         reserve(temporary)  # or else a disk that fills up meanwhile would kill the process
-        bad = _decode_all(source, cut, pixels, report)
+        record = _decode_all(source, cut, pixels, report)
         pixels.flush()
         del pixels
-        # The list of unreadable images comes first: a cache counts as complete once its pixels are there.
-        write_bytes(_beside(base, ".json"), json.dumps(bad).encode())
+        # The record comes first: a cache counts as complete once its pixels are there.
+        record.write(_beside(base, ".json"))
 
 
-def _decode_all(source: Source, cut: _Cut, pixels: np.ndarray, report: Report | None) -> dict[int, str]:
-    """Fills `pixels` on all cores (Pillow and ONNX Runtime work without the GIL); returns the rows to leave out."""
+def _decode_all(source: Source, cut: _Cut, pixels: np.ndarray, report: Report | None) -> Record:
+    """Fills `pixels` on all cores: Pillow, ONNX Runtime and zlib work without the GIL."""
     bad: dict[int, str] = {}
+    digests = [cache_record.MISSING] * len(source.files)
 
     def decode(row: int) -> None:
+        digests[row] = cache_record.of_file(source.path(row))
         try:
             image = cut.read(source.path(row))
         except ImageError as error:
@@ -206,7 +219,7 @@ def _decode_all(source: Source, cut: _Cut, pixels: np.ndarray, report: Report | 
                 pass
             if report:
                 report(stop, total)
-    return bad
+    return Record(bad, digests, cache_record.of_images(pixels))
 
 
 def _check_bad(source: Source, cached: CachedImages, max_bad: int) -> None:
@@ -222,16 +235,3 @@ def _check_bad(source: Source, cached: CachedImages, max_bad: int) -> None:
 
 def _beside(base: Path, ending: str) -> Path:
     return base.with_name(base.name + ending)
-
-
-@contextlib.contextmanager
-def _lock(path: Path) -> Iterator[None]:
-    """Lets one process at a time build one cache; without POSIX locks both build, and the last rename wins."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    with path.open("wb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        yield

@@ -50,7 +50,7 @@ def is_list(path: Path) -> bool:
         for number, line in rows:
             _check_values(path, number, _row(path, number, line, head)[1], head.names)
         return bool(rows)
-    except (DataError, OSError):
+    except (DataError, FileNotFoundError, IsADirectoryError):
         return False
 
 

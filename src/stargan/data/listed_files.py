@@ -86,7 +86,12 @@ def _count(root: Path, names: Sequence[str]) -> int:
 def _candidates(folder: Path, sample: Sequence[str]) -> Iterator[Path]:
     """Yields the folders in which a name of the sample is found, up to one in which all are."""
     for number, candidate in enumerate(_nearby(folder)):
-        count = _count(candidate, sample)
+        try:
+            count = _count(candidate, sample)
+        except PermissionError:
+            if folder.resolve() in candidate.resolve().parents:
+                raise
+            continue  # beside the data there may be folders of others
         if count:
             yield candidate
         if count == len(sample) or number > _FOLDERS:
@@ -138,7 +143,7 @@ def _files(folder: Path) -> frozenset[str]:
     try:
         with os.scandir(folder) as entries:
             return frozenset(entry.name for entry in entries if not entry.is_dir())
-    except OSError:
+    except (FileNotFoundError, NotADirectoryError):
         return frozenset()
 
 

@@ -144,7 +144,7 @@ def _read(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
     try:
         columns = _read_existing(path, attributes, bins)
     except OSError as error:  # a folder without permission, a disk that went away
-        raise DataError(f"{path}: cannot be read ({error.strerror or error})") from error
+        raise DataError(f"{error.filename or path}: cannot be read ({error.strerror or error})") from error
     if bins and columns.kind != "table":
         raise DataError(f"{path}: --bins cuts a column of a table; this is no table")
     return columns

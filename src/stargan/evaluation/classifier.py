@@ -31,7 +31,7 @@ ENOUGH = 100  # validation images that, all classified correctly, end the traini
 PATIENCE, LESS = 4, 0.99  # validations without a lower error or a loss lower by 1 %, which end the training
 WIDTHS = (24, 48, 96, 192)
 VERSION = 4  # of everything above; saved weights of other versions are not used
-_LOG = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 MAX_CLASSIFIERS = 100  # classifier n of seed s has the seed 100 s + n, so that seeds do not share classifiers
 
 
@@ -90,9 +90,9 @@ class Classifier:
         path = self._path(key)
         if path.is_file():
             self.network.load_state_dict(library.load_file(path))
-            _LOG.info(f"{name}: trained before, {path}")
+            _LOGGER.info(f"{name}: trained before, {path}")
         else:
-            _LOG.info(f"{name}: to be trained on {counted(len(rows), 'real image')}, once; kept in {path.parent}")
+            _LOGGER.info(f"{name}: to be trained on {counted(len(rows), 'real image')}, once; kept in {path.parent}")
             self._train(pixels, values, rows, name)
             write_bytes(path, library.save(self.network.state_dict()))
         self.network.eval()
@@ -134,7 +134,7 @@ class Classifier:
                     break
         self.network.load_state_dict(best)
         steps = f"{step:,} steps, when it no longer improved" if stopping.done else f"all {STEPS:,} steps"
-        _LOG.info(
+        _LOGGER.info(
             f"{name}: {stopping.error:.1%} error on {counted(len(validation), 'training image')} held back, "
             f"after {steps}"
         )

@@ -75,6 +75,13 @@ DEFINITIONS: dict[str, Metric] = {
     "mouth_changed": Metric(
         "mean absolute change around the mouth by requests for hair, in units of [-1, 1]", -1, ranks=True
     ),
+    "odd_colours": Metric(
+        "share of pixels of the inner face with a hue that 99 % of real training images of the target domain do not "
+        "have at this place",
+        -1,
+        ranks=True,
+    ),
+    "baseline_odd_colours": Metric("the same of the unchanged source image (identity baseline)", 0),
     "sharpness": Metric("variance of the Laplacian relative to the source image; 1 is equally sharp", 0, ranks=True),
     "truth_psnr": Metric("PSNR to the true translation, dB", 1, ranks=True),
     "baseline_psnr": Metric("PSNR of the unchanged source image to the true translation (identity baseline), dB", 0),

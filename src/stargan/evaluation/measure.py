@@ -9,7 +9,7 @@ import numpy as np
 
 from stargan.domains import Domains
 from stargan.domains.protocols import Protocol
-from stargan.evaluation import distances, face_parts, features, identity, intervals, metrics
+from stargan.evaluation import distances, face_parts, features, identity, intervals, metrics, odd_colours
 from stargan.evaluation.distances import MIN_FOR_FID, MIN_FOR_KID, ReferenceFeatures
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.identity import FaceRecogniser
@@ -105,7 +105,7 @@ def measure(
     if recogniser:
         values |= identity.distances(recogniser, evaluation_set.source_images, made.pixels, requested.rows, seed)
     if face_crop:
-        values |= face_parts.figures(face_crop, domains, requested, evaluation_set.source_images, made.pixels, seed)
+        values |= _of_faces(face_crop, domains, evaluation_set, requested, made.pixels, seed)
     figures = figures_of(values, requested.rows, dict(requested.by_task()), seed)
     for reference, pooled in zip(references, made.features, strict=True):
         by_task = distances.compare(reference, domains, requested, evaluation_set.source_values, pooled, seed)
@@ -127,6 +127,19 @@ def measure(
         _classifier_errors(domains, evaluation_set, source_predictions, seed),
         _not_measured(figures),
     )
+
+
+def _of_faces(
+    face_crop: FaceCrop,
+    domains: Domains,
+    evaluation_set: EvaluationSet,
+    requested: RequestedTranslations,
+    translated: np.ndarray,
+    seed: int,
+) -> dict[str, np.ndarray]:
+    common = (face_crop, domains, requested, evaluation_set.source_images, translated)
+    real = evaluation_set.pixels, evaluation_set.values, evaluation_set.train_rows
+    return face_parts.figures(*common, seed) | odd_colours.figures(*common, real, seed)
 
 
 # ---------------------------------------------------------------- translations

@@ -50,6 +50,11 @@ class Translator:
         self._backend = backend
 
     @property
+    def backend(self) -> Backend:
+        """What runs the networks."""
+        return self._backend
+
+    @property
     def domains(self) -> Domains:
         """The domains that the model translates between."""
         return self.info.domains
@@ -190,7 +195,7 @@ class Translator:
         Raises:
             DomainError, ImageError, ModelError: As `translate`.
         """
-        opened = read_photo(photo)
+        opened = read_photo(photo, self.info.range or "own")
         found = views.regions(opened.image, self.info) if self.info.face_crop else []
         if not found:
             return []
@@ -217,7 +222,7 @@ class Translator:
             DomainError, ImageError, ConfigError, ModelError: As `translate`.
         """
         views.check(faces)
-        opened = read_photo(photo)
+        opened = read_photo(photo, self.info.range or "own")
         found = views.regions(opened.image, self.info, align=align)
         return self.view(opened, views.chosen(found, faces, name_of(photo)), known=known)
 
@@ -321,7 +326,9 @@ class Translator:
         Raises:
             ImageError: One of them cannot be read.
         """
-        return to_array([read(image, self.info.image_size, self.info.crop) for image in images])
+        return to_array(
+            [read(image, self.info.image_size, self.info.crop, self.info.range or "own") for image in images]
+        )
 
     def _check_images(self, images: np.ndarray) -> None:
         width, height = self.info.image_size

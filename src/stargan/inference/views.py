@@ -1,7 +1,7 @@
 """What a model sees of a photo: its faces, or the whole photo if the model is not about faces."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -98,6 +98,26 @@ class View:
     def paint(self, results: np.ndarray) -> Image.Image:
         """Puts the translations of all regions, (R, 3, H, W) in [-1, 1], into a copy of the photo."""
         return put_back(self.photo.image, self.images, results, [region.part for region in self.regions])
+
+    def window(self, box: tuple[int, int, int, int], size: tuple[int, int]) -> "View":
+        """A part of the photo at another size, to show there quickly how it changes.
+
+        Args:
+            box: (left, top, right, bottom), in pixels of the photo.
+            size: (width, height) of the result, about in the shape of `box`.
+
+        Returns:
+            The same regions with the same labels, without the photo's transparency.
+        """
+        corner = np.array(box[:2], float)
+        scale = np.array(size) / (np.array(box[2:]) - corner)
+        image = self.photo.image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+        moved = []
+        for region in self.regions:
+            matrix = region.part.matrix * scale[:, None]
+            matrix[:, 2] -= corner * scale
+            moved.append(replace(region, part=replace(region.part, matrix=matrix)))
+        return replace(self, photo=replace(self.photo, image=image, alpha=None), regions=tuple(moved))
 
     def lines(self) -> list[str]:
         """What the model saw, in a line for the photo: `2 faces; face 1: Brown_Hair, Male=0 (0.97); face 2: ...`."""

@@ -96,7 +96,9 @@ def _card(report: Path, limits: str, info: ModelInfo) -> Card:
         return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits, info.domains)
     except FileNotFoundError as error:
         raise ModelError(f"{report}: no such file") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ModelError(f"{report}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{report}: cannot be read as JSON ({error})") from error
     except ModelError as error:
         raise ModelError(f"{report}: {error}") from error

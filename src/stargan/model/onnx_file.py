@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from stargan.errors import ModelError, require
-from stargan.model import onnx_graph
+from stargan.model import digest, onnx_graph
 from stargan.model.info import ModelInfo
 from stargan.old_names import NETWORKS, renamed
 from stargan.storage import open_regular, write_bytes
@@ -38,13 +38,14 @@ def read(path: Path) -> OnnxFile:
     """Reads a model file without loading its graphs; `onnx_session.session` checks and loads them.
 
     Raises:
-        ModelError: The file is missing, damaged or not one of ours.
+        ModelError: The file is missing, damaged (see `digest.check`) or not one of ours.
     """
     model = content(path)
     try:
         metadata = renamed(onnx_graph.metadata(model), NETWORKS)
         if DESCRIPTION not in metadata:
             raise ModelError("an .onnx file, but not one that stargan wrote")
+        digest.check(model, metadata)
         return OnnxFile(path, ModelInfo.loads(metadata[DESCRIPTION]), model, metadata.get(CLASSIFIER, ""))
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
@@ -84,7 +85,7 @@ def write(path: Path, info: ModelInfo, generator: bytes, classifier: bytes | Non
         metadata[CLASSIFIER] = base64.b64encode(classifier).decode()
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
-    write_bytes(path, model.SerializeToString())
+    write_bytes(path, digest.with_digest(model.SerializeToString()))
 
 
 def describe(source: Path, path: Path, change: Callable[[ModelInfo], ModelInfo]) -> ModelInfo:
@@ -113,9 +114,11 @@ def describe(source: Path, path: Path, change: Callable[[ModelInfo], ModelInfo])
         raise ModelError(f"{source}: damaged or not an .onnx file of stargan ({error})") from error
     info = change(old.info)
     entry.value = info.dumps()
-    for other in model.metadata_props:
+    for other in list(model.metadata_props):
         other.key = NETWORKS.get(other.key, other.key)
-    write_bytes(path, model.SerializeToString())
+        if other.key == digest.KEY:
+            model.metadata_props.remove(other)
+    write_bytes(path, digest.with_digest(model.SerializeToString()))
     return info
 
 

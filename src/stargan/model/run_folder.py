@@ -3,13 +3,16 @@
 import contextlib
 import json
 import math
+import re
+from collections.abc import Iterator
 from pathlib import Path
 
 from stargan.config import Config
 from stargan.errors import CheckpointError, ConfigError
-from stargan.storage import write_bytes
+from stargan.storage import lock, remove_leftovers, write_bytes
 
 CONFIG = "config.json"
+DATA = "data.json"
 STATS = "stats.jsonl"
 SAMPLES = "samples"
 CHECKPOINTS = "checkpoints"
@@ -17,9 +20,51 @@ Curve = tuple[list[float], list[float]]
 """The steps and values of a logged figure."""
 
 
+LOCK = ".lock"
+
+
 def checkpoints(run: Path) -> list[Path]:
-    """Returns the checkpoints of a run folder, oldest first."""
-    return sorted((run / CHECKPOINTS).glob("step-*.safetensors"))
+    """Returns the checkpoints of a run folder, oldest first. Files of other names, such as copies, are not its own.
+
+    Raises:
+        OSError: The folder of the checkpoints cannot be read.
+    """
+    try:
+        names = [path.name for path in (run / CHECKPOINTS).iterdir()]
+    except (FileNotFoundError, NotADirectoryError):
+        return []
+    found = [match for match in map(_CHECKPOINT.fullmatch, names) if match]
+    return [run / CHECKPOINTS / match[0] for match in sorted(found, key=lambda match: int(match[1]))]
+
+
+_CHECKPOINT = re.compile(r"step-([0-9]{8,})\.safetensors")
+
+
+@contextlib.contextmanager
+def locked(run: Path) -> Iterator[None]:
+    """Lets one process at a time train in a run folder, and removes what killed ones have left in it.
+
+    A folder that is still empty at the end is removed again, with the folders above it that were made for it.
+
+    Raises:
+        ConfigError: Another process trains in it.
+    """
+    made = [folder for folder in (run, *run.parents) if not folder.exists()]
+    run.mkdir(parents=True, exist_ok=True)
+    try:
+        with contextlib.ExitStack() as stack:
+            try:
+                stack.enter_context(lock(run / LOCK, wait=False))
+            except BlockingIOError as error:
+                line = f"{run}: {error.strerror} is training in this run folder; wait for its end, or stop it"
+                raise ConfigError(line) from error
+            for folder in (run, run / CHECKPOINTS, run / SAMPLES):
+                remove_leftovers(folder)
+            yield
+    finally:
+        with contextlib.suppress(OSError):
+            for folder in made:
+                folder.rmdir()
 
 
 def save_config(run: Path, config: Config) -> None:
@@ -38,7 +83,9 @@ def saved_config(run: Path) -> Config:
         return Config.from_json(json.loads(path.read_text(encoding="utf-8")))
     except FileNotFoundError as error:
         raise CheckpointError(f"{run}: not a run folder (it has no {CONFIG})") from error
-    except (ConfigError, ValueError, OSError, RecursionError) as error:
+    except OSError as error:
+        raise CheckpointError(f"{path}: cannot be read ({error.strerror})") from error
+    except (ConfigError, ValueError, RecursionError) as error:
         raise CheckpointError(f"{path}: damaged ({error})") from error
 
 

@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from stargan.errors import ModelError, require
+from stargan.model import digest
 from stargan.model.info import ModelInfo
 from stargan.old_names import NETWORKS
 from stargan.storage import open_regular, write_bytes
@@ -34,11 +35,10 @@ def write(path: Path, info: ModelInfo, arrays: Mapping[str, np.ndarray], extra: 
         extra: Additional metadata by name, as text.
     """
     library = require("safetensors.numpy", "train", "write .safetensors files")
-    content = library.save(
-        {name: np.asarray(array, order="C") for name, array in arrays.items()},
-        metadata={"stargan": info.dumps(), **extra},
-    )
-    write_bytes(path, content)
+    arrays = {name: np.asarray(array, order="C") for name, array in arrays.items()}
+    metadata = {"stargan": info.dumps(), **extra}
+    metadata[digest.ARRAYS_KEY] = digest.of_arrays(arrays, metadata)
+    write_bytes(path, library.save(arrays, metadata=metadata))
 
 
 def read(
@@ -55,8 +55,8 @@ def read(
         The description, the arrays by name, and the remaining metadata.
 
     Raises:
-        ModelError: The file is missing, truncated, not a safetensors file or not one of ours, or a network has an array
-            of another type than `TYPES` or one that is not finite.
+        ModelError: The file is missing, damaged, not a safetensors file or not one of ours, or a network has an array
+            of another type than `TYPES` or one that is not finite. Of the arrays, only those that are read are checked.
     """
     library = require("safetensors", "train", "read .safetensors files")
     try:
@@ -68,12 +68,13 @@ def read(
     try:
         with library.safe_open(path, framework="numpy") as file:
             metadata = dict(file.metadata() or {})
+            digests = digest.parse(metadata)
             if "stargan" not in metadata:
                 raise ModelError("not a stargan model: it has no description; `stargan import` reads foreign files")
             info = ModelInfo.loads(metadata.pop("stargan"))
             names = [name for name in file.keys() if training or not name.startswith(TRAINING)]  # noqa: SIM118
             prefixes = tuple(f"{network}/" for network in networks) if networks is not None else ("",)
-            arrays = {_name(n): _array(file, n) for n in names if _name(n).startswith(prefixes)}
+            arrays = {_name(n): _array(file, n, digests) for n in names if _name(n).startswith(prefixes)}
     except ModelError as error:
         raise ModelError(f"{path}: {error}") from error
     except (library.SafetensorError, OSError, ValueError, TypeError) as error:
@@ -81,11 +82,12 @@ def read(
     return info, arrays, metadata
 
 
-def _array(file: Any, name: str) -> np.ndarray:
+def _array(file: Any, name: str, digests: dict[str, int] | None) -> np.ndarray:
     kind = file.get_slice(name).get_dtype()
     if kind not in TYPES and not name.startswith(TRAINING):
         raise ModelError(f"its array {name[:60]} has the type {kind}; must be {', '.join(TYPES)}")
     array: np.ndarray = file.get_tensor(name)
+    digest.check_array(name, array, digests)
     if not np.isfinite(array).all():
         raise ModelError(f"its array {name[:60]} contains numbers that are not finite")
     return array

@@ -1,6 +1,7 @@
 """Checkpoints: everything needed to continue a run exactly, written atomically."""
 
 import math
+import os
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,7 @@ def seconds(run: Path) -> float:
 
 
 def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Arrays]:
-    """Reads the newest checkpoint of a run folder.
+    """Reads the newest checkpoint of a run folder, which has one.
 
     Args:
         run: The run folder.
@@ -64,15 +65,14 @@ def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Array
             exactly with other data.
 
     Raises:
-        CheckpointError: There is no checkpoint, it is damaged, or it was trained on other data.
+        CheckpointError: It is damaged, or was trained on other data.
     """
     found = run_folder.checkpoints(run)
-    if not found:
-        raise CheckpointError(f"{run}: has no checkpoint to continue from")
     try:
         info, arrays, metadata = safetensors_file.read(found[-1], training=True)
     except ModelError as error:
-        hint = f"; delete it to continue from {found[-2].name}" if len(found) > 1 else ""
+        damaged = os.access(found[-1], os.R_OK)
+        hint = f"; delete it to continue from {found[-2].name}" if len(found) > 1 and damaged else ""
         raise CheckpointError(f"{error}{hint}") from error
     if metadata.get("data_key") != data_key:
         raise CheckpointError(

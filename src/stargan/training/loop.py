@@ -88,8 +88,10 @@ def train(prepared: PreparedRun) -> Result:
             if step % config.checkpoint_every == 0 or last:
                 seconds = time.monotonic() - began
                 info = prepared.info(step, figures, finished=finished)
-                how = {"data_key": prepared.data_key, "keep": config.keep_checkpoints, "seconds": seconds}
-                checkpoint.save(prepared.folder, engine.state(), info, **how)
+                kept = config.keep_checkpoints
+                checkpoint.save(
+                    prepared.folder, engine.state(), info, data_key=prepared.data_key, keep=kept, seconds=seconds
+                )
     return Result(step, position >= config.steps, time.monotonic() - began, figures)
 
 

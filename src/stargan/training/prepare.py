@@ -1,7 +1,5 @@
 """Preparation of a run, new or resumed: data, engine, batches and validation."""
 
-import hashlib
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,7 +8,7 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
-from stargan.data import cache, crops, face_sample, sources
+from stargan.data import cache, crops, face_sample, ranges, sources
 from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
@@ -20,7 +18,7 @@ from stargan.faces import CELEBA, FaceCrop
 from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
-from stargan.training import checkpoint
+from stargan.training import checkpoint, same_data
 from stargan.training.forecast import forecast
 from stargan.training.validation import Validation
 
@@ -89,50 +87,54 @@ class PreparedRun:
 
 
 def prepare(
-    config: Config, folder: Path, *, resume: bool, start_from: Path | None, measure: bool, say: Say
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool,
+    start_from: Path | None,
+    allow_changes: bool,
+    measure: bool,
+    say: Say,
 ) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
     for source in found:
         for note in source.notes:
             say(f"{source.name}: {note}")
+    has_checkpoint = resume and _has_checkpoint(folder)
     if resume:
         found = _split_as_before(found, folder)
+        config = replace(config, range=config.range or ranges.before_ranges(found))
     else:
-        config = replace(config, crop=crops.fraction(found, config.image_size, config.crop, say))
+        crop = crops.fraction(found, config.image_size, config.crop, say)
+        config = replace(config, crop=crop, range=ranges.of_sources(found, config.range, say))
     data = _decode(found, domains, config, say)
     _check_domains(data, say, allow_empty=resume or config.allow_empty)
-    data_key = _data_key(found)
-    if measure and not resume:
+    data_key = same_data.data_key(found)
+    if resume:
+        _check_same(folder, data_key, data, say, allow_changes=allow_changes)
+    elif measure:
         say(str(forecast(config, domains)))
     engine = engines.create(config, domains)
     description, step = _description(config, domains, data), 0
-    if resume:
+    if has_checkpoint:
         description, step = _resume(engine, folder, description, data_key)
     elif start_from is not None:
         _start_from(engine, start_from, description)
-    if not resume or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
+    if not has_checkpoint or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
         description = replace(description, face_crop=_face_crop(config, data, say))
     if not resume:
+        if start_from is not None:  # what the run starts from, in case it is killed before its first checkpoint
+            checkpoint.save(folder, engine.state(), description, data_key=data_key, keep=config.keep_checkpoints)
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
+    same_data.save(folder, data_key, [part.images for part in data])
     say(_summary(engine, data, domains, config, step))
     sets = [
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
         for part in data
     ]
-    batches, g_batches = (
-        Batches(
-            sets,
-            domains,
-            batch_size=config.batch_size,
-            seed=seed,
-            flip=config.flip,
-            targets=config.targets,
-            rare=config.rare,
-        )
-        for seed in (config.seed, config.seed + 1)
-    )
+    batches, g_batches = (_batches(sets, domains, config, seed) for seed in (config.seed, config.seed + 1))
     validation = Validation.of(config.architecture, domains, data)
     seconds = checkpoint.seconds(folder) if resume else 0.0
     figures = dict(description.quality)
@@ -144,10 +146,22 @@ def prepare(
 # ---------------------------------------------------------------- data
 
 
+def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int) -> Batches:
+    return Batches(
+        sets,
+        domains,
+        batch_size=config.batch_size,
+        seed=seed,
+        flip=config.flip,
+        targets=config.targets,
+        rare=config.rare,
+    )
+
+
 def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
     """The data sets as the run to resume splits them; earlier versions used another rule where there is no split."""
     by_name = [sources.split_by_name(source) for source in found]
-    return by_name if checkpoint.data_key(folder) == _data_key(by_name) else found
+    return by_name if checkpoint.data_key(folder) == same_data.data_key(by_name) else found
 
 
 def _decode(found: Sequence[Source], domains: Domains, config: Config, say: Say) -> list[DataSet]:
@@ -184,6 +198,7 @@ def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
             config.image_size,
             config.crop,
             align=CELEBA if aligns else None,
+            range=config.range,
             max_bad=config.max_bad,
             report=lambda done, total: progress.update(done),
         )
@@ -204,20 +219,12 @@ def _face_crop(config: Config, data: Sequence[DataSet], say: Say) -> FaceCrop | 
     return sample.face_crop
 
 
-def _data_key(found: Sequence[Source]) -> str:
-    """Returns a digest of which images have which labels and split; it does not depend on their folder."""
-    digest = hashlib.sha256()
-    for source in found:
-        digest.update(json.dumps([source.files, source.label_set.names]).encode())
-        digest.update(np.ascontiguousarray(source.labels).tobytes() + source.split.tobytes())
-    return digest.hexdigest()
-
-
 def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> ModelInfo:
     return ModelInfo(
         domains=domains,
         architecture=config.architecture,
         crop=crops.described([part.source for part in data], config.image_size, config.crop),
+        range=config.range,
         label_frequencies=domains.frequencies([part.values[part.rows("train")] for part in data]),
         classifier=True,
         engine=config.engine,
@@ -241,9 +248,31 @@ def _summary(engine: Engine, data: Sequence[DataSet], domains: Domains, config: 
 # ---------------------------------------------------------------- resume, --start-from
 
 
+def _has_checkpoint(folder: Path) -> bool:
+    """Whether a run has a checkpoint. One that was killed before its first begins again; its seed decides everything.
+
+    Raises:
+        CheckpointError: It must have had one.
+    """
+    if run_folder.checkpoints(folder):
+        return True
+    logged = max((step for steps, _ in run_folder.stats(folder).values() for step in steps), default=0)
+    if logged > run_folder.saved_config(folder).checkpoint_every:
+        raise CheckpointError(f"{folder}: has no checkpoint to continue from, although it reached step {logged:.0f}")
+    return False
+
+
+def _check_same(folder: Path, data_key: str, data: Sequence[DataSet], say: Say, *, allow_changes: bool) -> None:
+    change = same_data.check(folder, data_key, [part.source for part in data], [part.images for part in data])
+    if change and not allow_changes:
+        raise CheckpointError(f"{folder}: {change}; say --allow-changes to go on with them")
+    if change:
+        say(f"{change}; the run goes on with them")
+
+
 def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str) -> tuple[ModelInfo, int]:
     saved, arrays = checkpoint.load(folder, data_key=data_key)
-    if saved.domains != description.domains:
+    if not saved.domains.same_layout(description.domains):  # whatever their folders are called
         raise CheckpointError(
             f"the labels of the checkpoint are {', '.join(saved.domains.names)}; "
             f"those of the data are {', '.join(description.domains.names)}"
@@ -277,7 +306,7 @@ def check_new(folder: Path) -> None:
     """
     if (folder / run_folder.CONFIG).exists():
         raise ConfigError(f"--run {folder}: already contains a run; use --resume {folder} or choose another name")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {run_folder.LOCK}):
         raise ConfigError(f"--run {folder}: exists and is not an empty folder; choose another name")
     for above in folder.parents:
         if above.is_file():

@@ -26,7 +26,9 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
         flag.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    before = {number: signal.signal(number, stop) for number in _STOPPING}
+    # One that is ignored stays so: `nohup` lets a run outlive its terminal.
+    heard = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield flag.is_set
     finally:

@@ -83,7 +83,7 @@ def write(
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise DataError(f"{out}: exists and is not an empty folder; give another folder")
     # Not synced: one fsync takes longer than drawing one face, and the same command draws the same faces again.
-    with atomic_write(out, sync=False) as temporary:
+    with atomic_write(out, sync=False, folder=True) as temporary:
         _write_into(temporary, count, seed, size, progress)
         if out.exists():
             out.rmdir()

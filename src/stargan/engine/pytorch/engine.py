@@ -11,9 +11,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from stargan.config import Config, schedules
 from stargan.config.training import Precision
 from stargan.domains import Domains
+from stargan.engine.pytorch import device as devices
 from stargan.engine.pytorch import networks, optimizer
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
 from stargan.engine.pytorch.edit.updates import EditUpdates
+from stargan.engine.pytorch.memory import GENERATE_BATCH, check
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import CheckpointError, ModelError
 from stargan.images import scale
@@ -21,7 +23,6 @@ from stargan.model.safetensors_file import under
 
 Pixels = np.ndarray | DeviceBatch
 G_UPDATES = "training/g_updates"
-GENERATE_BATCH = 32  # images per pass, which limits the memory of `generate` and `classify`
 
 
 class PytorchEngine:
@@ -32,13 +33,14 @@ class PytorchEngine:
         domains: The label layout.
 
     Raises:
-        ConfigError: The device or the precision is not available.
+        ConfigError: The device or the precision is not available, or there is not enough memory.
     """
 
     rank = 0
     world_size = 1
 
     def __init__(self, config: Config, domains: Domains) -> None:
+        check(config, domains, devices.choose(config))
         self.updates = _updates(config, domains)
         self.precision: Precision = "bf16" if self.updates.bf16 else "fp32"
         self.num_parameters = {

@@ -67,13 +67,8 @@ def translate(
         frames = _changed(model, clip, tracked, request, known, strength)
         first = next(frames)  # before a file is begun
         lines = first if isinstance(first, list) else []
-        with atomic_write(out, sync=False) as temporary:
-            written = temporary.with_name(temporary.name + out.suffix)
-            try:
-                clip.write(_counted(frames, progress), written)
-                written.replace(temporary)
-            finally:
-                written.unlink(missing_ok=True)
+        with atomic_write(out, sync=False, ending=out.suffix) as temporary:
+            clip.write(_counted(frames, progress), temporary)
     return lines
 
 
