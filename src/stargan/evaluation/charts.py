@@ -56,8 +56,10 @@ def chart(name: str, steps: Sequence[float], values: Sequence[float]) -> Chart:
 
 def _ticks(low: float, high: float) -> list[float]:
     """Round numbers at equal distances; the first is at most `low`, the last at least `high`."""
-    if low == high:
-        low, high = low - (abs(low) or 1) / 2, high + (abs(high) or 1) / 2
+    size = max(abs(low), abs(high))
+    if high - low <= max(1e-9 * size, 1e-30):  # a constant
+        half = (size if size > 1e-30 else 1.0) / 2
+        low, high = low - half, high + half
     rough = (high - low) / TICKS
     power = 10.0 ** math.floor(math.log10(rough))
     distance = next(round_ * power for round_ in (1, 2, 5, 10) if round_ * power >= rough * (1 - 1e-9))
