@@ -116,7 +116,7 @@ def kinks(moved: Collection[Kink], near: dict[Kink, float]) -> Iterator[None]:
                 shift[index] = -2 * value if value else limit
         return (x + shift.view_as(x),) if moved else None
 
-    handle = nn.modules.module.register_module_forward_pre_hook(before)
+    handle = nn.modules.module.register_module_forward_pre_hook(before)  # type: ignore[arg-type]  # its stub lacks this form
     try:
         yield
     finally:

@@ -35,7 +35,7 @@ def test_every_curve_has_two_ticks_or_more(values: list[float]) -> None:
 
 @given(st.lists(st.tuples(st.floats(0, 1e7), NUMBERS), min_size=1, max_size=5))
 def test_all_points_lie_inside(points: list[tuple[float, float]]) -> None:
-    drawn = charts.chart("x", *map(list, zip(*points, strict=True)))  # type: ignore[arg-type]
+    drawn = charts.chart("x", *map(list, zip(*points, strict=True)))
     for x, y in re.findall(r"([\d.]+),([\d.]+)", drawn.points):
         assert charts.LEFT - 0.1 <= float(x) <= charts.WIDTH - charts.RIGHT + 0.1
         assert charts.TOP - 0.1 <= float(y) <= charts.HEIGHT - charts.BOTTOM + 0.1

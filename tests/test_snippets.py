@@ -6,6 +6,7 @@ block below a comment `<!-- not run: REASON -->` is left out; `NOT_RUN` lists al
 python, which install things or take hours, are not commands of ours.
 """
 
+import itertools
 import re
 import shlex
 import shutil
@@ -81,7 +82,8 @@ def _runs(before: list[str]) -> bool:
 
 
 def test_blocks_are_found() -> None:
-    page = "a\n\n    stargan data \\\n        x   # y\n    make\n\n```python\nprint()\n```\n<!-- not run: z -->\n\n    stargan q\n"
+    page = "a\n\n    stargan data \\\n        x   # y\n    make\n\n```python\nprint()\n```\n"
+    page += "<!-- not run: z -->\n\n    stargan q\n"
     found = list(blocks(page))
     assert [block.python for block in found] == [False, True, False]
     assert [block.runs for block in found] == [True, True, False]
@@ -200,7 +202,7 @@ def test_snippets_run(
 
 def _run(command: str) -> None:
     _, name, *rest = shlex.split(command, comments=True)
-    for option, value in zip(rest, rest[1:], strict=False):  # several snippets may write to the same place
+    for option, value in itertools.pairwise(rest):  # several snippets may write to the same place
         if option in ("--out", "--run") and name in ("translate", "train"):
             shutil.rmtree(value, ignore_errors=True)
     done = in_process(name, *rest, *SHORTER.get(name, []))
