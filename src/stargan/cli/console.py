@@ -6,7 +6,9 @@ and then.
 
 import contextlib
 import logging
+import shutil
 import sys
+import textwrap
 import time
 from collections.abc import Iterator
 from typing import Any
@@ -50,7 +52,13 @@ class _Messages(logging.Handler):
         elif record.levelno < logging.INFO:
             print(f"{record.name}: {line}", file=sys.stderr, flush=True)
         else:
-            print(line, flush=True)
+            print(_wrapped(line) if sys.stdout.isatty() else line, flush=True)
+
+
+def _wrapped(line: str) -> str:
+    """A line as several that fit the terminal; no name is split."""
+    width = shutil.get_terminal_size().columns
+    return textwrap.fill(line, width, subsequent_indent="  ", break_long_words=False, break_on_hyphens=False)
 
 
 class _Bars:

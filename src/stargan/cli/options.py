@@ -146,8 +146,12 @@ def _one_line(box: str) -> str:
         return f"{found[2]} {found[1]}: must be one of {found[3].replace(chr(39), '')}"
     metavar = re.search(r"Argument helptext:\n +(\S+) (.+)", hints)
     if metavar and (value := re.search(r"'([^']*)'\]?\.?$", text)):
-        return f"{metavar[1]} {value[1]}: must be {metavar[2]}"
+        return f"{metavar[1]} {value[1]}: must be {_KINDS.get(metavar[2], metavar[2])}"
     return text
+
+
+_KINDS = {"INT": "a whole number", "FLOAT": "a number", "MINUTES": "a number", "0..1.5": "a number from 0 to 1.5"}
+"""What the names of values in the help stand for."""
 
 
 def check_output(name: str, path: Path, *, folder: bool) -> None:

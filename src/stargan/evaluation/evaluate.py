@@ -26,6 +26,7 @@ from stargan.inference.translator import Translator
 from stargan.model import run_folder
 from stargan.model.card import MODEL
 from stargan.model.run_folder import Curve
+from stargan.progress import Callback, counted, reported_to
 from stargan.storage import write_bytes
 
 _LOGGER = logging.getLogger(__name__)
@@ -35,24 +36,25 @@ TRAINING = "training_configuration"  # key, in a report, of a run's settings
 
 
 def evaluate(
-    models: Sequence[str | Path],
+    models: str | Path | Sequence[str | Path],
     data: str | Path,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     protocol: str = "single",
     split: str | None = None,
     limit: int = 500,
     classifiers: int = 3,
     skip: int = 0,
-    pairs: Path | None = None,
+    pairs: str | Path | None = None,
     groups: Sequence[str] = (),
     bins: Sequence[str] = (),
-    inception: Path | None = None,
+    inception: str | Path | None = None,
     seed: int = 0,
     max_bad: int = 10,
     align: Align = "none",
     range: Range | None = None,
     overwrite: bool = False,
+    progress: Callback | None = None,
     say: Callable[[str], None] = _LOGGER.info,
 ) -> Report:
     """Evaluates models on the same images and compares them with the first.
@@ -75,12 +77,14 @@ def evaluate(
         align: `faces` to align the largest face of each image as in the model's training images.
         range: What becomes black and white of deep samples; by default what the model says, else from the images.
         overwrite: Whether an existing report may be replaced.
+        progress: Is called whenever some work begins, moves or ends, with its `stargan.Progress`.
         say: Is called with each line for the user; by default it is logged.
 
     Raises:
         StarganError: An argument is out of range, or a model or the data cannot be used.
     """
-    paths = [Path(model) for model in models]
+    paths = [Path(model) for model in ([models] if isinstance(models, str | Path) else models)]
+    out, pairs, inception = (path if path is None else Path(path) for path in (out, pairs, inception))
     _check_models(paths)
     choice: dict[str, Any] = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}
     _check_settings(choice, classifiers, range)
@@ -88,8 +92,9 @@ def evaluate(
     # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
     choice |= {"align": align == "faces", "range": range, "groups": groups, "bins": bins, "say": say}
-    cases = _prepare(paths, str(data), protocol, known_pairs, choice)
-    results = _measure(cases, known_pairs, spaces, classifiers, seed)
+    with reported_to(progress):
+        cases = _prepare(paths, str(data), protocol, known_pairs, choice)
+        results = _measure(cases, known_pairs, spaces, classifiers, seed)
     settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
     given = {"align": align.removeprefix("none"), "pairs": pairs, "inception": inception}
     report = Report(results, settings | {name: str(value) for name, value in given.items() if value})
@@ -212,6 +217,8 @@ def _measure(
         trained = evaluation_classifiers(case.model.domains, images, classifiers, seed)
         if images.key not in references:
             references[images.key] = [distances.reference_features(images, space, seed) for space in spaces]
+        count = tasks.request_translations(images, case.protocol, case.model.domains)
+        _LOGGER.info(f"{case.name}: {len(count.tasks):,} translations of {counted(len(images.test_rows), 'image')}")
         face_crop = case.model.info.face_crop
         found = measure(case.model, images, case.protocol, trained, references[images.key], seed, recogniser, face_crop)
         on_pairs = pairs.measure(case.model, known_pairs, seed) if known_pairs else None

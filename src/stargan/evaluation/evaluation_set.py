@@ -16,7 +16,7 @@ from stargan.domains import Domains
 from stargan.domains.names import key, suggest
 from stargan.errors import DataError, one_line
 from stargan.model.info import ModelInfo
-from stargan.progress import Progress
+from stargan.progress import Progress, counted
 
 _LOGGER = logging.getLogger(__name__)
 
@@ -123,7 +123,9 @@ def load(
     split = split or next((part for part in ("test", "val") if len(source.rows(part))), "test")
     train_rows, test_rows = (_rows(source, part, usable, data) for part in ("train", split))
     if skip >= len(test_rows):
-        raise DataError(f"--skip {skip}: {data} has {len(test_rows)} images in its {split!r} split; must be fewer")
+        raise DataError(
+            f"--skip {skip}: {data} has {counted(len(test_rows), 'image')} in its {split!r} split; must be fewer"
+        )
     test_rows = np.sort(np.random.default_rng(seed).permutation(test_rows)[skip : skip + limit])
     if info.face_crop and not align and face_sample.look([(decoded.pixels, train_rows)]).elsewhere(info.face_crop):
         say("the faces lie elsewhere than in the model's training images; --align faces would move them there")

@@ -8,7 +8,7 @@ from pathlib import Path
 from stargan.progress import about
 
 EVERY = 60.0  # seconds between two sentences, at least
-_LOG = logging.getLogger(__name__)
+_LOGGER = logging.getLogger(__name__)
 
 
 class Status:
@@ -37,7 +37,7 @@ class Status:
         self._said = now
         left = (now - self._began) * (steps - position) / max(position - self.start, 1)
         when = f"{position / steps:.0%} done, {about(left)} left" if position < steps else "the last one"
-        _LOG.info("step %s, %s: %s; samples: %s", f"{step:,}", when, _in_words(figures), samples)
+        _LOGGER.info("step %s, %s: %s; samples: %s", f"{step:,}", when, _in_words(figures), samples)
 
 
 def _in_words(figures: Mapping[str, float]) -> str:

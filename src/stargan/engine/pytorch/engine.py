@@ -204,7 +204,7 @@ class PytorchEngine:
         uploaded = pixels.pixels() if isinstance(pixels, DeviceBatch) else self._tensor(pixels)
         return scale(uploaded.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.updates.layout)
 
-    def _set_step(self, step: int, lambda_cls: float | None) -> None:
+    def _set_step(self, step: int, lambda_cls: float | None = None) -> None:
         """Sets the weight of the classification loss and the random seed for a step."""
         self.updates.step = step
         scheduled = schedules.class_weight(self.updates.config, step) if lambda_cls is None else lambda_cls
