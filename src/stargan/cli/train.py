@@ -23,7 +23,7 @@ from stargan.cli.options import (
     value_of,
 )
 from stargan.config import Architecture, Config
-from stargan.config.architecture import parse_size
+from stargan.config.architecture import MAX_SIDE, fitting_layers, fitting_size, parse_size
 from stargan.config.recipes import SUMMARIES, recipe
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
@@ -180,4 +180,21 @@ def _train(config: Config, run: Path, **how: Any) -> int:
     return 0
 
 
-COMMAND = Command(Options, run, defaults=_defaults)
+def _with_sizes(arguments: Sequence[str]) -> list[str]:
+    """Replaces an image size that G cannot take by the nearest one that it can; adds the layers of D that fit it."""
+    text, given = value_of("--image-size", arguments), list(arguments)
+    if text is None or value_of("--resume", arguments):
+        return given
+    size = parse_size(text)
+    generator = value_of("--generator", arguments) or recipe(value_of("--recipe", arguments) or "default").generator
+    if not 4 <= min(size) <= max(size) <= MAX_SIDE:
+        return given  # its check says what is right
+    fitting = fitting_size(size, "edit" if generator == "edit" else "stargan")
+    if fitting != size:
+        kept = "x".join(map(str, fitting))
+        print(f"--image-size {text}: the generator cannot take it; {kept} is the nearest size that it can")
+        given += ["--image-size", kept]  # the last one counts
+    return given if value_of("--d-layers", arguments) else [*given, "--d-layers", str(fitting_layers(fitting))]
+
+
+COMMAND = Command(Options, run, rewrite=_with_sizes, defaults=_defaults)

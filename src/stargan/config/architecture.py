@@ -32,8 +32,7 @@ class Architecture:
         image_size: Size of the images, N or WIDTHxHEIGHT; multiples of 4.
         width: Channels of the first layer, of G and of D.
         blocks: Residual blocks of G.
-        d_layers: Stride-2 layers of D; the image size must be divisible by 2 to the power of this number. Training
-            takes fewer if the size needs that.
+        d_layers: Stride-2 layers of D. With --image-size alone, as many as fit it: 5 for 64 pixels, 6 for 128.
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
         generator: The paper's G, or one that edits parts of the image by the change of its labels (not in the paper).
@@ -101,14 +100,9 @@ def fitting_size(size: tuple[int, int], generator: Generator) -> tuple[int, int]
     return width, height
 
 
-def fitting_layers(size: tuple[int, int], most: int) -> int:
-    """How many stride-2 layers D can have for an image size: as many as it can be halved, up to `most`.
-
-    At least a map of 2x2 remains, if the size is not too small for that.
-    """
-    width, height = size
-    halvings = next(n for n in range(MAX_LAYERS + 1) if width % 2 ** (n + 1) or height % 2 ** (n + 1))
-    return max(1, min(most, halvings, max(min(size).bit_length() - 2, 1)))
+def fitting_layers(size: tuple[int, int]) -> int:
+    """The usual number of stride-2 layers of D for an image size, which leave 2 or 3 positions of its shorter side."""
+    return max(1, min(size).bit_length() - 2)
 
 
 def parse_size(text: str) -> tuple[int, int]:
