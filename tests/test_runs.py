@@ -158,7 +158,12 @@ def test_a_forecast_in_words() -> None:
 def test_a_forecast_measures_parts_of_batches_that_take_long(slow: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     sizes: list[int] = []
     random_batch = forecast._random_batch
-    monkeypatch.setattr(forecast, "_random_batch", lambda *a: sizes.append(a[2]) or random_batch(*a))
+
+    def counted(*arguments: Any) -> Any:
+        sizes.append(arguments[2])
+        return random_batch(*arguments)
+
+    monkeypatch.setattr(forecast, "_random_batch", counted)
     monkeypatch.setattr(forecast, "SECONDS", 0.0 if slow else 1e9)
     settings = {**SMALL, "image_size": (16, 16), "batch_size": 6}
     found = forecast.forecast(Config(recipe="paper", **settings), DOMAINS)

@@ -207,7 +207,6 @@ def test_a_small_image_without_a_face_may_be_an_aligned_one(tmp_path: Path) -> N
     assert not stargan.load("celeba").faces(tmp_path / "a.png")
 
 
-
 def test_boxes_squares_and_grids(two: Image.Image, model: stargan.Translator, tmp_path: Path) -> None:
     two.save(tmp_path / "two.webp")
     out = tmp_path / "out"
