@@ -17,6 +17,7 @@ from stargan.domains import UNKNOWN, Domains, LabelSet
 from stargan.domains.names import clean
 from stargan.errors import DataError
 from stargan.progress import counted
+from stargan.storage import open_regular
 
 _RULE = (
     "must be a folder with a list_attr*.txt, a folder with one folder of images for each domain, "
@@ -142,6 +143,8 @@ def _read(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; {_RULE}")
     try:
+        if not path.is_dir():
+            open_regular(path).close()  # a pipe would be waited for
         columns = _read_existing(path, attributes, bins)
     except OSError as error:  # a folder without permission, a disk that went away
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror or error})") from error

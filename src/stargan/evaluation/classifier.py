@@ -16,9 +16,10 @@ from torch.optim.swa_utils import AveragedModel
 from stargan.data.cache import default_folder
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses
-from stargan.errors import require
+from stargan.errors import ModelError, require
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.images import to_array
+from stargan.model import digest
 from stargan.progress import Progress, counted
 from stargan.storage import write_bytes
 
@@ -88,13 +89,16 @@ class Classifier:
         """
         library = require("safetensors.torch", "train", "save a classifier")
         path = self._path(key)
-        if path.is_file():
-            self.network.load_state_dict(library.load_file(path))
+        saved = _saved(path)
+        if saved is not None:
+            self.network.load_state_dict(saved)
             _LOGGER.info(f"{name}: trained before, {path}")
         else:
             _LOGGER.info(f"{name}: to be trained on {counted(len(rows), 'real image')}, once; kept in {path.parent}")
             self._train(pixels, values, rows, name)
-            write_bytes(path, library.save(self.network.state_dict()))
+            weights = self.network.state_dict()
+            digests = digest.of_arrays({name: weight.numpy() for name, weight in weights.items()}, {})
+            write_bytes(path, library.save(weights, metadata={digest.ARRAYS_KEY: digests}))
         self.network.eval()
 
     def _path(self, key: str) -> Path:
@@ -197,6 +201,20 @@ class _Stopping:
 def _polynomial_decay(average: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
     """An average of all steps in which later ones have more weight (Shamir & Zhang 2013)."""
     return average + AVERAGING / (AVERAGING + int(steps)) * (new - average)
+
+
+def _saved(path: Path) -> dict[str, Tensor] | None:
+    """The weights in a file; None if there is none, or if it is damaged and the classifier must be trained again."""
+    library = require("safetensors", "train", "read a classifier")
+    try:
+        with library.safe_open(path, framework="pt") as file:
+            digests = digest.parse(dict(file.metadata() or {}))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for name, weight in weights.items():
+            digest.check_array(name, weight.numpy(), digests)
+    except (FileNotFoundError, ModelError, library.SafetensorError):
+        return None
+    return weights
 
 
 class _Block(nn.Module):

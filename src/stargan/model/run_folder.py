@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stargan.config import Config
 from stargan.errors import CheckpointError, ConfigError
-from stargan.storage import lock, remove_leftovers, write_bytes
+from stargan.storage import lock, read_text, remove_leftovers, write_bytes
 
 CONFIG = "config.json"
 DATA = "data.json"
@@ -80,7 +80,7 @@ def saved_config(run: Path) -> Config:
     """
     path = run / CONFIG
     try:
-        return Config.from_json(json.loads(path.read_text(encoding="utf-8")))
+        return Config.from_json(json.loads(read_text(path)))
     except FileNotFoundError as error:
         raise CheckpointError(f"{run}: not a run folder (it has no {CONFIG})") from error
     except OSError as error:
@@ -93,7 +93,7 @@ def stats(run: Path) -> dict[str, Curve]:
     """Reads the logged figures of a run folder by name; empty if there are none."""
     path = run / STATS
     points: dict[str, list[tuple[float, float]]] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+    for line in read_text(path, errors="replace").splitlines() if path.exists() else []:
         # A killed run may leave half a line, and a file from another source may contain anything.
         with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, OverflowError, RecursionError):
             row = json.loads(line)

@@ -15,7 +15,7 @@ from PIL import Image
 from stargan import images
 from stargan.errors import require
 from stargan.model import run_folder
-from stargan.storage import write_bytes
+from stargan.storage import read_text, write_bytes
 
 
 class Log:
@@ -68,7 +68,7 @@ class Log:
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_text(self.path, errors="replace").splitlines():
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")

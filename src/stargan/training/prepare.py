@@ -126,14 +126,16 @@ def prepare(
         _start_from(engine, start_from, description, say)
     if not has_checkpoint or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
         description = replace(description, face_crop=_face_crop(config, data, say))
+    if start_from is not None:  # before the settings: without it, the run could not begin again from these weights
+        _save_start(folder, config, engine, description, data_key)
     if resume:
         _note_moved(config, folder, say)
     else:
-        if start_from is not None:  # what the run starts from, in case it is killed before its first checkpoint
-            checkpoint.save(folder, engine.state(), description, data_key=data_key, keep=config.keep_checkpoints)
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     same_data.save(folder, data_key, [part.images for part in data])
+    if not has_checkpoint and start_from is None:
+        _save_start(folder, config, engine, description, data_key)
     say(_summary(engine, data, domains, config, step))
     sets = [
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
@@ -254,7 +256,7 @@ def _summary(engine: Engine, data: Sequence[DataSet], domains: Domains, config: 
 
 
 def _has_checkpoint(folder: Path) -> bool:
-    """Whether a run has a checkpoint. One that was killed before its first begins again; its seed decides everything.
+    """Whether a run has a checkpoint. One that was killed before it wrote its first begins again, with its seed.
 
     Raises:
         CheckpointError: It must have had one.
@@ -280,6 +282,10 @@ def _note_moved(config: Config, folder: Path, say: Say) -> None:
     if config.data != saved.data:
         say(f"the data were {', '.join(saved.data)} and are {', '.join(config.data)} now; the run goes on with them")
         run_folder.save_config(folder, replace(saved, data=config.data))
+
+
+def _save_start(folder: Path, config: Config, engine: Engine, description: ModelInfo, data_key: str) -> None:
+    checkpoint.save(folder, engine.state(), description, data_key=data_key, keep=config.keep_checkpoints)
 
 
 def _check_same(folder: Path, data_key: str, data: Sequence[DataSet], say: Say, *, allow_changes: bool) -> None:
