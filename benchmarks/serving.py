@@ -173,7 +173,7 @@ def main() -> None:
         finally:
             server.terminate()
     if options.json:
-        measure.write_json(options.json, {"machine": measure.machine(), "bare": speeds, "served": rows})
+        measure.write_json(options.json, {"bare": speeds, "served": rows}, measure.machine())
 
 
 def measure_server(

@@ -74,7 +74,9 @@ def phone(browser: Any, address: str) -> Iterator[Page]:
 
 def opened(browser: Any, address: str, **how: Any) -> Iterator[Page]:
     """The page; it must not report an error, nor ask anybody else for anything."""
-    context = browser.new_context(**{"viewport": {"width": 1280, "height": 800}, "locale": "en-US", **how})
+    context = browser.new_context(
+        **{"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce", **how}
+    )
     context.set_default_timeout(60_000)
     found, problems = context.new_page(), list[str]()
     found.on("pageerror", lambda error: problems.append(str(error)))
@@ -302,7 +304,7 @@ def test_languages(page: Page, two: Path) -> None:
 @pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm install axe-core, or AXE=.../axe.min.js")
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_accessibility(browser: Any, address: str, two: Path, scheme: str) -> None:
-    opening = opened(browser, address, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
+    opening = opened(browser, address, color_scheme=scheme, bypass_csp=True)
     page = next(opening)
     page.evaluate(AXE.read_text("utf-8"))
     found = [violations(page)]
