@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 import stargan
+from stargan import runs
 from stargan.cli import console
 from stargan.config import Config, schedules
 from stargan.domains import Domains, Group, LabelSet
@@ -30,14 +31,11 @@ DOMAINS = Domains((LabelSet("set", (Group(("a",)), Group(("b",)))),))
 
 def test_train_and_resume_from_python(colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     seen: list[tuple[str, str]] = []
-    run = stargan.train(
-        colours,
-        str(tmp_path / "run"),
-        steps=6,
-        sample_every=3,
-        progress=lambda p: seen.append((p.what, p.state)),
-        **SMALL,
-    )
+
+    def note(progress: Progress) -> None:
+        seen.append((progress.what, progress.state))
+
+    run = stargan.train(colours, str(tmp_path / "run"), steps=6, sample_every=3, progress=note, **SMALL)
     assert (run.step, run.finished, run.config.recipe) == (6, True, "modern")
     assert {"val/hit", "val/kept"} <= run.figures.keys()
     assert [path.name for path in run.samples] == ["step-00000003.png", "step-00000006.png"]
@@ -112,6 +110,7 @@ def test_a_budget_ends_the_training_and_holds_when_it_is_resumed(
         if progress.what == "train" and progress.done >= 7:
             raise KeyboardInterrupt
 
+    monkeypatch.setattr(runs, "MODELS", ())  # exporting takes long
     budget = {"minutes": 0.5, "steps": 1000, "recipe": "paper", **SMALL}  # 30 seconds
     with pytest.raises(KeyboardInterrupt):
         stargan.train(colours, tmp_path / "cut", progress=stop, **budget)
@@ -159,11 +158,11 @@ def test_a_forecast_measures_parts_of_batches_that_take_long(slow: bool, monkeyp
     sizes: list[int] = []
     random_batch = forecast._random_batch
 
-    def counted(*arguments: Any) -> Any:
-        sizes.append(arguments[2])
-        return random_batch(*arguments)
+    def noted(config: Config, domains: Domains, count: int) -> Any:
+        sizes.append(count)
+        return random_batch(config, domains, count)
 
-    monkeypatch.setattr(forecast, "_random_batch", counted)
+    monkeypatch.setattr(forecast, "_random_batch", noted)
     monkeypatch.setattr(forecast, "SECONDS", 0.0 if slow else 1e9)
     settings = {**SMALL, "image_size": (16, 16), "batch_size": 6}
     found = forecast.forecast(Config(recipe="paper", **settings), DOMAINS)
