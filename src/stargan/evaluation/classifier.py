@@ -66,7 +66,7 @@ class Classifier:
     def __init__(self, domains: Domains, datasets: tuple[int, ...], seed: int = 0) -> None:
         self.domains = domains
         self.datasets = datasets
-        self.heads = [head for index in datasets for head in domains.heads(index)]
+        self.heads = list(dict.fromkeys(head for index in datasets for head in domains.heads(index)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network: nn.Module = _network(domains.num_classes)
@@ -138,7 +138,7 @@ class Classifier:
         parts = np.array_split(np.sort(rows), max(1, len(rows) // 256))  # the pixels may be on disk
         predictions = np.concatenate([self.predict(to_array(pixels[part])) for part in parts])
         truth = values[np.sort(rows)]
-        own = self.domains.known(truth) & np.isin(self.domains.group_datasets, self.datasets)
+        own = self.domains.known(truth) & self.domains.labelled_groups(np.array(self.datasets)).any(axis=0)
         return float(1 - self.domains.agree(predictions, truth)[own].mean()) if own.any() else 1.0
 
     @torch.inference_mode()

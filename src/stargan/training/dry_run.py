@@ -79,7 +79,7 @@ def plan(config: Config) -> Plan:
 
 def _domains(config: Config) -> Domains:
     if config.data:
-        return sources.find_all(config.data, config.attributes, config.exclusive, config.bins)[1]
+        return sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)[1]
     if not config.attributes:
         raise ConfigError("--dry-run needs --data PATH, or --attributes with the names of the labels")
     groups: list[Group] = []

@@ -91,10 +91,8 @@ def prepare(
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
     if resume:
         _check_moved(config, folder)
-    found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
-    for source in found:
-        for note in source.notes:
-            say(f"{source.name}: {note}")
+    found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)
+    _describe_found(found, domains, say)
     has_checkpoint = resume and _has_checkpoint(folder)
     if resume:
         found = _split_as_before(found, folder)
@@ -148,6 +146,15 @@ def prepare(
 
 
 # ---------------------------------------------------------------- data
+
+
+def _describe_found(found: Sequence[Source], domains: Domains, say: Say) -> None:
+    for source in found:
+        for note in source.notes:
+            say(f"{source.name}: {note}")
+    shared = list(dict.fromkeys(name for label_set in domains.sets for name in label_set.shared))
+    if shared:
+        say(f"one label of all data sets that have it: {', '.join(shared)}; --share none keeps them apart")
 
 
 def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
