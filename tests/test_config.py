@@ -538,7 +538,7 @@ def test_sizes_of_images_and_of_d(size: tuple[int, int], fitting: tuple[int, int
 
 
 @pytest.mark.parametrize(
-    ("size", "side"), [((32, 32), 64), ((96, 96), 128), ((100, 80), 128), ((200, 200), 256), ((1000, 1000), 512)]
+    ("size", "side"), [((32, 32), 64), ((96, 96), 128), ((100, 80), 64), ((200, 200), 256), ((1000, 1000), 512)]
 )
 def test_sizes_of_the_edit_generator(size: tuple[int, int], side: int) -> None:
     assert fitting_size(size, "edit") == (side, side)

@@ -183,12 +183,16 @@ def test_other_damaged_files_are_named(name: str, content: str, copied: Path) ->
 
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
 def test_pipes_are_not_waited_for(copied: Path) -> None:
-    for name in (run_folder.DATA, run_folder.CONFIG):
-        (copied / "run" / name).unlink()
-        os.mkfifo(copied / "run" / name)
+    run = copied / "run"
+    uses: dict[str, Callable[[], object]] = {
+        run_folder.DATA: lambda: training.train(tiny(copied / "data"), run, resume=True, say=lambda line: None),
+        run_folder.CONFIG: lambda: run_folder.saved_config(run),
+    }
+    for name, use in uses.items():
+        (run / name).unlink()
+        os.mkfifo(run / name)
         with pytest.raises((StarganError, OSError), match="a pipe, socket or device, not a file"):
-            training.train(tiny(copied / "data"), copied / "run", resume=True, say=lambda line: None)
-            run_folder.saved_config(copied / "run")
+            use()
     os.mkfifo(copied / "table.csv")
     with pytest.raises(DataError, match=r"table.csv: cannot be read \(a pipe, socket or device, not a file\)"):
         train(copied / "table.csv", copied / "other")

@@ -17,7 +17,7 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-from serving import serving
+from web_client import serving
 
 import stargan
 from stargan.web import page as files

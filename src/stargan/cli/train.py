@@ -58,6 +58,7 @@ class _Data(DataSettings):
     attributes: Labels = ()
     exclusive: LabelGroups = ()
     bins: Bins = ()
+    share: Labels = ()
     crop: Crop = None
     range: Range = None
     allow_empty: Flag = False

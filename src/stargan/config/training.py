@@ -29,6 +29,8 @@ class DataSettings:
         attributes: Labels to learn; by default all.
         exclusive: Attributes that exclude each other, as A,B,C; repeat it for another group.
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
+        share: Labels that several data sets have, which become one label; by default all that have the same names and
+            kind. none to keep all apart.
         crop: How much to use of an image, around its centre: a fraction, up to 1, of the largest part in the shape of
             the model's images, or that part's shorter side in pixels. Default: all of it.
         align: `faces` to look for faces in photos: the largest one of each is cut out, upright, as in CelebA. Photos
@@ -49,6 +51,7 @@ class DataSettings:
     attributes: tuple[str, ...] = ()
     exclusive: tuple[str, ...] = ()
     bins: tuple[str, ...] = ()
+    share: tuple[str, ...] = ()
     crop: float | None = None
     align: Align = "none"
     range: tuple[float, float] | None = None

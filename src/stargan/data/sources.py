@@ -15,6 +15,7 @@ from stargan.data.label_columns import Bins
 from stargan.data.splits import SPLITS
 from stargan.domains import UNKNOWN, Domains, LabelSet
 from stargan.domains.names import clean
+from stargan.domains.sharing import with_shared
 from stargan.errors import DataError
 from stargan.progress import counted
 from stargan.storage import open_regular
@@ -110,10 +111,12 @@ def find_all(
     attributes: Sequence[str] = (),
     exclusive: Sequence[str] = (),
     bins: Sequence[str] = (),
+    share: Sequence[str] = (),
 ) -> tuple[list[Source], Domains]:
     """Reads several data sets for joint training, and combines their domains.
 
     Each set learns those of the named attributes and groups that it has; a set that has none learns all its own.
+    `share` is as in `with_shared`.
 
     Raises:
         DataError: As `find`; no set has an attribute; no single set has all members of a group.
@@ -133,7 +136,7 @@ def find_all(
         groups = [group for group in exclusive if all(columns.knows(name) for name in group.split(","))]
         found.append(_source(path, columns, taken, groups))
     found = _unique(found, [path for path, _ in read])
-    return found, Domains(tuple(source.label_set for source in found))
+    return found, Domains(with_shared([source.label_set for source in found], share))
 
 
 def _read(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:

@@ -91,12 +91,13 @@ def _dictionaries(domains: Domains, synonyms: object) -> tuple[dict[str, list[Me
     """
     dictionaries: tuple[dict[str, list[Meaning]], ...] = ({}, {})
     for dataset, label_set in enumerate(domains.sets):
-        start = domains.columns(dataset).start
+        columns = domains.columns(dataset)
         names = {word: (column, 1) for word, column in label_set.own_words.items()}
         for dictionary, words in zip(dictionaries, (names, label_set.meanings), strict=True):
             for word, (column, state) in words.items():
                 for spelled in (word, f"{key(label_set.name)}/{word}"):
-                    dictionary.setdefault(spelled, []).append((start + column, state))
+                    meanings, meaning = dictionary.setdefault(spelled, []), (int(columns[column]), state)
+                    meanings += [meaning] if meaning not in meanings else []  # of a shared label, there is one
     return dictionaries[0], dictionaries[1]
 
 

@@ -43,11 +43,13 @@ class LabelSet:
         groups: Its groups in label order.
         synonyms: Words for people with the labels that they mean: ("female", "Male=0"), ("blonde", "Blond_Hair"). By
             default those of `presets` for labels of these names. They do not affect equality.
+        shared: Those of its labels that are one with those of an earlier data set; all of a group or none.
     """
 
     name: str
     groups: tuple[Group, ...]
     synonyms: tuple[tuple[str, str], ...] = field(default=None, compare=False, repr=False)  # type: ignore[arg-type]
+    shared: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         for name in (self.name, *(group.name for group in self.groups)):
@@ -127,7 +129,8 @@ class LabelSet:
     @property
     def layout(self) -> dict[str, Any]:
         """The same without synonyms."""
-        return {"name": self.name, "groups": [{**vars(g), "names": list(g.names)} for g in self.groups]}
+        shared = {"shared": list(self.shared)} if self.shared else {}
+        return {"name": self.name, "groups": [{**vars(g), "names": list(g.names)} for g in self.groups], **shared}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LabelSet":
@@ -138,10 +141,12 @@ class LabelSet:
             KeyError, TypeError: `data` does not have that form.
         """
         groups = tuple(_group(group) for group in _typed(list, data["groups"]))
+        shared = tuple(_typed(str, name) for name in _typed(list, data.get("shared", [])))
         if "synonyms" not in data:
-            return cls(_typed(str, data["name"]), groups)
-        synonyms = _typed(dict, data["synonyms"]).items()
-        return cls(_typed(str, data["name"]), groups, tuple((word, _typed(str, label)) for word, label in synonyms))
+            return cls(_typed(str, data["name"]), groups, shared=shared)
+        words = _typed(dict, data["synonyms"]).items()
+        synonyms = tuple((word, _typed(str, label)) for word, label in words)
+        return cls(_typed(str, data["name"]), groups, synonyms, shared)
 
 
 def _group(data: Any) -> Group:

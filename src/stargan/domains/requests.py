@@ -40,20 +40,26 @@ def steps(domains: Domains, words: Request) -> list[tuple[float, dict[str, int]]
         words: The request, see `parse`.
 
     Returns:
-        The strength of each part and the part itself, a request of names and states 0 or 1; the strongest part first.
-        All changes of one group are in the same part.
+        The strength of each part and the part itself, a request of names and states 0 or 1 within one data set; the
+        strongest part first. All changes of one group are in the same part.
 
     Raises:
         DomainError: As `parse`.
     """
     request = _understood(domains, words)
-    parts: dict[float, dict[str, int]] = {}
-    for _, columns, _ in domains.groups():
+    parts: list[tuple[float, set[int], dict[str, int]]] = []
+    for group, (_, columns, _) in enumerate(domains.groups()):
         changes = [request[index] for index in columns if index in request]
+        if not changes:
+            continue
         strength = next((change.strength for change in changes if change.strength is not None), 1.0)
-        for change in changes:
-            parts.setdefault(strength, {})[domains.names[change.index]] = change.state
-    return sorted(parts.items(), key=lambda part: -part[0])
+        owners = set(np.flatnonzero(domains.owners[:, group]).tolist())
+        found = next((part for part in parts if part[0] == strength and part[1] & owners), None)
+        if found is None:
+            parts.append(found := (strength, set(owners), {}))
+        found[1].intersection_update(owners)
+        found[2].update({domains.names[change.index]: change.state for change in changes})
+    return [(strength, names) for strength, _, names in sorted(parts, key=lambda part: -part[0])]
 
 
 def check_plain(domains: Domains, words: Request) -> None:
@@ -97,30 +103,32 @@ def settled(domains: Domains, words: Request) -> frozenset[int]:
     return frozenset(index for index, group in enumerate(states) if 1 in group or None not in group)
 
 
-def apply(domains: Domains, values: np.ndarray, words: Request) -> tuple[np.ndarray, int]:
+def apply(domains: Domains, values: np.ndarray, words: Request, dataset: int | None = None) -> tuple[np.ndarray, int]:
     """The target values, (C,), of an image with `values` and a request, and the data set that the request belongs to.
+
+    If all its labels are shared by several data sets, that is `dataset`, or else the first of them.
 
     Raises:
         DomainError: As `target`.
     """
     request = parse(domains, words)
     target_values = np.array(values, np.float32)
-    datasets = set()
-    for dataset, columns, group in domains.groups():
+    datasets = set(range(len(domains.sets)))
+    for index, (_, columns, group) in enumerate(domains.groups()):
         changes = {index: request[index] for index in columns if index in request}
         if not changes:
             continue
-        datasets.add(dataset)
+        datasets &= set(np.flatnonzero(domains.owners[:, index]).tolist())
         if 1 in changes.values():
             target_values[columns] = 0
-        for index, state in changes.items():
-            target_values[index] = state
+        for column, state in changes.items():
+            target_values[column] = state
         if group.categorical and 1 not in changes.values():
             _turn_on_the_rest(domains, target_values, columns, changes)
-    if len(datasets) > 1:
+    if not datasets:
         names = ", ".join(domains.names[index] for index in sorted(request))
         raise DomainError(f"{names}: these come from different data sets; request labels of one at a time")
-    return target_values, datasets.pop()
+    return target_values, dataset if dataset in datasets else min(datasets)
 
 
 def every_word(domains: Domains) -> tuple[str, ...]:
@@ -164,7 +172,7 @@ def single_changes(
     found = []
     known = domains.known(values[None])[0]
     for word, _ in every_target(domains, values):
-        target_values, owner = apply(domains, values, [word])
+        target_values, owner = apply(domains, values, [word], dataset)
         changed = ~domains.agree(target_values[None], values[None])[0]
         if (dataset is None or owner == dataset) and changed.any() and known[changed].all():
             found.append((word, target_values, owner))

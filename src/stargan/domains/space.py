@@ -18,6 +18,7 @@ import numpy as np
 
 from stargan.domains.labels import Group, LabelSet
 from stargan.domains.names import check_name, key
+from stargan.domains.placement import Place, place
 from stargan.errors import DomainError
 
 UNKNOWN = 255
@@ -51,6 +52,7 @@ class Domains:
             raise DomainError("a model needs at least one set of labels")
         if len({key(label_set.name) for label_set in self.sets}) < len(self.sets):
             raise DomainError("two data sets have the same name; give their folders different names")
+        _ = self._places  # checks what is shared
         for label_set in self.sets if len(self.sets) > 1 else ():  # a request may have to say `set/name`
             check_name(label_set.name)
 
@@ -66,12 +68,19 @@ class Domains:
     def words(self) -> dict[str, tuple[str, ...]]:
         """The requests for all classes in order, `Male` and `Male=0`, `winter`, and the synonyms of each."""
         synonyms: dict[tuple[int, int], list[str]] = {}
-        times = Counter(word for label_set in self.sets for word in (*label_set.own_words, *label_set.meanings))
+        times = Counter(
+            word
+            for dataset, label_set in enumerate(self.sets)
+            for word, column in (*label_set.own_words.items(), *((w, c) for w, (c, _) in label_set.meanings.items()))
+            if label_set.names[column] not in label_set.shared
+        )
         for dataset, label_set in enumerate(self.sets):
             for word, _ in label_set.synonyms:
                 column, state = label_set.meanings[key(word)]
+                if label_set.names[column] in label_set.shared:
+                    continue
                 shown = word if times[key(word)] == 1 else f"{label_set.name}/{word}"
-                synonyms.setdefault((self.columns(dataset).start + column, state), []).append(shown)
+                synonyms.setdefault((int(self.columns(dataset)[column]), state), []).append(shown)
         return {
             self.word(index, state): tuple(synonyms.get((index, state), ()))
             for _, columns, group in self.groups()
@@ -85,9 +94,9 @@ class Domains:
     @cached_property
     def names(self) -> tuple[str, ...]:
         """The C classes in order; a name that two data sets share is written `set/name`."""
-        plain = [name for label_set in self.sets for name in label_set.names]
+        plain = [name for _, _, group in self.groups() for name in group.names]
         times = Counter(map(key, plain))
-        owners = [label_set.name for label_set in self.sets for _ in label_set.names]
+        owners = [self.sets[dataset].name for dataset, _, group in self.groups() for _ in group.names]
         return tuple(
             f"{owner}/{name}" if times[key(name)] > 1 else name for owner, name in zip(owners, plain, strict=True)
         )
@@ -107,26 +116,36 @@ class Domains:
         """The columns of the generator's labels that are the paper's mask vector; none with one data set."""
         return slice(self.num_classes, self.num_labels)
 
-    def columns(self, dataset: int) -> slice:
-        """The columns of the values that are the classes of one data set."""
-        start = sum(len(label_set.names) for label_set in self.sets[:dataset])
-        return slice(start, start + len(self.sets[dataset].names))
+    @cached_property
+    def _places(self) -> tuple[Place, ...]:
+        return tuple(place(self.sets))
+
+    def columns(self, dataset: int) -> np.ndarray:
+        """The columns of the values that are the classes of one data set, in its order: (K,) int."""
+        return np.array([column for at in self._places if at.dataset == dataset for column in at.own], int)
 
     def groups(self) -> Iterator[tuple[int, range, Group]]:
-        """Yields (data set, columns of the values, group) in order. For this room: others use the methods below it."""
-        start = 0
-        for dataset, label_set in enumerate(self.sets):
-            for group in label_set.groups:
-                yield dataset, range(start, start + len(group.names)), group
-                start += len(group.names)
+        """Yields (first data set, columns, group) in order. For this room: others use the methods below it."""
+        for at in self._places:
+            if at.first:
+                yield at.dataset, at.columns, at.group
+
+    @cached_property
+    def owners(self) -> np.ndarray:
+        """Which data sets have labels for which groups: (number of data sets, number of groups) bool."""
+        starts = [columns.start for _, columns, _ in self.groups()]
+        has = np.zeros((len(self.sets), len(starts)), bool)
+        for at in self._places:
+            has[at.dataset, starts.index(at.columns.start)] = True
+        return has
 
     def heads(self, dataset: int) -> tuple[Head, ...]:
         """The classification losses of one data set; neighbouring binary classes share a head."""
         heads: list[Head] = []
-        for owner, columns, group in self.groups():
+        for owner, columns, group, *_ in self._places:
             if owner != dataset:
                 continue
-            if heads and not heads[-1].categorical and not group.categorical:
+            if heads and not heads[-1].categorical and not group.categorical and heads[-1].stop == columns.start:
                 heads[-1] = Head(heads[-1].start, columns.stop, False)
             else:
                 heads.append(Head(columns.start, columns.stop, group.categorical))
@@ -139,12 +158,13 @@ class Domains:
 
     @cached_property
     def group_datasets(self) -> np.ndarray:
-        """The data set of each group, (number of groups,) int."""
+        """The first data set of each group, (number of groups,) int."""
         return np.array([dataset for dataset, _, _ in self.groups()])
 
     def labelled_groups(self, datasets: np.ndarray) -> np.ndarray:
         """The groups that images of these data sets, (N,), have labels for: (N, number of groups) bool."""
-        return self.group_datasets == np.asarray(datasets)[:, None]
+        labelled: np.ndarray = self.owners[np.asarray(datasets, int)]
+        return labelled
 
     def group_columns(self, groups: np.ndarray) -> np.ndarray:
         """The columns of the values that belong to `groups`, (number of groups,) bool: (C,) bool."""
@@ -152,29 +172,10 @@ class Domains:
 
     def same_layout(self, other: "Domains") -> bool:
         """Whether each label has the same meaning in both; what data sets and groups are called does not matter."""
-        mine, theirs = ([[(g.names, g.categorical) for g in s.groups] for s in d.sets] for d in (self, other))
+        mine, theirs = (
+            [([(g.names, g.categorical) for g in s.groups], s.shared) for s in d.sets] for d in (self, other)
+        )
         return mine == theirs
-
-    def columns_in(self, other: "Domains") -> dict[int, int]:
-        """The columns of the generator's labels, (L,), that have the same meaning in `other`, with its columns.
-
-        Classes are the same if they have the same name, with or without that of their data set; a data set's column of
-        the domain mask, if it has the same name.
-        """
-        theirs = {key(name): column for column, name in enumerate(other.names)}
-        plain = Counter(key(name) for label_set in other.sets for name in label_set.names)
-        short = {key(name.rpartition("/")[2]): column for column, name in enumerate(other.names)}
-        found: dict[int, int] = {}
-        for column, name in enumerate(self.names):
-            last = key(name.rpartition("/")[2])
-            source = theirs.get(key(name), short.get(last) if plain[last] == 1 else None)
-            if source is not None and source not in found.values():
-                found[column] = source
-        masks = {key(s.name): other.num_classes + index for index, s in enumerate(other.sets) if len(other.sets) > 1}
-        for index, label_set in enumerate(self.sets if len(self.sets) > 1 else ()):
-            if key(label_set.name) in masks:
-                found[self.num_classes + index] = masks[key(label_set.name)]
-        return found
 
     @property
     def layout(self) -> list[dict[str, Any]]:
@@ -198,7 +199,7 @@ class Domains:
         for index in range(len(self.sets)):
             rows = np.flatnonzero(datasets == index)
             columns = self.columns(index)
-            labels[rows, columns] = values[rows, columns]
+            labels[np.ix_(rows, columns)] = values[np.ix_(rows, columns)]
             if len(self.sets) > 1:
                 labels[rows, self.domain_mask.start + index] = 1
         return labels
@@ -271,16 +272,12 @@ class Domains:
             values: The (N, C) values of the images of each data set.
         """
         shares: list[float] = []
-        for (dataset, columns, _), known in zip(self.groups(), self._known_of_each(values), strict=True):
-            part = values[dataset][known][:, columns]
+        known = [self.known(part) for part in values]
+        for index, (_, columns, _) in enumerate(self.groups()):
+            owners = np.flatnonzero(self.owners[:, index]).tolist()
+            part = np.concatenate([values[owner][known[owner][:, index]][:, columns] for owner in owners])
             shares += part.mean(axis=0).tolist() if len(part) else [0.0] * len(columns)
         return tuple(shares)
-
-    def _known_of_each(self, values: Sequence[np.ndarray]) -> Iterator[np.ndarray]:
-        """Yields, for each group, the images of its data set of which it is known."""
-        known = [self.known(part) for part in values]
-        for index, dataset in enumerate(self.group_datasets):
-            yield known[dataset][:, index]
 
     def probabilities(self, logits: np.ndarray) -> np.ndarray:
         """Turns a classifier's logits, (N, C), into probabilities: softmax in one-of-n groups, else sigmoid."""
@@ -311,8 +308,9 @@ class Domains:
     def valid(self, values: np.ndarray, datasets: Sequence[int]) -> np.ndarray:
         """Where values, (N, C), have exactly one class on in each known one-of-n group of some data sets: (N,) bool."""
         right, known = np.ones(len(values), bool), self.known(values)
-        for index, (dataset, columns, group) in enumerate(self.groups()):
-            if group.categorical and dataset in datasets:
+        has = np.any(self.owners[list(datasets)], axis=0).tolist()
+        for index, (_, columns, group) in enumerate(self.groups()):
+            if group.categorical and has[index]:
                 right &= (values[:, columns].sum(axis=1) == 1) | ~known[:, index]
         return right
 
@@ -339,7 +337,7 @@ class Domains:
         Returns:
             (N, C) float32.
         """
-        groups = [columns for owner, columns, _ in self.groups() if owner == dataset]
+        groups = [at.columns for at in self._places if at.dataset == dataset]
         weights = np.array([min(len(columns), 2) for columns in groups], float)
         targets = np.array(values, np.float32)
         for row in targets:

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from stargan.domains import Domains
+from stargan.domains.sharing import common_columns
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -46,7 +47,7 @@ def transfer(arrays: Arrays, domains: Domains, fresh: Arrays, own: Domains) -> T
         fresh: The new model's arrays with their initial values.
         own: The new model's labels.
     """
-    columns = own.columns_in(domains)
+    columns = common_columns(own, domains)
     result: dict[str, np.ndarray] = {}
     unfit: list[str] = []
     for name, initial in fresh.items():

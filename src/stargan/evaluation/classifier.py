@@ -71,7 +71,7 @@ class Classifier:
     def __init__(self, domains: Domains, datasets: tuple[int, ...], seed: int = 0) -> None:
         self.domains = domains
         self.datasets = datasets
-        self.heads = [head for index in datasets for head in domains.heads(index)]
+        self.heads = list(dict.fromkeys(head for index in datasets for head in domains.heads(index)))
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
             self.network: nn.Module = _network(domains.num_classes)
@@ -155,7 +155,7 @@ class Classifier:
         logits = torch.cat([self.network(_resize(to_array(pixels[part]))) for part in parts])
         truth = values[rows]
         loss = float(losses.classification(logits, torch.from_numpy(truth), self.heads))
-        own = self.domains.known(truth) & np.isin(self.domains.group_datasets, self.datasets)
+        own = self.domains.known(truth) & self.domains.labelled_groups(np.array(self.datasets)).any(axis=0)
         right = self.domains.agree(self._decide(logits), truth)
         return (float(1 - right[own].mean()) if own.any() else 1.0), loss
 

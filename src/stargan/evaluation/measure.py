@@ -292,10 +292,11 @@ def _classifier_errors(
     agreed = [domains.agree(predictions, evaluation_set.source_values) for predictions in source_predictions]
     wrong = ~np.stack(agreed, axis=2)
     known = domains.known(evaluation_set.source_values)
+    labelled = np.any(domains.labelled_groups(np.array(evaluation_set.datasets)), axis=0).tolist()
     return {
         name: intervals.mean(wrong[rows, index], rows, seed, intervals.SHARE)
-        for index, (name, owner) in enumerate(zip(domains.group_names, domains.group_datasets, strict=True))
-        if owner in evaluation_set.datasets and len(rows := np.flatnonzero(known[:, index]))
+        for index, name in enumerate(domains.group_names)
+        if labelled[index] and len(rows := np.flatnonzero(known[:, index]))
     }
 
 

@@ -186,7 +186,7 @@ def plan(
     if targets:
         named = {",".join(words): words for words in targets}
         for words in named.values():
-            requests.apply(domains, np.zeros(domains.num_classes), words)
+            steps(domains, np.zeros(domains.num_classes), words)
         return Plan(
             tuple(named),
             lambda values: {n: steps(domains, values, w, strength) for n, w in named.items()},

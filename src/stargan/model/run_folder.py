@@ -80,7 +80,10 @@ def saved_config(run: Path) -> Config:
     """
     path = run / CONFIG
     try:
-        return Config.from_json(json.loads(read_text(path)))
+        settings = json.loads(read_text(path))
+        if isinstance(settings, dict):
+            settings.setdefault("share", ["none"])  # a run of an earlier version
+        return Config.from_json(settings)
     except FileNotFoundError as error:
         raise CheckpointError(f"{run}: not a run folder (it has no {CONFIG})") from error
     except OSError as error:

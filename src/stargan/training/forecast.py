@@ -138,7 +138,7 @@ def _random_batch(config: Config, domains: Domains, count: int) -> tuple[np.ndar
 
 def _domains(config: Config) -> Domains:
     if config.data:
-        return sources.find_all(config.data, config.attributes, config.exclusive, config.bins)[1]
+        return sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)[1]
     if not config.attributes:
         raise ConfigError("--dry-run needs --data PATH, or --attributes with the names of the labels")
     groups: list[Group] = []

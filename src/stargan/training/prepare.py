@@ -100,10 +100,8 @@ def prepare(
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
     if resume:
         _check_moved(config, folder)
-    found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
-    for source in found:
-        for note in source.notes:
-            say(f"{source.name}: {note}")
+    found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)
+    _describe_found(found, domains, say)
     has_checkpoint = resume and _has_checkpoint(folder)
     if resume:
         found = _split_as_before(found, folder)
@@ -126,7 +124,7 @@ def prepare(
         _start_from(engine, start_from, description, say)
     if not has_checkpoint or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
         description = replace(description, face_crop=_face_crop(config, data, say))
-    if start_from is not None:  # before the settings: without it, the run could not begin again from these weights
+    if not has_checkpoint:  # before the settings: without it, the run could not begin again from the same weights
         _save_start(folder, config, engine, description, data_key)
     if resume:
         _note_moved(config, folder, say)
@@ -134,8 +132,6 @@ def prepare(
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     same_data.save(folder, data_key, [part.images for part in data])
-    if not has_checkpoint and start_from is None:
-        _save_start(folder, config, engine, description, data_key)
     say(_summary(engine, data, domains, config, step))
     sets = [
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
@@ -163,6 +159,15 @@ def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: in
         targets=config.targets,
         rare=config.rare,
     )
+
+
+def _describe_found(found: Sequence[Source], domains: Domains, say: Say) -> None:
+    for source in found:
+        for note in source.notes:
+            say(f"{source.name}: {note}")
+    shared = list(dict.fromkeys(name for label_set in domains.sets for name in label_set.shared))
+    if shared:
+        say(f"one label of all data sets that have it: {', '.join(shared)}; --share none keeps them apart")
 
 
 def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
