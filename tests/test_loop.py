@@ -287,7 +287,7 @@ def test_photos_of_faces_are_aligned_when_asked(tmp_path: Path, photos_of_faces:
 
 
 def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:
-    config = tiny(colours, steps=1, lr=1e-9)
+    config = replace(run_folder.saved_config(run), steps=1, lr=1e-9)
     training.train(config, tmp_path / "run", start_from=run, say=lambda line: None)
     initial = safetensors_file.read(run / "model.safetensors")[1]
     arrays = final(tmp_path / "run")
