@@ -212,7 +212,7 @@ def test_odd_images_are_read(tmp_path: Path, name: str) -> None:
     file, content = odd(name)
     (tmp_path / "set" / "a" / file).write_bytes(content)
     source = find(tmp_path / "set")
-    cached = cache.load(source, SIZE, folder=tmp_path / "c")
+    cached = cache.load(source, SIZE, range=(0, 65535), folder=tmp_path / "c")
     assert cached.bad == {}
     centre = cached.pixels[source.files.index(f"a/{file}"), 2, 4].astype(int)
     expected = (255, 255, 255) if name == "16 bit" else (255, 0, 0)

@@ -5,19 +5,33 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from PIL import ExifTags, Image
 
 from stargan import images
-from stargan.cli.options import Bins, Command, Flag, Int, LabelGroups, Labels, OptionalFile, check_output, option
+from stargan.cli.options import (
+    Bins,
+    Command,
+    Flag,
+    Int,
+    LabelGroups,
+    Labels,
+    OptionalFile,
+    Range,
+    Shared,
+    check_output,
+    option,
+)
+from stargan.config.checks import check_range
 from stargan.config.training import Align
-from stargan.data import cache, sources, summary
-from stargan.errors import ConfigError
+from stargan.data import cache, ranges, sources, summary
+from stargan.errors import ConfigError, ImageError, one_line
 from stargan.faces import CELEBA
 from stargan.progress import Progress
 from stargan.storage import remove_leftovers, temporary_path
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Look at a data set before training on it: images per label and split, what is left out, unreadable files.
 
     Attributes:
@@ -26,8 +40,10 @@ class Options:
         exclusive: Attributes that exclude each other; repeat it for another group.
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
         align: faces to look for faces in photos and cut out the largest one of each, as in training with this option.
+        range: Values of samples that become black and white in images with more than 8 bits or floats. Default: from
+            the images.
         sheet: File for a contact sheet, which shows some images of each label.
-        overwrite: Replace an existing contact sheet.
+        overwrite: Replace an existing file that is not an earlier contact sheet.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
     """
 
@@ -36,6 +52,7 @@ class Options:
     exclusive: LabelGroups = ()
     bins: Bins = ()
     align: Annotated[Align, option()] = "none"
+    range: Range = None
     sheet: OptionalFile = None
     overwrite: Flag = False
     max_bad: Int = -1
@@ -46,10 +63,14 @@ def run(options: Options) -> int:
     if options.sheet:  # before the images are read
         check_output("--sheet", options.sheet, folder=False)
         images.kind(options.sheet)
-        if options.sheet.exists() and not options.overwrite:
-            raise ConfigError(f"--sheet {options.sheet}: exists; say --overwrite to replace it")
+        if options.sheet.exists() and not options.overwrite and not _is_sheet(options.sheet):
+            raise ConfigError(
+                f"--sheet {options.sheet}: exists, and is no contact sheet; say --overwrite to replace it"
+            )
+    check_range(options.range)
     source = sources.find(options.path, options.attributes, options.exclusive, options.bins)
-    total = len(source.files)
+    total, notes = len(source.files), list[str]()
+    samples = ranges.of_sources([source], options.range, notes.append)
     cache.default_folder().mkdir(parents=True, exist_ok=True)
     remove_leftovers(cache.default_folder())
     with (
@@ -60,15 +81,34 @@ def run(options: Options) -> int:
             source,
             (summary.SIDE, summary.SIDE),
             align=CELEBA if options.align == "faces" else None,
+            range=samples,
             max_bad=total if options.max_bad < 0 else options.max_bad,
             folder=folder,  # training decodes at a size of its own
             report=lambda done, total: progress.update(done),
         )
-        print(summary.table(source, loaded))
+        print("\n".join([summary.table(source, loaded), *map(one_line, notes)]))
         if options.sheet:
-            images.save(summary.contact_sheet(source, loaded), options.sheet)
+            sheet = summary.contact_sheet(source, loaded)
+            images.save(sheet, options.sheet, images.Photo(sheet, exif=_exif()))
             print(f"contact sheet: {options.sheet}")
     return 0
+
+
+_MADE_BY = "stargan data"
+
+
+def _exif() -> bytes:
+    """What tells a contact sheet from the user's own images, so that the next one may replace it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = _MADE_BY
+    return exif.tobytes()
+
+
+def _is_sheet(path: Path) -> bool:
+    try:
+        return _MADE_BY.encode() in images.read_photo(path).exif
+    except ImageError:
+        return False
 
 
 COMMAND = Command(Options, run)

@@ -15,6 +15,8 @@ from stargan.cli.options import (
     Labels,
     OptionalFile,
     OptionalFolder,
+    Range,
+    Shared,
     check_output,
     option,
 )
@@ -23,7 +25,7 @@ from stargan.errors import require
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Evaluate models on images that they were not trained on; writes report.json and report.html.
 
     Attributes:
@@ -45,6 +47,8 @@ class Options:
         max_bad: Maximum number of unreadable images, which are left out.
         align: faces to look for faces in photos, and to align the largest one of each as in the model's training
             images. Photos without a face are left out.
+        range: Values of samples that become black and white in images with more than 8 bits or floats. Default: as in
+            the model's training, or from the images.
         overwrite: Replace an existing report.
     """
 
@@ -63,6 +67,7 @@ class Options:
     seed: Int = 0
     max_bad: Int = 10
     align: Annotated[Align, option()] = "none"
+    range: Range = None
     overwrite: Flag = False
 
 
@@ -70,7 +75,7 @@ def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
     check_output("--out", options.out, folder=True)
     evaluation = require("stargan.evaluation.evaluate", "evaluate", "evaluate models")
-    print(evaluation.evaluate(**vars(options)).summary())
+    print(evaluation.evaluate(**options.own()).summary())
     print(f"report: {options.out / evaluation.HTML}")
     return 0
 

@@ -10,7 +10,9 @@ from typing import Annotated, Literal
 import tyro
 
 from stargan import images
-from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, check_output, option
+from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, Range, Shared, check_output, option
+from stargan.config.checks import check_range
+from stargan.data import ranges
 from stargan.domains import requests
 from stargan.errors import BAD_INPUT, ConfigError, one_line
 from stargan.inference import clips, folders, jobs
@@ -26,7 +28,7 @@ TOLD = 20  # images up to which the command says for each of them what it saw
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Translate photos, or whole folders of them.
 
     For example: stargan translate celeba photo.jpg blond.jpg --to Blond_Hair
@@ -43,6 +45,8 @@ class Options:
         faces: Only draw numbered boxes around the faces, to choose from.
         crop: Write the aligned faces at the model's size instead of whole photos.
         align: Look for faces; --no-align if each image is one face that is cut and aligned already.
+        range: Values of samples that become black and white in photos with more than 8 bits or floats. Default: as in
+            the model's training, or from the photos.
         all: Translate to every domain instead, with a labelled grid.
         protocol: Make a paper's translations instead, with a labelled grid: celeba (hair colour, gender, age and
             their combinations), expressions (from neutral to all others) or single (every single change).
@@ -62,6 +66,7 @@ class Options:
     faces: Annotated[Literal["boxes"] | None, option("boxes")] = None
     crop: Flag = False
     align: bool = True
+    range: Range = None
     all: Flag = False
     protocol: OptionalName = None
     runtime: Annotated[Runtime, option()] = "onnxruntime"
@@ -76,18 +81,29 @@ def run(options: Options) -> int:
     reading = Reading(options.known, _choice(options.face), options.align, not options.crop)
     if any(map(clips.is_clip, sources)):
         return _clips(options, reading, sources, output)
-    found = jobs.find(sources, None if output.file else output.folder, say=_warn)
+    notes: list[str] = []  # not shown before all that may be wrong is known to be right
+    found = jobs.find(sources, None if output.file else output.folder, say=notes.append)
     if output.file and len(found) > 1:
         raise ConfigError(f"{output.file}: {len(found)} images cannot go into one file; say --out FOLDER")
     model = load(options.model, runtime=options.runtime)
     if options.known:
         requests.check_plain(model.domains, options.known)
-    if options.faces:
-        report = folders.draw_boxes(model, found, output)
-    else:
-        for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
-            _warn(f"warning: {line}; `stargan card {options.model}` says more")
+    check_range(options.range)
+    files = [job.path for job in found if job.path != STREAM]
+    reading = dataclasses.replace(
+        reading, range=ranges.of_files(files, options.range or model.info.range, notes.append)
+    )
+    plan = None
+    if not options.faces:
         plan = jobs.plan(model.domains, options.to, options.protocol, strength=options.strength)
+        warned = [line for words in options.to or [None] for line in model.warnings(words)]
+        notes += [f"warning: {line}; `stargan card {options.model}` says more" for line in dict.fromkeys(warned)]
+    jobs.check(found, plan.files if plan else [jobs.BOXES], output)
+    for note in notes:
+        _warn(note)
+    if plan is None:
+        report = folders.draw_boxes(model, found, output, reading)
+    else:
         report = folders.translate(model, found, plan, output, reading)
     _tell(report, output)
     return BAD_INPUT if report.failed else 0
@@ -201,9 +217,9 @@ def _tell(report: Report, output: Output) -> None:
         _warn(f"left out: {line}")
     if report.skipped:
         print(f"skipped {counted(report.skipped, 'image')} whose translations exist", file=told)
-    if output.file is None:
+    if output.file is None and (report.written or not report.failed):
         print(f"{counted(len(report.written), 'file')} in {output.folder}", file=told)
-    elif report.written and output.file != STREAM:
+    elif report.written and output.file not in (None, STREAM):
         print(output.file, file=told)
 
 

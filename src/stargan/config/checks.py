@@ -1,5 +1,6 @@
 """Checks of settings: ranges, and the types of values from JSON."""
 
+import math
 import reprlib
 from typing import Any
 
@@ -23,7 +24,7 @@ def check(settings: Any, name: str, valid: bool, allowed: str) -> None:
     """
     if not valid:
         value = getattr(settings, name)
-        text = "x".join(map(str, value)) if name == "image_size" else value
+        text = ("x" if name == "image_size" else " ").join(map(str, value)) if isinstance(value, tuple) else value
         raise ConfigError(f"--{name.replace('_', '-')} {text}: must be {allowed}")
 
 
@@ -38,6 +39,24 @@ def check_crop(settings: Any) -> None:
     check(settings, "crop", valid, f"a fraction up to 1, or a whole number of pixels up to {MAX_CROP}")
 
 
+def check_range(range: Any) -> None:
+    """Checks a range of samples: None, or two numbers in order.
+
+    Raises:
+        ConfigError: It is something else.
+    """
+    if range is None or (is_range(range) and range[0] < range[1]):
+        return
+    text = ",".join(map(str, range)) if isinstance(range, list | tuple) else range
+    raise ConfigError(f"--range {text}: must be two numbers LOW,HIGH, the lower one first")
+
+
+def is_range(value: Any) -> bool:
+    """Returns whether a value from JSON is two finite numbers."""
+    pair = isinstance(value, list | tuple) and len(value) == 2
+    return pair and all(is_number(edge) and math.isfinite(edge) for edge in value)
+
+
 def typed(name: str, value: Any, default: Any) -> Any:
     """Returns a value from JSON after checking that it has the type of the field's default.
 
@@ -45,7 +64,7 @@ def typed(name: str, value: Any, default: Any) -> Any:
         name: The name of the field.
         value: The value from JSON; a list becomes a tuple.
         default: The field's default: a tuple of strings, a tuple of two numbers (an image size), None for an optional
-            number, or a plain value.
+            number (or a range, two numbers), or a plain value.
 
     Raises:
         ConfigError: The value has another type.
@@ -58,6 +77,9 @@ def typed(name: str, value: Any, default: Any) -> Any:
         else:
             valid = valid and all(isinstance(item, str) for item in value)
         value = tuple(value) if valid else value
+    elif name == "range":
+        valid = value is None or is_range(value)
+        value = value if value is None or not valid else (float(value[0]), float(value[1]))
     elif default is None:
         valid = value is None or is_number(value)
     elif isinstance(default, bool | str):

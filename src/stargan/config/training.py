@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from stargan.config.architecture import Architecture
-from stargan.config.checks import check, check_crop, typed
+from stargan.config.checks import check, check_crop, check_range, typed
 from stargan.domains.names import suggest
 from stargan.errors import ConfigError
 from stargan.old_names import SETTINGS, renamed
@@ -33,6 +33,8 @@ class DataSettings:
             the model's images, or that part's shorter side in pixels. Default: all of it.
         align: `faces` to look for faces in photos: the largest one of each is cut out, upright, as in CelebA. Photos
             without a face are left out.
+        range: Values of samples that become black and white in images with more than 8 bits or floats. Default: from
+            the images of the data sets.
         flip: Mirror half of the images.
         targets: Target labels: those of the batch, permuted; drawn evenly from all domains; or the image's own labels
             with one change, sometimes more.
@@ -49,6 +51,7 @@ class DataSettings:
     bins: tuple[str, ...] = ()
     crop: float | None = None
     align: Align = "none"
+    range: tuple[float, float] | None = None
     flip: bool = True
     targets: Targets = "permuted"
     rare: float = 0.0
@@ -94,6 +97,7 @@ class OptimizerSettings:
 
     Attributes:
         steps: Number of updates of D.
+        minutes: Train for this time instead, if the steps would take longer; all schedules end with it.
         n_critic: Updates of D for each update of G.
         g_first: Update G at the first of these updates of D instead of the last.
         g_own_batch: Update G on a batch of its own instead of D's last batch.
@@ -108,6 +112,7 @@ class OptimizerSettings:
     """
 
     steps: int = 200_000
+    minutes: float | None = None
     n_critic: int = 5
     g_first: bool = False
     g_own_batch: bool = False
@@ -138,7 +143,7 @@ class RunSettings:
         keep_checkpoints: Number of checkpoints to keep.
     """
 
-    recipe: str = "default"
+    recipe: str = "paper"
     seed: int = 0
     engine: str = "pytorch"
     device: Device = "auto"
@@ -167,18 +172,21 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         for name in ("beta1", "beta2", "ema"):  # an average with decay 1 never changes, and PyTorch's Adam rejects it
             check(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         check(self, "lr", self.lr > 0, "above 0")
+        valid = self.minutes is None or 0 < self.minutes < math.inf
+        check(self, "minutes", valid, "a number above 0")
         for name, kinds in _CHOICES.items():
             check(self, name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
         check_crop(self)
+        check_range(self.range)
         decides = "left out with --align faces, where the face decides what is cut out"
         check(self, "crop", self.crop is None or self.align == "none", decides)
         for group in self.exclusive:
             several = "," in group and all(name.strip() for name in group.split(","))
             check(self, "exclusive", several, "two or more names, joined by commas")
         self._check_discriminator()
-        multiple = 2**self.d_layers
-        allowed = f"divisible by {multiple}, since D halves it {self.d_layers} times (or set fewer --d-layers)"
-        check(self, "image_size", not any(side % multiple for side in self.image_size), allowed)
+        least = 2**self.d_layers
+        allowed = f"at least {least} each way, since D halves it {self.d_layers} times (or set fewer --d-layers)"
+        check(self, "image_size", min(self.image_size) >= least, allowed)
 
     def _check_discriminator(self) -> None:
         needed = _PROJECTED if self.discriminator == "projected" else _STARGAN

@@ -73,21 +73,23 @@ def load(
     crop: float | None = None,
     *,
     align: FaceCrop | None = None,
+    range: images.Range | None = None,
     max_bad: int = 10,
     folder: Path | None = None,
     report: Report | None = None,
 ) -> CachedImages:
     """Decodes, crops and resizes all images of a data set, or opens the cache of an earlier call.
 
-    The cache is keyed by the names, byte sizes and modification times of the files, the size, the crop and the places
-    that faces are aligned to, so a changed image makes a new one. Its digests are checked, and a damaged cache is built
-    again. If two processes need the same cache, one builds it and the other waits.
+    The cache is keyed by the names, byte sizes and modification times of the files, the size, the crop, the places that
+    faces are aligned to and the range, so a changed image makes a new one. Its digests are checked, and a damaged cache
+    is built again. If two processes need the same cache, one builds it and the other waits.
 
     Args:
         source: The data set.
         size: (width, height) of the result.
         crop: As `images.fit`.
         align: Instead of `crop`: where the largest face of each image is to lie. Images without a face are left out.
+        range: What becomes black and white of deep samples, as in `images.decode`; None refuses images that have them.
         max_bad: How many unreadable images are allowed.
         folder: Where caches are kept; by default $STARGAN_CACHE, $XDG_CACHE_HOME/stargan or ~/.cache/stargan.
         report: Called with (done, total) from time to time.
@@ -96,7 +98,7 @@ def load(
         DataError: More than `max_bad` images (or all of them) cannot be read, or none shows a face to align, or the
             disk is full.
     """
-    cut = _Cut(size, crop, align)
+    cut = _Cut(size, crop, align, range)
     folder = folder or default_folder()
     try:
         folder.mkdir(parents=True, exist_ok=True)
@@ -122,18 +124,20 @@ class _Cut:
     size: images.Size
     crop: float | None
     align: FaceCrop | None
+    range: images.Range | None
 
     def read(self, path: Path) -> Image.Image | None:
         """The image of a file, cut and resized; None if it shows no face to align."""
         if self.align is None:
-            return images.read(path, self.size, self.crop)
-        photo = images.decode(path)
+            return images.read(path, self.size, self.crop, self.range)
+        photo = images.decode(path, self.range)
         largest = max(faces.find(photo), key=lambda face: face.size, default=None)
         return faces.align(photo, largest, self.align, self.size).image if largest else None
 
     def to_json(self) -> list[object]:
         """All fields, for the key of a cache."""
-        return [self.size, self.crop, *([self.align.to_json()] if self.align else [])]
+        align = [self.align.to_json()] if self.align else []
+        return [self.size, self.crop, *align, *([{"range": self.range}] if self.range else [])]
 
 
 def default_folder() -> Path:

@@ -1,20 +1,24 @@
 """The images that models are evaluated on: a labelled data set, or cartoon faces whose true translations are known."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 
-from stargan.data import cache, cartoons, face_sample, sources
+from stargan import images
+from stargan.data import cache, cartoons, face_sample, ranges, sources
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.domains.names import key, suggest
 from stargan.errors import DataError, one_line
 from stargan.model.info import ModelInfo
-from stargan.progress import Progress
+from stargan.progress import Progress, counted
+
+_LOGGER = logging.getLogger(__name__)
 
 CARTOONS = "cartoons"
 ALL_SPLITS = "all"
@@ -80,7 +84,8 @@ def load(
     groups: Sequence[str] = (),
     bins: Sequence[str] = (),
     align: bool = False,
-    say: Callable[[str], None] = print,
+    range: images.Range | None = None,
+    say: Callable[[str], None] = _LOGGER.info,
 ) -> EvaluationSet:
     """Loads the images of a data set for a model.
 
@@ -94,23 +99,20 @@ def load(
         max_bad: Maximum number of unreadable images, which are left out.
         groups: Labels of the data set for `EvaluationSet.groups`; the model need not know them.
         bins: Columns of numbers to cut into groups, as in training.
-        align: Whether to look for faces and align the largest one of each image as in the model's training images.
-            Images without a face are left out.
-        say: Is called with each line of output for the user.
+        align: Whether to align the largest face of each image as in training; images without a face are left out.
+        range: What becomes black and white of deep samples; None: what the model says, else from the images.
+        say: Is called with each line for the user; by default it is logged.
 
     Raises:
         DataError: The data set cannot be used, lacks labels of the model or of `groups`, or has no such split; or there
             is nothing to align.
     """
-    if align and info.face_crop is None:
-        raise DataError("--align faces: the model's training images were no aligned faces; leave it out")
-    if data == CARTOONS and not Path(data).exists():
-        if align:
-            raise DataError("--align faces: the cartoons need no alignment; leave it out")
+    if _drawn(data, info, align=align):
         return _cartoons(info, limit, seed, skip, groups)
     source = sources.find(data, bins=bins)
     members = _members(groups, source.label_set.names, source.labels, data)
     datasets, values = _labels(source, info.domains, data)
+    info = replace(info, range=ranges.of_sources([source], range or info.range, say))
     decoded = _decoded(source, info, max_bad, align)
     for line in [*source.notes, *decoded.left_out(source)]:
         say(one_line(line))  # it names files
@@ -119,15 +121,27 @@ def load(
     split = split or next((part for part in ("test", "val") if len(source.rows(part))), "test")
     train_rows, test_rows = (_rows(source, part, usable, data) for part in ("train", split))
     if skip >= len(test_rows):
-        raise DataError(f"--skip {skip}: {data} has {len(test_rows)} images in its {split!r} split; must be fewer")
+        raise DataError(
+            f"--skip {skip}: {data} has {counted(len(test_rows), 'image')} in its {split!r} split; must be fewer"
+        )
     test_rows = np.sort(np.random.default_rng(seed).permutation(test_rows)[skip : skip + limit])
     if info.face_crop and not align and face_sample.look([(decoded.pixels, train_rows)]).elsewhere(info.face_crop):
         say("the faces lie elsewhere than in the model's training images; --align faces would move them there")
-    cut = (info.image_size, info.crop, *([info.face_crop] if align else []))
+    cut = (info.image_size, info.crop, *([info.face_crop] if align else []), *(info.range or ()))
     digest = _digest(source, cut, values, train_rows, decoded.pixels)
-    groups_of_rows = {name: member[test_rows] for name, member in members.items()}
-    rows = (train_rows, test_rows)
-    return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=groups_of_rows)
+    members = {name: member[test_rows] for name, member in members.items()}
+    rows = train_rows, test_rows
+    return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=members)
+
+
+def _drawn(data: str, info: ModelInfo, *, align: bool) -> bool:
+    """Whether the data are cartoons; also refuses to align what cannot be aligned."""
+    drawn = data == CARTOONS and not Path(data).exists()
+    if align and info.face_crop is None:
+        raise DataError("--align faces: the model's training images were no aligned faces; leave it out")
+    if align and drawn:
+        raise DataError("--align faces: the cartoons need no alignment; leave it out")
+    return drawn
 
 
 def _decoded(source: Source, info: ModelInfo, max_bad: int, align: bool) -> cache.CachedImages:
@@ -137,6 +151,7 @@ def _decoded(source: Source, info: ModelInfo, max_bad: int, align: bool) -> cach
             info.image_size,
             info.crop,
             align=info.face_crop if align else None,
+            range=info.range,
             max_bad=max_bad,
             report=lambda done, total: progress.update(done),
         )

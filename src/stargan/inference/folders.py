@@ -59,12 +59,14 @@ class Reading:
         faces: Which of their faces.
         align: Whether faces are looked for.
         whole: See `views.regions`.
+        range: See `images.decode`.
     """
 
     known: Request = ()
     faces: Choice = "all"
     align: bool = True
     whole: bool = True
+    range: images.RangeChoice = "own"
 
 
 def translate(model: Translator, jobs: Sequence[Job], plan: Plan, output: Output, reading: Reading) -> Report:
@@ -105,7 +107,7 @@ def translate(model: Translator, jobs: Sequence[Job], plan: Plan, output: Output
     return report
 
 
-def draw_boxes(model: Translator, jobs: Sequence[Job], output: Output) -> Report:
+def draw_boxes(model: Translator, jobs: Sequence[Job], output: Output, reading: Reading) -> Report:
     """Writes a copy of each photo with numbered boxes around its faces.
 
     Raises:
@@ -115,7 +117,7 @@ def draw_boxes(model: Translator, jobs: Sequence[Job], output: Output) -> Report
     report = Report()
     with ThreadPoolExecutor(1) as pool, _Writer(pool, report) as writer, Progress("find", len(jobs), "images") as bar:
         for done, job in enumerate(jobs, 1):
-            found = _regions(model, job, Reading())
+            found = _regions(model, job, Reading(range=reading.range))
             view = _look(model, job, found, Reading())
             if isinstance(view, View):
                 _tell(report, job, view)
@@ -166,7 +168,7 @@ def _chunks(jobs: Sequence[Job]) -> Iterator[list[Job]]:
 
 def _regions(model: Translator, job: Job, reading: Reading) -> _Found:
     try:
-        photo = images.read_photo(sys.stdin.buffer.read() if job.path == STREAM else job.path)
+        photo = images.read_photo(sys.stdin.buffer.read() if job.path == STREAM else job.path, reading.range)
         found = views.regions(photo.image, model.info, align=reading.align, whole=reading.whole)
         return photo, views.chosen(found, reading.faces, _name(job))
     except ImageError as error:

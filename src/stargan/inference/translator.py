@@ -195,9 +195,9 @@ class Translator:
         Raises:
             DomainError, ImageError, ModelError: As `translate`.
         """
-        opened = read_photo(photo)
+        opened = read_photo(photo, self.info.range or "own")
         found = views.regions(opened.image, self.info) if self.info.face_crop else []
-        if not found:
+        if not found or found[0].face is None:
             return []
         view = self.view(opened, found, known=known)
         return [FoundFace.of(part, told, opened.image.size) for part, told in zip(found, view.estimates, strict=True)]
@@ -222,7 +222,7 @@ class Translator:
             DomainError, ImageError, ConfigError, ModelError: As `translate`.
         """
         views.check(faces)
-        opened = read_photo(photo)
+        opened = read_photo(photo, self.info.range or "own")
         found = views.regions(opened.image, self.info, align=align)
         return self.view(opened, views.chosen(found, faces, name_of(photo)), known=known)
 
@@ -326,7 +326,9 @@ class Translator:
         Raises:
             ImageError: One of them cannot be read.
         """
-        return to_array([read(image, self.info.image_size, self.info.crop) for image in images])
+        return to_array(
+            [read(image, self.info.image_size, self.info.crop, self.info.range or "own") for image in images]
+        )
 
     def _check_images(self, images: np.ndarray) -> None:
         width, height = self.info.image_size

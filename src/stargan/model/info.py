@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from stargan.config.architecture import Architecture
-from stargan.config.checks import CELEBA_CROP, MAX_CROP, is_integer, is_number, typed
+from stargan.config.checks import CELEBA_CROP, MAX_CROP, check_range, is_integer, is_number, typed
 from stargan.domains import Domains
 from stargan.errors import ConfigError, DomainError, ModelError
 from stargan.model.card import Card
@@ -32,6 +32,8 @@ class ModelInfo:
         crop: How much of an image was used in training, around its centre: a fraction, up to 1, of the largest part of
             the shape of `image_size`, or a number of pixels, above 1. None: all of that part.
         face_crop: Where the face lies in the training images, for a model that was trained on aligned faces.
+        range: Which values of samples became black and white in training images with more than 8 bits or floats; None
+            for images with 8 bits.
         label_frequencies: How often each class is on in the training data, (C,), in [0, 1].
         classifier: Whether the file contains an attribute classifier, which estimates the labels of an image.
         temperatures: (C,) by which the classifier's logits are divided so that its probabilities can be trusted, from
@@ -49,6 +51,7 @@ class ModelInfo:
     architecture: Architecture
     crop: float | None = None
     face_crop: FaceCrop | None = None
+    range: tuple[float, float] | None = None
     label_frequencies: tuple[float, ...] = ()
     classifier: bool = False
     temperatures: tuple[float, ...] = ()
@@ -106,6 +109,7 @@ class ModelInfo:
             unknown = sorted(plain.keys() - {f.name for f in dataclasses.fields(cls)})
             if unknown:
                 raise ModelError(f"unknown field {unknown[0]!r}; written by a newer version of stargan?")
+            plain["range"] = typed("range", plain.get("range"), None)
             for name in {"label_frequencies", "data", "temperatures"} & plain.keys():
                 plain[name] = tuple(plain[name])
             info = cls(**plain)
@@ -121,6 +125,7 @@ class ModelInfo:
         self._require("steps", is_integer(self.steps) and 0 <= self.steps < 2**31, f"a count from 0 to {2**31 - 1}")
         crop_valid = self.crop is None or (is_number(self.crop) and 0 < self.crop <= MAX_CROP)
         self._require("crop", crop_valid, "a fraction up to 1 or a number of pixels")
+        check_range(self.range)
         for name, kind, expected in (
             ("classifier", bool, "true or false"),
             ("engine", str, "text"),

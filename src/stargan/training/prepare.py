@@ -8,17 +8,19 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
-from stargan.data import cache, crops, face_sample, sources
+from stargan.data import cache, crops, face_sample, ranges, sources
 from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.engine import Engine
+from stargan.engine.transfer import transfer
 from stargan.errors import CheckpointError, ConfigError, DataError
 from stargan.faces import CELEBA, FaceCrop
 from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 from stargan.training import checkpoint, same_data
+from stargan.training.forecast import forecast
 from stargan.training.validation import Validation
 
 Say = Callable[[str], None]
@@ -58,6 +60,7 @@ class PreparedRun:
         data_key: Identifies the training data, see `checkpoint.load`.
         description: The description for this run's model files, except for steps and figures.
         step: The number of updates of D already done.
+        seconds: How long the run has trained.
         figures: The latest figures on the validation images.
     """
 
@@ -70,11 +73,11 @@ class PreparedRun:
     data_key: str
     description: ModelInfo
     step: int
+    seconds: float
     figures: dict[str, float]
 
-    def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
+    def info(self, step: int, figures: dict[str, float], *, finished: bool) -> ModelInfo:
         """Returns the description for a model file written after a step; the last one has temperatures."""
-        finished = step >= self.config.steps
         temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
         return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
@@ -85,9 +88,18 @@ class PreparedRun:
 
 
 def prepare(
-    config: Config, folder: Path, *, resume: bool, start_from: Path | None, allow_changes: bool, say: Say
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool,
+    start_from: Path | None,
+    allow_changes: bool,
+    measure: bool,
+    say: Say,
 ) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
+    if resume:
+        _check_moved(config, folder)
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
     for source in found:
         for note in source.notes:
@@ -95,24 +107,30 @@ def prepare(
     has_checkpoint = resume and _has_checkpoint(folder)
     if resume:
         found = _split_as_before(found, folder)
+        config = replace(config, range=config.range or ranges.before_ranges(found))
     else:
-        config = replace(config, crop=crops.fraction(found, config.image_size, config.crop, say))
+        crop = crops.fraction(found, config.image_size, config.crop, say)
+        config = replace(config, crop=crop, range=ranges.of_sources(found, config.range, say))
     data = _decode(found, domains, config, say)
     _check_domains(data, say, allow_empty=resume or config.allow_empty)
     data_key = same_data.data_key(found)
     if resume:
         _check_same(folder, data_key, data, say, allow_changes=allow_changes)
+    elif measure:
+        say(str(forecast(config, domains)))
     engine = engines.create(config, domains)
     description, step = _description(config, domains, data), 0
     if has_checkpoint:
         description, step = _resume(engine, folder, description, data_key)
     elif start_from is not None:
-        _start_from(engine, start_from, description)
+        _start_from(engine, start_from, description, say)
     if not has_checkpoint or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
         description = replace(description, face_crop=_face_crop(config, data, say))
     if start_from is not None:  # before the settings: without it, the run could not begin again from these weights
         _save_start(folder, config, engine, description, data_key)
-    if not resume:
+    if resume:
+        _note_moved(config, folder, say)
+    else:
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     same_data.save(folder, data_key, [part.images for part in data])
@@ -123,26 +141,28 @@ def prepare(
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
         for part in data
     ]
-    batches, g_batches = (
-        Batches(
-            sets,
-            domains,
-            batch_size=config.batch_size,
-            seed=seed,
-            flip=config.flip,
-            targets=config.targets,
-            rare=config.rare,
-        )
-        for seed in (config.seed, config.seed + 1)
-    )
+    batches, g_batches = (_batches(sets, domains, config, seed) for seed in (config.seed, config.seed + 1))
     validation = Validation.of(config.architecture, domains, data)
+    seconds = checkpoint.seconds(folder) if resume else 0.0
     figures = dict(description.quality)
     return PreparedRun(
-        config, folder, engine, batches, g_batches, validation, data_key, description, step, figures
+        config, folder, engine, batches, g_batches, validation, data_key, description, step, seconds, figures
     )  # fmt: skip
 
 
 # ---------------------------------------------------------------- data
+
+
+def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int) -> Batches:
+    return Batches(
+        sets,
+        domains,
+        batch_size=config.batch_size,
+        seed=seed,
+        flip=config.flip,
+        targets=config.targets,
+        rare=config.rare,
+    )
 
 
 def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
@@ -185,6 +205,7 @@ def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
             config.image_size,
             config.crop,
             align=CELEBA if aligns else None,
+            range=config.range,
             max_bad=config.max_bad,
             report=lambda done, total: progress.update(done),
         )
@@ -210,6 +231,7 @@ def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> M
         domains=domains,
         architecture=config.architecture,
         crop=crops.described([part.source for part in data], config.image_size, config.crop),
+        range=config.range,
         label_frequencies=domains.frequencies([part.values[part.rows("train")] for part in data]),
         classifier=True,
         engine=config.engine,
@@ -247,6 +269,21 @@ def _has_checkpoint(folder: Path) -> bool:
     return False
 
 
+def _check_moved(config: Config, folder: Path) -> None:
+    """Refuses to resume where the data are no longer."""
+    gone = [path for path in config.data if not Path(path).exists()]
+    if gone:
+        raise CheckpointError(f"{gone[0]}: no such file or folder; if the data of {folder} have moved, say --data PATH")
+
+
+def _note_moved(config: Config, folder: Path, say: Say) -> None:
+    """Saves the place of data that have moved since the run was begun, and says so."""
+    saved = run_folder.saved_config(folder)
+    if config.data != saved.data:
+        say(f"the data were {', '.join(saved.data)} and are {', '.join(config.data)} now; the run goes on with them")
+        run_folder.save_config(folder, replace(saved, data=config.data))
+
+
 def _save_start(folder: Path, config: Config, engine: Engine, description: ModelInfo, data_key: str) -> None:
     checkpoint.save(folder, engine.state(), description, data_key=data_key, keep=config.keep_checkpoints)
 
@@ -267,23 +304,28 @@ def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str)
             f"those of the data are {', '.join(description.domains.names)}"
         )
     engine.load_state(arrays)
-    return replace(description, face_crop=saved.face_crop, quality=saved.quality), saved.steps
+    description = replace(description, domains=saved.domains, face_crop=saved.face_crop, quality=saved.quality)
+    return description, saved.steps
 
 
-def _start_from(engine: Engine, path: Path, description: ModelInfo) -> None:
+def _start_from(engine: Engine, path: Path, description: ModelInfo, say: Say) -> None:
+    """Starts from the weights of a model; if it has other labels or sizes, from those that fit, which `say` is told."""
     file = locations.locate(path)
     if file.suffix == ".onnx":
         raise ConfigError(f"--start-from {path}: cannot train an .onnx file; use a run folder or a .safetensors file")
     other, arrays, _ = safetensors_file.read(file)
     for name, size in vars(description.architecture).items():
         own = getattr(other.architecture, name)
-        if own != size:
+        if own != size and name not in ("image_size", "d_layers"):
             raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}")
-    if not other.domains.same_layout(description.domains):
-        raise ConfigError(
-            f"--start-from {path}: its labels {', '.join(other.domains.names)} differ from those of the data in names, "
-            "order or groups"
-        )
+    names = {name for name in engine.state() if not name.startswith(safetensors_file.TRAINING)}
+    same = other.architecture == description.architecture and other.domains.same_layout(description.domains)
+    if not same or any(name not in names for name in arrays):
+        fresh = {name: array for name, array in engine.state().items() if name in names}
+        found = transfer(arrays, other.domains, fresh, description.domains)
+        for line in found.lines:
+            say(f"--start-from {path}: {line}")
+        arrays = found.arrays
     engine.load_weights(arrays)
 
 
@@ -297,10 +339,13 @@ def check_new(folder: Path) -> None:
         raise ConfigError(f"--run {folder}: already contains a run; use --resume {folder} or choose another name")
     if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {run_folder.LOCK}):
         raise ConfigError(f"--run {folder}: exists and is not an empty folder; choose another name")
+    for above in folder.parents:
+        if above.is_file():
+            raise ConfigError(f"--run {folder}: {above} is a file; must be a folder")
 
 
 CHANGEABLE = frozenset({
-    "data", "steps", "device", "precision", "workers", "max_bad", "allow_empty",
+    "data", "steps", "minutes", "device", "precision", "workers", "max_bad", "allow_empty",
     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
 """Settings that may change when a run is resumed. They do not affect the weights, except that the run may become longer

@@ -64,9 +64,10 @@ class PytorchEngine:
         *,
         step: int,
         lr: float,
+        lambda_cls: float | None = None,
     ) -> None:
         """Updates D once; see `Engine.d_step`."""
-        self._set_step(step)
+        self._set_step(step, lambda_cls)
         self.updates.update_d(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def g_step(
@@ -78,9 +79,10 @@ class PytorchEngine:
         *,
         step: int,
         lr: float,
+        lambda_cls: float | None = None,
     ) -> None:
         """Updates G, its EMA and the attribute classifier once; see `Engine.g_step`."""
-        self._set_step(step)
+        self._set_step(step, lambda_cls)
         self.updates.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def losses(self) -> dict[str, float]:
@@ -202,10 +204,11 @@ class PytorchEngine:
         uploaded = pixels.pixels() if isinstance(pixels, DeviceBatch) else self._tensor(pixels)
         return scale(uploaded.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.updates.layout)
 
-    def _set_step(self, step: int) -> None:
+    def _set_step(self, step: int, lambda_cls: float | None = None) -> None:
         """Sets the weight of the classification loss and the random seed for a step."""
         self.updates.step = step
-        self.updates.lambda_cls.fill_(schedules.class_weight(self.updates.config, step))
+        scheduled = schedules.class_weight(self.updates.config, step) if lambda_cls is None else lambda_cls
+        self.updates.lambda_cls.fill_(scheduled)
         self.updates.random.manual_seed(_mix(self.updates.config.seed, step))
 
 
