@@ -214,7 +214,7 @@ def test_damaged_event_files_do_not_matter(copied: Path) -> None:
 
 def test_copies_of_checkpoints_are_kept(copied: Path) -> None:
     folder = copied / "run" / run_folder.CHECKPOINTS
-    (own,) = run_folder.checkpoints(copied / "run")
+    own = run_folder.checkpoints(copied / "run")[-1]
     names = ["step-00000002-best.safetensors", "step-00000002 (copy).safetensors", "my step-00000002.safetensors"]
     for name in [*names, "step-1.safetensors", "notes.txt"]:
         shutil.copy(own, folder / name)
