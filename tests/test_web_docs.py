@@ -12,7 +12,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
-from serving import serving
+from web_server import serving
 
 import stargan
 
