@@ -17,7 +17,7 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
 import httpx
-from web_client import form, serving
+from web_server import form, serving
 
 import stargan
 from stargan import images

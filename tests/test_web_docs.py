@@ -12,7 +12,7 @@ from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 
-from web_client import serving
+from web_server import serving
 
 import stargan
 

@@ -17,7 +17,7 @@ from PIL import Image
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
-from web_client import serving
+from web_server import serving
 
 import stargan
 from stargan.web import page as files
@@ -90,15 +90,15 @@ def opened(browser: Any, address: str, **how: Any) -> Iterator[Page]:
     assert not problems
 
 
-def drop(page: Page, path: Path, name: str | None = None) -> None:
+def drop(page: Page, path: Path) -> None:
     """Drops a file on the page, as a mouse does."""
-    script = """async ([bytes, name]) => {
+    script = """([text, name]) => {
         const data = new DataTransfer();
-        data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+        data.items.add(new File([Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0))], name, { type: "image/png" }));
         for (const kind of ["dragenter", "dragover", "drop"])
             document.getElementById("drop").dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true }));
     }"""
-    page.evaluate(script, [list(path.read_bytes()), name or path.name])
+    page.evaluate(script, [base64.b64encode(path.read_bytes()).decode(), path.name])
 
 
 def until(page: Page, script: str, argument: Any = None) -> None:
