@@ -128,7 +128,7 @@ BAD = {
     "no value": (["train", "--steps"], "--steps: its value is missing"),
     "out of range": (["train", "--batch-size", "0"], "--batch-size 0: must be at least 1"),
     "bad size": (["train", "--image-size", "12a"], "must be N or WIDTHxHEIGHT"),
-    "odd size": (["train", "--image-size", "100"], "divisible by 64"),
+    "odd size": (["train", "--image-size", "2"], "--image-size 2x2: must be a multiple of 4"),
     "unknown recipe": (["train", "--recipe", "celebb"], "did you mean celeba?"),
     "nothing to train on": (["train", "--run", "x"], "say --data PATH and --run FOLDER"),
     "missing data": (["train", "--data", "/no/where", "--run", "x"], "/no/where"),
@@ -283,6 +283,21 @@ def test_data_prints_a_table_and_writes_a_sheet(colours: Path, tmp_path: Path) -
         assert word in done.stdout
     with Image.open(tmp_path / "sheet.png") as sheet:
         assert sheet.width > 100
+
+
+@pytest.mark.parametrize("name", ["sheet.png", "sheet.jpg"])
+def test_a_contact_sheet_replaces_only_another_one(colours: Path, tmp_path: Path, name: str) -> None:
+    sheet = tmp_path / name
+    for _ in range(2):
+        assert in_process("data", colours, "--sheet", sheet).returncode == 0
+    Image.new("RGB", (8, 8)).save(sheet)
+    own = sheet.read_bytes()
+    refused = in_process("data", colours, "--sheet", sheet)
+    assert refused.returncode == 2
+    assert "is no contact sheet; say --overwrite" in refused.stderr
+    assert sheet.read_bytes() == own
+    assert in_process("data", colours, "--sheet", sheet, "--overwrite").returncode == 0
+    assert sheet.read_bytes() != own
 
 
 def test_a_run_is_not_overwritten(run: Path, colours: Path) -> None:

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stargan.config import Architecture, Config, schedules
-from stargan.config.architecture import parse_size
+from stargan.config.architecture import fitting_layers, fitting_size, parse_size
 from stargan.config.recipes import RECIPES, recipe
 from stargan.domains import Domains, Group, LabelSet
 from stargan.domains.presets import CELEBA_ATTRIBUTES
@@ -82,8 +82,8 @@ def config_error(settings: Any) -> str:
         ({"image_size": [128, 0]}, "--image-size 128x0: must be a multiple of 4"),
         ({"image_size": [-64, 64]}, "--image-size -64x64: must be a multiple of 4"),
         (
-            {"image_size": [128, 100]},
-            "--image-size 128x100: must be divisible by 64, since D halves it 6 times (or set fewer --d-layers)",
+            {"image_size": [128, 60]},
+            "--image-size 128x60: must be at least 64 each way, since D halves it 6 times (or set fewer --d-layers)",
         ),
         ({"image_size": [16384, 128]}, "--image-size 16384x128: must be at most 8192 each way"),
         ({"exclusive": ["A"]}, "--exclusive ('A',): must be two or more names, joined by commas"),
@@ -513,3 +513,32 @@ def test_learning_rates_of_recipes_follow_their_sources() -> None:
     for step in (0, 99_999, 100_000, 109_999, 110_000, 155_000, 199_999):
         epoch = step // 10_000
         assert schedules.learning_rate(taki0112, step) == pytest.approx(1e-4 * (1 if epoch < 10 else (20 - epoch) / 10))
+
+
+# ---------------------------------------------------------------- sizes that fit
+
+
+@pytest.mark.parametrize(
+    ("size", "fitting", "layers"),
+    [
+        ((32, 32), (32, 32), 4),
+        ((96, 96), (96, 96), 5),
+        ((100, 100), (100, 100), 5),
+        ((200, 200), (200, 200), 6),
+        ((127, 130), (128, 132), 6),
+        ((256, 256), (256, 256), 7),
+        ((5, 4), (4, 4), 1),
+        ((8191, 4), (8192, 4), 1),
+    ],
+)
+def test_sizes_of_images_and_of_d(size: tuple[int, int], fitting: tuple[int, int], layers: int) -> None:
+    assert fitting_size(size, "stargan") == fitting
+    assert fitting_layers(fitting) == layers
+    assert Config(image_size=fitting, d_layers=layers)
+
+
+@pytest.mark.parametrize(
+    ("size", "side"), [((32, 32), 64), ((96, 96), 128), ((100, 80), 128), ((200, 200), 256), ((1000, 1000), 512)]
+)
+def test_sizes_of_the_edit_generator(size: tuple[int, int], side: int) -> None:
+    assert fitting_size(size, "edit") == (side, side)

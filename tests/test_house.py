@@ -42,7 +42,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {
     "inference": _LOWER,
     "interop": _LOWER,
     "evaluation": (*_LOWER, "inference"),  # it measures the results of a Translator
-    "web": (*_LOWER, "inference", "evaluation", "interop"),
+    "web": (*_LOWER, "inference", "evaluation", "interop", ""),  # the version
     "runs": (*_LOWER, "training", "inference", "interop"),
     "demo": _UPPER,
     "cli": (*_UPPER, "web", "runs", "demo", ""),

@@ -62,7 +62,13 @@ def test_generator_keeps_the_size(size: tuple[int, int]) -> None:
 
 @pytest.mark.parametrize(
     ("size", "layers", "left"),
-    [((16, 16), 3, (2, 2)), ((24, 16), 3, (2, 3)), ((12, 32), 2, (8, 3)), ((32, 32), 5, (1, 1))],
+    [
+        ((16, 16), 3, (2, 2)),
+        ((24, 16), 3, (2, 3)),
+        ((12, 32), 2, (8, 3)),
+        ((32, 32), 5, (1, 1)),
+        ((100, 44), 4, (2, 6)),
+    ],
 )
 def test_discriminator_shapes(size: tuple[int, int], layers: int, left: tuple[int, int]) -> None:
     discriminator = networks.Discriminator(Architecture(size, width=2, d_layers=layers), 7)

@@ -38,7 +38,7 @@ print(json.dumps(results))
 pytestmark = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="Linux has capabilities")
 
 
-def run_without_rights(*commands: Sequence[str | Path]) -> list[tuple[int, list[str]]]:
+def run_without_rights(*commands: Sequence[object]) -> list[tuple[int, list[str]]]:
     """Runs commands in one process that may not do all; returns the exit code and the error lines of each."""
     arguments = json.dumps([[str(word) for word in command] for command in commands])
     command = [sys.executable, "-c", WITHOUT_RIGHTS, COMMANDS, arguments]

@@ -1,5 +1,6 @@
 """Training runs from Python: what `stargan train` does."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -7,7 +8,7 @@ from typing import Any
 
 from stargan import training
 from stargan.config import Config, recipes
-from stargan.config.architecture import parse_size
+from stargan.config.architecture import fitting, parse_size
 from stargan.errors import ConfigError
 from stargan.inference.load import load
 from stargan.inference.translator import Translator
@@ -16,6 +17,8 @@ from stargan.model import run_folder
 from stargan.model.run_folder import Curve
 from stargan.progress import Callback, reported_to
 from stargan.training.prepare import check_changes, check_new
+
+_LOGGER = logging.getLogger(__name__)
 
 MODELS = ("model.safetensors", "model.onnx")
 Paths = str | Path | Sequence[str | Path]
@@ -110,7 +113,8 @@ def train(
             return resumed(Path(resume), _changed(saved, given), allow_changes=allow_changes)
         start = None if start_from is None else Path(start_from)
         folder = None if run is None else Path(run)
-        return started(_changed(recipes.recipe(recipe), given), folder, start_from=start)
+        base = recipes.recipe(recipe)
+        return started(_changed(base, _fitted(base, given)), folder, start_from=start)
 
 
 def started(config: Config, folder: Path | None, *, start_from: Path | None = None) -> Run:
@@ -137,6 +141,17 @@ def _changed(base: Config, settings: dict[str, Any]) -> Config:
     """Settings with some changed, in the forms that are natural in Python."""
     given = {name: _plain(getattr(base, name, None), value) for name, value in settings.items()}
     return Config.from_json(base.to_json() | given)
+
+
+def _fitted(base: Config, settings: dict[str, Any]) -> dict[str, Any]:
+    """Settings with an image size that G can take, and the layers of D that fit it."""
+    size = _plain(base.image_size, settings.get("image_size"))
+    if not (isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size)):
+        return settings  # there is none, or its check says what is right
+    size, layers, told = fitting(size, str(settings.get("generator", base.generator)))
+    if told:
+        _LOGGER.info(told)
+    return {"d_layers": layers, **settings, "image_size": size}
 
 
 def _plain(default: Any, value: Any) -> Any:

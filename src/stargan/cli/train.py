@@ -24,7 +24,7 @@ from stargan.cli.options import (
     value_of,
 )
 from stargan.config import Architecture, Config
-from stargan.config.architecture import parse_size
+from stargan.config.architecture import fitting, parse_size
 from stargan.config.recipes import DEFAULT, SUMMARIES, recipe
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
@@ -174,4 +174,17 @@ def _tell(done: Run) -> int:
     return 0
 
 
-COMMAND = Command(Options, run, defaults=_defaults)
+def _with_sizes(arguments: Sequence[str]) -> list[str]:
+    """Replaces an image size that G cannot take by the nearest one that it can; adds the layers of D that fit it."""
+    text, given = value_of("--image-size", arguments), list(arguments)
+    if text is None or value_of("--resume", arguments):
+        return given
+    generator = value_of("--generator", arguments) or recipe(value_of("--recipe", arguments) or DEFAULT).generator
+    size, layers, told = fitting(parse_size(text), generator)
+    if told:
+        print(told)
+        given += ["--image-size", "x".join(map(str, size))]  # the last one counts
+    return given if value_of("--d-layers", arguments) else [*given, "--d-layers", str(layers)]
+
+
+COMMAND = Command(Options, run, rewrite=_with_sizes, defaults=_defaults)

@@ -32,7 +32,7 @@ class Architecture:
         image_size: Size of the images, N or WIDTHxHEIGHT; multiples of 4.
         width: Channels of the first layer, of G and of D.
         blocks: Residual blocks of G.
-        d_layers: Stride-2 layers of D; the image size must be divisible by 2 to the power of this number.
+        d_layers: Stride-2 layers of D. With --image-size alone, as many as fit it: 5 for 64 pixels, 6 for 128.
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
         generator: The paper's G, or one that edits parts of the image by the change of its labels (not in the paper).
@@ -89,6 +89,33 @@ class Architecture:
     def architecture(self) -> "Architecture":
         """The sizes alone, without the other settings that a `Config` has."""
         return Architecture(**{field.name: getattr(self, field.name) for field in dataclasses.fields(Architecture)})
+
+
+def fitting_size(size: tuple[int, int], generator: Generator) -> tuple[int, int]:
+    """The nearest image size that a generator can be built for; the larger one of two."""
+    if generator == "edit":
+        side = min(EDIT_SIDES, key=lambda side: (max(abs(side - own) for own in size), -side))
+        return side, side
+    width, height = (min(max(4, (side + 2) // 4 * 4), MAX_SIDE) for side in size)
+    return width, height
+
+
+def fitting_layers(size: tuple[int, int]) -> int:
+    """The usual number of stride-2 layers of D for an image size, which leave 2 or 3 positions of its shorter side."""
+    return max(1, min(size).bit_length() - 2)
+
+
+def fitting(size: tuple[int, int], generator: str) -> tuple[tuple[int, int], int, str]:
+    """The nearest image size that a generator can be built for, the layers of D that fit it, and what to tell the user.
+
+    The text is empty if the size stays as it is, also one that is out of range: the check of the settings refuses it.
+    """
+    if not 4 <= min(size) <= max(size) <= MAX_SIDE:
+        return size, 1, ""
+    nearest = fitting_size(size, "edit" if generator == "edit" else "stargan")
+    given, kept = ("x".join(map(str, each if each[0] != each[1] else each[:1])) for each in (size, nearest))
+    told = f"--image-size {given}: the generator cannot take it; {kept} is the nearest size that it can"
+    return nearest, fitting_layers(nearest), told if nearest != size else ""
 
 
 def parse_size(text: str) -> tuple[int, int]:

@@ -184,9 +184,9 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
             several = "," in group and all(name.strip() for name in group.split(","))
             check(self, "exclusive", several, "two or more names, joined by commas")
         self._check_discriminator()
-        multiple = 2**self.d_layers
-        allowed = f"divisible by {multiple}, since D halves it {self.d_layers} times (or set fewer --d-layers)"
-        check(self, "image_size", not any(side % multiple for side in self.image_size), allowed)
+        least = 2**self.d_layers
+        allowed = f"at least {least} each way, since D halves it {self.d_layers} times (or set fewer --d-layers)"
+        check(self, "image_size", min(self.image_size) >= least, allowed)
 
     def _check_discriminator(self) -> None:
         needed = _PROJECTED if self.discriminator == "projected" else _STARGAN

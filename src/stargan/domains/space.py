@@ -155,6 +155,27 @@ class Domains:
         mine, theirs = ([[(g.names, g.categorical) for g in s.groups] for s in d.sets] for d in (self, other))
         return mine == theirs
 
+    def columns_in(self, other: "Domains") -> dict[int, int]:
+        """The columns of the generator's labels, (L,), that have the same meaning in `other`, with its columns.
+
+        Classes are the same if they have the same name, with or without that of their data set; a data set's column of
+        the domain mask, if it has the same name.
+        """
+        theirs = {key(name): column for column, name in enumerate(other.names)}
+        plain = Counter(key(name) for label_set in other.sets for name in label_set.names)
+        short = {key(name.rpartition("/")[2]): column for column, name in enumerate(other.names)}
+        found: dict[int, int] = {}
+        for column, name in enumerate(self.names):
+            last = key(name.rpartition("/")[2])
+            source = theirs.get(key(name), short.get(last) if plain[last] == 1 else None)
+            if source is not None and source not in found.values():
+                found[column] = source
+        masks = {key(s.name): other.num_classes + index for index, s in enumerate(other.sets) if len(other.sets) > 1}
+        for index, label_set in enumerate(self.sets if len(self.sets) > 1 else ()):
+            if key(label_set.name) in masks:
+                found[self.num_classes + index] = masks[key(label_set.name)]
+        return found
+
     @property
     def layout(self) -> list[dict[str, Any]]:
         """What `to_json` returns, without the synonyms: it identifies the labels."""

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -77,28 +77,24 @@ def evaluate(
         align: `faces` to align the largest face of each image as in the model's training images.
         range: What becomes black and white of deep samples; by default what the model says, else from the images.
         overwrite: Whether an existing report may be replaced.
-        progress: Is called whenever some work begins, moves or ends, with its `stargan.Progress`.
+        progress: As in `stargan.train`.
         say: Is called with each line for the user; by default it is logged.
 
     Raises:
         StarganError: An argument is out of range, or a model or the data cannot be used.
     """
-    paths = [Path(model) for model in ([models] if isinstance(models, str | Path) else models)]
+    paths = _paths(models)  # first everything that may be wrong, then everything that takes minutes
     out, pairs, inception = (path if path is None else Path(path) for path in (out, pairs, inception))
-    _check_models(paths)
     choice: dict[str, Any] = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}
     _check_settings(choice, classifiers, range)
     _check_files(pairs, inception, out, overwrite)
-    # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
     choice |= {"align": align == "faces", "range": range, "groups": groups, "bins": bins, "say": say}
     with reported_to(progress):
         cases = _prepare(paths, str(data), protocol, known_pairs, choice)
         results = _measure(cases, known_pairs, spaces, classifiers, seed)
-    settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
     given = {"align": align.removeprefix("none"), "pairs": pairs, "inception": inception}
-    report = Report(results, settings | {name: str(value) for name, value in given.items() if value})
-    return _written(out, report)
+    return _written(out, Report(results, _settings(cases[0].images, protocol, classifiers, skip, seed, given)))
 
 
 def _written(out: Path | None, report: Report) -> Report:
@@ -112,11 +108,13 @@ def _written(out: Path | None, report: Report) -> Report:
 # ---------------------------------------------------------------- arguments
 
 
-def _check_models(paths: Sequence[Path]) -> None:
+def _paths(models: str | Path | Sequence[str | Path]) -> list[Path]:
+    paths = [Path(model) for model in ([models] if isinstance(models, str | Path) else models)]
     if not paths:
         raise ConfigError("name at least one model to evaluate")
     if len({path.resolve() for path in paths}) < len(paths):
         raise ConfigError("the same model is named twice")
+    return paths
 
 
 def _check_settings(choice: dict[str, Any], classifiers: int, range: Range | None) -> None:
@@ -226,7 +224,9 @@ def _measure(
     return results
 
 
-def _settings(images: EvaluationSet, protocol_name: str, classifiers: int, skip: int, seed: int) -> dict[str, Any]:
+def _settings(
+    images: EvaluationSet, protocol_name: str, classifiers: int, skip: int, seed: int, given: Mapping[str, object]
+) -> dict[str, Any]:
     """What a report states about how it was made."""
     spread = ", plus the spread between classifiers" if classifiers > 1 else ""
     settings: dict[str, Any] = {
@@ -242,4 +242,4 @@ def _settings(images: EvaluationSet, protocol_name: str, classifiers: int, skip:
     if images.split in ("train", evaluation_set.ALL_SPLITS):
         settings["remark"] = "classifiers and reference features, and perhaps the models, have seen these images"
         settings["remark"] += ": the figures are too optimistic"
-    return settings
+    return settings | {name: str(value) for name, value in given.items() if value}

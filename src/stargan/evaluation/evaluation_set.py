@@ -107,9 +107,7 @@ def load(
         DataError: The data set cannot be used, lacks labels of the model or of `groups`, or has no such split; or there
             is nothing to align.
     """
-    drawn = data == CARTOONS and not Path(data).exists()
-    _check_align(info, align=align, drawn=drawn)
-    if drawn:
+    if _drawn(data, info, align=align):
         return _cartoons(info, limit, seed, skip, groups)
     source = sources.find(data, bins=bins)
     members = _members(groups, source.label_set.names, source.labels, data)
@@ -136,11 +134,14 @@ def load(
     return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=members)
 
 
-def _check_align(info: ModelInfo, *, align: bool, drawn: bool) -> None:
+def _drawn(data: str, info: ModelInfo, *, align: bool) -> bool:
+    """Whether the data are cartoons; also refuses to align what cannot be aligned."""
+    drawn = data == CARTOONS and not Path(data).exists()
     if align and info.face_crop is None:
         raise DataError("--align faces: the model's training images were no aligned faces; leave it out")
     if align and drawn:
         raise DataError("--align faces: the cartoons need no alignment; leave it out")
+    return drawn
 
 
 def _decoded(source: Source, info: ModelInfo, max_bad: int, align: bool) -> cache.CachedImages:

@@ -13,6 +13,7 @@ from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.engine import Engine
+from stargan.engine.transfer import transfer
 from stargan.errors import CheckpointError, ConfigError, DataError
 from stargan.faces import CELEBA, FaceCrop
 from stargan.model import locations, run_folder, safetensors_file
@@ -97,6 +98,8 @@ def prepare(
     say: Say,
 ) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
+    if resume:
+        _check_moved(config, folder)
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
     for source in found:
         for note in source.notes:
@@ -120,10 +123,12 @@ def prepare(
     if has_checkpoint:
         description, step = _resume(engine, folder, description, data_key)
     elif start_from is not None:
-        _start_from(engine, start_from, description)
+        _start_from(engine, start_from, description, say)
     if not has_checkpoint or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
         description = replace(description, face_crop=_face_crop(config, data, say))
-    if not resume:
+    if resume:
+        _note_moved(config, folder, say)
+    else:
         if start_from is not None:  # what the run starts from, in case it is killed before its first checkpoint
             checkpoint.save(folder, engine.state(), description, data_key=data_key, keep=config.keep_checkpoints)
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
@@ -262,6 +267,21 @@ def _has_checkpoint(folder: Path) -> bool:
     return False
 
 
+def _check_moved(config: Config, folder: Path) -> None:
+    """Refuses to resume where the data are no longer."""
+    gone = [path for path in config.data if not Path(path).exists()]
+    if gone:
+        raise CheckpointError(f"{gone[0]}: no such file or folder; if the data of {folder} have moved, say --data PATH")
+
+
+def _note_moved(config: Config, folder: Path, say: Say) -> None:
+    """Saves the place of data that have moved since the run was begun, and says so."""
+    saved = run_folder.saved_config(folder)
+    if config.data != saved.data:
+        say(f"the data were {', '.join(saved.data)} and are {', '.join(config.data)} now; the run goes on with them")
+        run_folder.save_config(folder, replace(saved, data=config.data))
+
+
 def _check_same(folder: Path, data_key: str, data: Sequence[DataSet], say: Say, *, allow_changes: bool) -> None:
     change = same_data.check(folder, data_key, [part.source for part in data], [part.images for part in data])
     if change and not allow_changes:
@@ -278,23 +298,28 @@ def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str)
             f"those of the data are {', '.join(description.domains.names)}"
         )
     engine.load_state(arrays)
-    return replace(description, face_crop=saved.face_crop, quality=saved.quality), saved.steps
+    description = replace(description, domains=saved.domains, face_crop=saved.face_crop, quality=saved.quality)
+    return description, saved.steps
 
 
-def _start_from(engine: Engine, path: Path, description: ModelInfo) -> None:
+def _start_from(engine: Engine, path: Path, description: ModelInfo, say: Say) -> None:
+    """Starts from the weights of a model; if it has other labels or sizes, from those that fit, which `say` is told."""
     file = locations.locate(path)
     if file.suffix == ".onnx":
         raise ConfigError(f"--start-from {path}: cannot train an .onnx file; use a run folder or a .safetensors file")
     other, arrays, _ = safetensors_file.read(file)
     for name, size in vars(description.architecture).items():
         own = getattr(other.architecture, name)
-        if own != size:
+        if own != size and name not in ("image_size", "d_layers"):
             raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}")
-    if not other.domains.same_layout(description.domains):
-        raise ConfigError(
-            f"--start-from {path}: its labels {', '.join(other.domains.names)} differ from those of the data in names, "
-            "order or groups"
-        )
+    names = {name for name in engine.state() if not name.startswith(safetensors_file.TRAINING)}
+    same = other.architecture == description.architecture and other.domains.same_layout(description.domains)
+    if not same or any(name not in names for name in arrays):
+        fresh = {name: array for name, array in engine.state().items() if name in names}
+        found = transfer(arrays, other.domains, fresh, description.domains)
+        for line in found.lines:
+            say(f"--start-from {path}: {line}")
+        arrays = found.arrays
     engine.load_weights(arrays)
 
 

@@ -23,14 +23,14 @@ from stargan.web.limits import Access, Limits
 from stargan.web.messages import Health, Made, Models, Problem, Seen, Sheet, SheetRequest, Source, Translation
 from stargan.web.metrics import Metrics
 from stargan.web.receiving import receive
-from stargan.web.refusals import RequestError, refusal_of
+from stargan.web.refusals import ApiError, refusal_of
 from stargan.web.translations import Translations
 from stargan.web.workers import Workers
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
 PATHS = ("/", "/v1/translate", "/v1/faces", "/v1/sheet", "/v1/models", "/healthz", "/metrics", "/openapi.json")
-IMAGE = {"image/jpeg": {}, "image/png": {}, "image/webp": {}}
+IMAGE: dict[str, dict[str, str]] = {"image/jpeg": {}, "image/png": {}, "image/webp": {}}
 
 
 def create(models: dict[str, Translator], limits: Limits = Limits(), access: Access = Access()) -> FastAPI:  # noqa: B008
@@ -159,10 +159,10 @@ async def _problem(_: Request, error: Exception) -> Response:
     if isinstance(error, StarganError):
         refusal = refusal_of(error)
     elif isinstance(error, HTTPException | StarletteHTTPException):
-        refusal = RequestError(error.status_code, "http", str(error.detail))
+        refusal = ApiError(error.status_code, "http", str(error.detail))
         refusal.headers = dict(error.headers or {})
     elif isinstance(error, RequestValidationError):
-        refusal = RequestError(422, "value", "; ".join(str(one["msg"]) for one in error.errors()))
+        refusal = ApiError(422, "value", "; ".join(str(one["msg"]) for one in error.errors()))
     else:
-        refusal = RequestError(500, "error", "something went wrong in the server; its log says more")
+        refusal = ApiError(500, "error", "something went wrong in the server; its log says more")
     return JSONResponse(refusal.body(), refusal.status, refusal.headers)

@@ -17,7 +17,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from stargan.web.limits import Access
 from stargan.web.metrics import Metrics
-from stargan.web.refusals import RequestError
+from stargan.web.refusals import ApiError
 
 CONTENT_SECURITY_POLICY = "; ".join((
     "default-src 'none'",
@@ -89,15 +89,15 @@ class Guard:
         else:
             headers.setdefault("Cache-Control", "no-cache")
 
-    def _refusal(self, method: str, path: str, headers: Headers) -> RequestError | None:
+    def _refusal(self, method: str, path: str, headers: Headers) -> ApiError | None:
         host = headers.get("host", "")
         if not self._known(host):
-            return RequestError(421, "host", "unknown host name; start the server with --allow-host and this name")
+            return ApiError(421, "host", "unknown host name; start the server with --allow-host and this name")
         origin = headers.get("origin")
         if origin and method not in ("GET", "HEAD") and not self._same(origin, host):
-            return RequestError(403, "origin", "pages of other sites may not call this server; see --cors")
+            return ApiError(403, "origin", "pages of other sites may not call this server; see --cors")
         if self._access.key and path.startswith(PRIVATE) and method != "OPTIONS" and not self._has_key(headers):
-            refusal = RequestError(401, "key", "a key is needed: Authorization: Bearer KEY")
+            refusal = ApiError(401, "key", "a key is needed: Authorization: Bearer KEY")
             refusal.headers["WWW-Authenticate"] = "Bearer"
             return refusal
         return None

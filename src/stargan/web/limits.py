@@ -64,3 +64,7 @@ class Access:
     key: str = ""
     hosts: tuple[str, ...] = ()
     origins: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        if not all("!" <= letter <= "~" for letter in self.key):
+            raise ConfigError("the API key must consist of ASCII letters, digits and signs, without spaces")

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from stargan.images import Photo
 from stargan.inference.views import View
 from stargan.web.limits import Limits
-from stargan.web.refusals import RequestError
+from stargan.web.refusals import ApiError
 
 PIXEL_BYTES = 4  # of an RGB image in Pillow's memory
 
@@ -70,13 +70,13 @@ class PhotoMemory:
         """The photo of a name.
 
         Raises:
-            RequestError: There is none any more.
+            ApiError: There is none any more.
         """
         with self._lock:
             self._forget_old()
             kept = self._photos.get(name)
             if kept is None:
-                raise RequestError(404, "photo", "this photo is not in memory any more; send it again")
+                raise ApiError(404, "photo", "this photo is not in memory any more; send it again")
             kept.used = self._clock()
             self._photos.move_to_end(name)
             return kept

@@ -10,7 +10,7 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from stargan.web.limits import Limits
-from stargan.web.refusals import RequestError
+from stargan.web.refusals import ApiError
 
 M = TypeVar("M", bound=BaseModel)
 Parse = Callable[[], tuple[M, bytes | None]]
@@ -30,11 +30,11 @@ async def receive(request: Request, kind: type[M], limits: Limits) -> Parse[M]:
         A function for a thread, which reads the body: the message, and the image file of a form.
 
     Raises:
-        RequestError: It is too large, too slow or of another kind; the function raises it if the body is not right.
+        ApiError: It is too large, too slow or of another kind; the function raises it if the body is not right.
     """
     content_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
     if content_type not in ("application/json", "multipart/form-data"):
-        raise RequestError(415, "content_type", "send application/json or multipart/form-data")
+        raise ApiError(415, "content_type", "send application/json or multipart/form-data")
     try:
         async with asyncio.timeout(limits.seconds):
             if content_type == "application/json":
@@ -42,12 +42,12 @@ async def receive(request: Request, kind: type[M], limits: Limits) -> Parse[M]:
                 return lambda: (_message(kind, lambda: kind.model_validate_json(content)), None)
             fields, upload = await _form(request, limits)
     except TimeoutError:
-        raise RequestError(408, "slow_upload", f"the request took longer than {limits.seconds:g} seconds") from None
+        raise ApiError(408, "slow_upload", f"the request took longer than {limits.seconds:g} seconds") from None
     return lambda: (_message(kind, lambda: kind.model_validate(fields)), upload)
 
 
 async def _bounded(request: Request, limits: Limits) -> AsyncGenerator[bytes, None]:
-    too_large = RequestError(413, "bytes", f"the request is too large; at most {limits.megabytes:g} MB are accepted")
+    too_large = ApiError(413, "bytes", f"the request is too large; at most {limits.megabytes:g} MB are accepted")
     length = request.headers.get("content-length", "0")
     if length.isdecimal() and int(length) > limits.bytes:
         raise too_large
@@ -65,9 +65,9 @@ async def _form(request: Request, limits: Limits) -> tuple[dict[str, Any], bytes
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise RequestError(400, "form", error.message) from error
+        raise ApiError(400, "form", error.message) from error
     except (KeyError, ValueError) as error:  # no boundary, or a wrong one
-        raise RequestError(400, "form", "not a form with a boundary") from error
+        raise ApiError(400, "form", "not a form with a boundary") from error
     upload = form.get("image")
     fields = _fields(form)
     if not isinstance(upload, UploadFile):
@@ -82,11 +82,11 @@ def _fields(form: FormData) -> dict[str, Any]:
     for name, value in form.multi_items():
         if isinstance(value, UploadFile):
             if name != "image":
-                raise RequestError(422, "value", "the file must be in the field `image`")
+                raise ApiError(422, "value", "the file must be in the field `image`")
         elif name in LISTS:
             fields.setdefault(name, []).extend(word for word in value.split(",") if word.strip())
         elif name in fields:
-            raise RequestError(422, "value", f"{name} is given twice")
+            raise ApiError(422, "value", f"{name} is given twice")
         else:
             fields[name] = value
     if fields.get("faces") in (["all"], ["largest"]):
@@ -100,4 +100,4 @@ def _message(kind: type[M], read: Callable[[], M]) -> M:
     except ValidationError as error:
         first = error.errors(include_url=False, include_context=False, include_input=False)[0]
         where = ".".join(str(step) for step in first["loc"]) or kind.__name__
-        raise RequestError(422, "value", f"{where}: {first['msg']}") from None
+        raise ApiError(422, "value", f"{where}: {first['msg']}") from None

@@ -5,7 +5,7 @@ import math
 from stargan.errors import ConfigError, DomainError, ImageError, StarganError
 
 
-class RequestError(StarganError):
+class ApiError(StarganError):
     """A request that the server does not fulfil.
 
     Args:
@@ -25,11 +25,11 @@ class RequestError(StarganError):
         return {"code": self.code, "message": str(self)}
 
 
-def refusal_of(error: StarganError) -> RequestError:
+def refusal_of(error: StarganError) -> ApiError:
     """The answer to a request that caused an error of the package."""
-    if isinstance(error, RequestError):
+    if isinstance(error, ApiError):
         return error
     for kind, code in ((ImageError, "image"), (DomainError, "label"), (ConfigError, "value")):
         if isinstance(error, kind):
-            return RequestError(422, code, str(error))
-    return RequestError(500, "model", str(error))
+            return ApiError(422, code, str(error))
+    return ApiError(500, "model", str(error))

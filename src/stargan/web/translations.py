@@ -10,7 +10,7 @@ from PIL import Image
 from stargan import images
 from stargan.domains import requests
 from stargan.domains.estimates import Estimate, with_known
-from stargan.errors import ImageError
+from stargan.errors import ImageError, ImageSizeError
 from stargan.images import Photo
 from stargan.inference import views
 from stargan.inference.steps import Steps, steps
@@ -20,7 +20,7 @@ from stargan.web import messages
 from stargan.web.limits import Limits
 from stargan.web.memory import Kept, PhotoMemory
 from stargan.web.messages import Edit, Seen, SeenFace, Sheet, SheetRequest, Source, Tile, Translation
-from stargan.web.refusals import RequestError
+from stargan.web.refusals import ApiError
 from stargan.web.workers import Workers
 
 AROUND = 1.1  # side of a tile of a sheet, in sides of the squares that the model gets
@@ -48,7 +48,7 @@ class Translations:
             photo, kept = self._kept(source, upload)
             try:
                 view: View | None = self._view(kept, name, model, align=source.align)
-            except RequestError as refusal:
+            except ApiError as refusal:
                 if refusal.code != "no_face":
                     raise
                 view = None  # the photo is kept: the user may say that it shows one face
@@ -103,7 +103,7 @@ class Translations:
     def _model(self, source: Source) -> tuple[str, Translator]:
         name = source.model or next(iter(self.models))
         if name not in self.models:
-            raise RequestError(404, "model_name", f"no model {name!r}; must be one of {', '.join(self.models)}")
+            raise ApiError(404, "model_name", f"no model {name!r}; must be one of {', '.join(self.models)}")
         return name, self.models[name]
 
     def _kept(self, source: Source, upload: bytes | None) -> tuple[str, Kept]:
@@ -114,27 +114,27 @@ class Translations:
     def _read(self, source: Source, upload: bytes | None) -> Photo:
         content = upload if upload is not None else source.image
         if not content:
-            raise RequestError(
-                422, "no_image", "no image: send one as `image`, or the name of one sent before as `photo`"
-            )
+            raise ApiError(422, "no_image", "no image: send one as `image`, or the name of one sent before as `photo`")
         self._small(images.size_of(content) or (0, 0))
         try:
             photo = images.read_photo(content)
+        except ImageSizeError as error:
+            raise ApiError(413, "pixels", str(error)) from error
         except ImageError as error:
-            raise RequestError(415, "not_an_image", str(error)) from error
+            raise ApiError(415, "not_an_image", str(error)) from error
         self._small(photo.image.size)
         return photo
 
     def _small(self, size: tuple[int, int]) -> None:
         if size[0] * size[1] > self.limits.pixels:
             most = f"at most {self.limits.megapixels:g} megapixels are accepted"
-            raise RequestError(413, "pixels", f"{size[0]}x{size[1]} pixels; {most}")
+            raise ApiError(413, "pixels", f"{size[0]}x{size[1]} pixels; {most}")
 
     def _view(self, kept: Kept, name: str, model: Translator, *, align: bool, whole: bool = True) -> View:
         def look() -> View:
             found = views.regions(kept.photo.image, model.info, align=align, whole=whole)
             if not found:
-                raise RequestError(422, "no_face", "no face found; if the photo is one aligned face, say align=false")
+                raise ApiError(422, "no_face", "no face found; if the photo is one aligned face, say align=false")
             return model.view(kept.photo, found)
 
         return kept.view((name, align, whole), look)
@@ -154,9 +154,9 @@ class Translations:
             if edit.known:
                 requests.check_plain(model.domains, edit.known)
         if asked.edits and (asked.target or asked.known):
-            raise RequestError(422, "value", "say either target or edits")
+            raise ApiError(422, "value", "say either target or edits")
         if asked.photo is None and not asked.edits and not asked.target:
-            raise RequestError(422, "label", f"no target; name one or more of {', '.join(model.domains.names)}")
+            raise ApiError(422, "label", f"no target; name one or more of {', '.join(model.domains.names)}")
 
     def _translations(self, model: Translator, view: View, edits: Sequence[Edit]) -> list[Steps]:
         """The translation of each region; empty for those that stay as they are."""
@@ -175,7 +175,7 @@ class Translations:
 
     def _few(self, count: int) -> None:
         if count > self.limits.faces:
-            raise RequestError(413, "faces", f"{count} faces; at most {self.limits.faces} are changed at a time")
+            raise ApiError(413, "faces", f"{count} faces; at most {self.limits.faces} are changed at a time")
 
     @staticmethod
     def _rows(view: View, faces: messages.Faces) -> list[int]:
@@ -201,9 +201,7 @@ class Translations:
         if asked.crop:
             rows = [row for row, translation in enumerate(translations) if translation]
             if len(rows) != 1:
-                raise RequestError(
-                    422, "value", f"crop gives one face, and {len(rows)} are changed; choose one with faces"
-                )
+                raise ApiError(422, "value", f"crop gives one face, and {len(rows)} are changed; choose one with faces")
             image, like = images.to_images(results[rows])[0], None
         else:
             image, like = view.paint(results), view.photo

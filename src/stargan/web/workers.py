@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from stargan.web.limits import Limits
-from stargan.web.refusals import RequestError
+from stargan.web.refusals import ApiError
 
 T = TypeVar("T")
 RETRY = 2.0  # seconds after which a full queue has moved on
@@ -38,10 +38,10 @@ class Workers:
             A function that keeps the place for work that outlives its request.
 
         Raises:
-            RequestError: The queue is full.
+            ApiError: The queue is full.
         """
         if self.open >= self._limits.queue:
-            raise RequestError(503, "busy", "too many requests at the moment; try again soon", RETRY)
+            raise ApiError(503, "busy", "too many requests at the moment; try again soon", RETRY)
         self.open += 1
         loop, stays = asyncio.get_running_loop(), False
 
@@ -76,14 +76,13 @@ class Workers:
             gone: Returns when the client has gone.
 
         Raises:
-            RequestError: It took too long, or the client has gone.
+            ApiError: It took too long, or the client has gone.
         """
         future = self._pool.submit(work)
         answer = asyncio.wrap_future(future)
         leaving = asyncio.ensure_future(gone())
-        done, _ = await asyncio.wait(
-            {answer, leaving}, timeout=self._limits.seconds, return_when=asyncio.FIRST_COMPLETED
-        )
+        both: set[asyncio.Future[Any]] = {answer, leaving}
+        done, _ = await asyncio.wait(both, timeout=self._limits.seconds, return_when=asyncio.FIRST_COMPLETED)
         leaving.cancel()
         if answer in done:
             return await answer
@@ -91,10 +90,8 @@ class Workers:
             keep(future)
         answer.add_done_callback(lambda one: one.cancelled() or one.exception())  # nobody asks for it any more
         if leaving in done:
-            raise RequestError(499, "gone", "the client has gone")
-        raise RequestError(
-            504, "slow", f"took longer than {self._limits.seconds:g} seconds; try a smaller photo", RETRY
-        )
+            raise ApiError(499, "gone", "the client has gone")
+        raise ApiError(504, "slow", f"took longer than {self._limits.seconds:g} seconds; try a smaller photo", RETRY)
 
     def close(self) -> None:
         """Waits for the work that has begun."""

@@ -151,7 +151,7 @@ class Discriminator(nn.Module):
     """D of table 5, for one image size: its last kernel covers the whole image.
 
     Args:
-        architecture: Its sizes; the image size must be divisible by 2 to the power of `d_layers`.
+        architecture: Its sizes; each layer halves the image, without a remaining row or column.
         num_classes: C, the number of classes it predicts.
         plain: As in `StridedConv`.
     """
