@@ -91,6 +91,8 @@ def prepare(
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
     if resume:
         _check_moved(config, folder)
+    if start_from is not None:
+        locations.locate(start_from)  # before the images are read
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)
     _describe_found(found, domains, say)
     has_checkpoint = resume and _has_checkpoint(folder)
