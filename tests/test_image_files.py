@@ -117,5 +117,5 @@ def test_empty_folders_are_counted(tmp_path: Path) -> None:
     write_image(tmp_path / "a" / "1.png")
     (tmp_path / "b" / ".hidden").mkdir(parents=True)
     (tmp_path / "c").mkdir()
-    assert find(tmp_path).notes() == ["left out: 2 empty folders"]
-    assert find(tmp_path / "c").notes() == []
+    assert image_files.find(tmp_path).notes() == ["left out: 2 empty folders"]
+    assert image_files.find(tmp_path / "c").notes() == []
