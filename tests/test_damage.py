@@ -11,8 +11,10 @@ import pytest
 from conftest import in_process
 
 import stargan
+from stargan.domains import Domains, Group, LabelSet
 from stargan.errors import CheckpointError, ModelError
-from stargan.model import digest, onnx_file, run_folder, safetensors_file
+from stargan.evaluation.classifier import Classifier
+from stargan.model import digest, locations, onnx_file, run_folder, safetensors_file
 from stargan.training import checkpoint
 
 FLIPS = 200
@@ -114,10 +116,28 @@ def test_a_damaged_checkpoint_is_named_with_the_one_before(run: Path, tmp_path: 
 
 @pytest.mark.parametrize("name", ["celeba", "cartoons"])
 def test_shipped_models_have_digests(name: str, tmp_path: Path) -> None:
-    from stargan.model import locations
-
     content = bytearray((locations.SHIPPED / f"{name}.onnx").read_bytes())
     content[len(content) // 2] ^= 16
     (tmp_path / "m.onnx").write_bytes(content)
     with pytest.raises(ModelError, match="damaged"):
         onnx_file.read(tmp_path / "m.onnx")
+
+
+@pytest.mark.parametrize("damage", [b"", b"\x00" * 100, None])
+def test_a_damaged_evaluation_classifier_is_trained_again(
+    damage: bytes | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("STARGAN_CACHE", str(tmp_path))
+    trained: list[str] = []
+    monkeypatch.setattr(Classifier, "_train", lambda self, pixels, values, rows, name: trained.append(name))
+    domains = Domains((LabelSet("data", (Group(("a",)),)),))
+    nothing = np.zeros((0, 8, 8, 3), np.uint8), np.zeros((0, 1)), np.zeros(0, int)
+    for name in ("first", "second"):
+        Classifier(domains, (0,)).fit(*nothing, key="key", name=name)
+    assert trained == ["first"]
+    (path,) = tmp_path.glob("classifier-*")
+    content = bytearray(path.read_bytes())
+    content[-1000] ^= 1
+    path.write_bytes(content if damage is None else damage)
+    Classifier(domains, (0,)).fit(*nothing, key="key", name="third")
+    assert trained == ["first", "third"]

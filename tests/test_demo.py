@@ -18,7 +18,7 @@ def test_demo_runs_and_can_be_repeated(
     monkeypatch.setattr(demo, "FACES", 60)
     monkeypatch.setattr(demo, "TEST_PAIRS", 18)
     for steps in (4, 6):  # the second one goes on from the first
-        assert demo.train(tmp_path / "demo", steps) == 0
+        assert cli.main(["demo", "--train", "--out", str(tmp_path / "demo"), "--steps", str(steps)]) == 0
         lines = capsys.readouterr().out.splitlines()[-4:]
         assert f"trained {steps} steps" in lines[0]
         assert "translated 18 faces that it was not trained on" in lines[1]

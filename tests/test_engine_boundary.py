@@ -58,12 +58,12 @@ class ToyEngine(Tints):
         return None
 
     def d_step(
-        self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
+        self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float, **how: Any
     ) -> None:
         self.updates += 1
 
     def g_step(
-        self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
+        self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float, **how: Any
     ) -> None:
         colours = scale(images.astype(np.float32)).mean((1, 2))
         missed = colours - labels @ self.tints

@@ -224,6 +224,8 @@ def test_one_table_and_a_page(measured: dict[str, Measurements]) -> None:
         ranked = definition.ranks and metric in measured["oracle"].values
         assert html.count(f"Images by {metric} ") == ranked * len(measured)
     assert html.count("<polyline") == 2 * len(measured)
+    assert html.count("<details open>") == sum(html.count(f"Images by {metric} ") for metric in DEFINITIONS)
+    assert 'name="viewport"' in html
     assert not any(word in html for word in ("http://", "https://", "<script", "<link", "<b>none</b>"))
     assert "oracle" in made.summary()
 
@@ -343,11 +345,11 @@ def test_the_best_weights_of_a_classifier_are_kept(
     monkeypatch.setattr(classifier, "ENOUGH", 2)
     seen: list[dict[str, torch.Tensor]] = []
 
-    def validate(network: Classifier, *_: object) -> float:
+    def validate(network: Classifier, *_: object) -> tuple[float, float]:
         seen.append({name: tensor.clone() for name, tensor in network.network.state_dict().items()})
-        return errors[len(seen) - 1]
+        return errors[len(seen) - 1], 1.0
 
-    monkeypatch.setattr(Classifier, "_error", validate)
+    monkeypatch.setattr(Classifier, "_validate", validate)
     rng = np.random.default_rng(0)
     pixels, labels = rng.integers(0, 256, (20, 8, 8, 3)).astype(np.uint8), DOMAINS.random_values(rng, 20)
     trained = Classifier(DOMAINS, (0,), 0)
@@ -356,3 +358,40 @@ def test_the_best_weights_of_a_classifier_are_kept(
     for number, weights in enumerate(seen):
         same = all(torch.equal(weights[name], tensor) for name, tensor in trained.network.state_dict().items())
         assert same == (number == best)
+
+
+@pytest.mark.parametrize(
+    ("figures", "checks"),
+    [
+        ([(0.5, 1.0), *[(0.5, 1.0)] * 9], 5),  # nothing improves after the first
+        ([(0.5, 1.0), (0.5, 0.9), *[(0.5, 0.9)] * 9], 6),  # the loss does, once
+        ([(0.0, 1 / n) for n in range(1, 20)], 5),  # no error is left, and the loss would fall for ever
+        ([(0.9 - n / 20, 1.0) for n in range(15)], None),
+    ],
+)
+def test_a_classifier_that_no_longer_improves_is_done(figures: list[tuple[float, float]], checks: int | None) -> None:
+    stopping = classifier._Stopping(50)
+    ended = None
+    for number, (error, loss) in enumerate(figures, 1):
+        stopping.add(error, loss)
+        if stopping.done and ended is None:
+            ended = number
+    assert ended == checks
+
+
+def test_a_training_that_stops_early_says_so(caplog: pytest.LogCaptureFixture, cache_folder: Path) -> None:
+    """Coloured squares are learned in few steps; the second call loads the weights."""
+    rng = np.random.default_rng(0)
+    values = DOMAINS.random_values(rng, 60)
+    pixels = np.repeat(np.repeat(values[:, None, None, :3] * 200, 8, 1), 8, 2).astype(np.uint8)
+    caplog.set_level("INFO", "stargan")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(classifier, "VALIDATE_EVERY", 2)
+        patch.setattr(classifier, "BATCH", 4)
+        for _ in range(2):
+            Classifier(DOMAINS, (0,), 0).fit(pixels, values, np.arange(60), "squares", "it")
+    first, second, third = (record.getMessage() for record in caplog.records)
+    assert first == f"it: to be trained on 60 real images, once; kept in {cache_folder}"
+    assert "on 6 training images held back, after " in second
+    assert "when it no longer improved" in second
+    assert third.startswith(f"it: trained before, {cache_folder}")

@@ -96,10 +96,10 @@ def test_resume_is_exact(colours: Path, tmp_path: Path, monkeypatch: pytest.Monk
     training.train(tiny(colours), tmp_path / "whole", say=lambda line: None)
     update = PytorchEngine.d_step
 
-    def cut(self: PytorchEngine, *args: object, step: int, lr: float) -> None:
+    def cut(self: PytorchEngine, *args: object, step: int, **rates: float) -> None:
         if step == 13:
             raise KeyboardInterrupt
-        update(self, *args, step=step, lr=lr)  # type: ignore[arg-type]
+        update(self, *args, step=step, **rates)  # type: ignore[arg-type]
 
     with monkeypatch.context() as patched:
         patched.setattr(PytorchEngine, "d_step", cut)
@@ -150,7 +150,7 @@ def test_ctrl_c_writes_a_checkpoint_and_prints_how_to_resume(colours: Path, tmp_
     command += ["--steps", "100000", "--checkpoint-every", "10"]
     process = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     deadline = time.monotonic() + 60
-    while not run_folder.checkpoints(run):
+    while len(run_folder.checkpoints(run)) < 2:  # the first is from before step 1
         assert time.monotonic() < deadline
         assert process.poll() is None
         time.sleep(0.02)
@@ -168,8 +168,9 @@ def test_nan_stops_and_keeps_the_last_good_checkpoint(
 ) -> None:
     update = PytorchEngine.d_step
 
-    def broken(self: PytorchEngine, *args: object, step: int, lr: float) -> None:
-        update(self, *args, step=step, lr=float("nan") if step >= 12 else lr)  # type: ignore[arg-type]
+    def broken(self: PytorchEngine, *args: object, step: int, lr: float, lambda_cls: float) -> None:
+        rates = {"lr": float("nan") if step >= 12 else lr, "lambda_cls": lambda_cls}
+        update(self, *args, step=step, **rates)  # type: ignore[arg-type]
 
     monkeypatch.setattr(PytorchEngine, "d_step", broken)
     with pytest.raises(TrainingError, match=r"not finite at step 1\d; the last good checkpoint is .*step-00000010"):
@@ -333,11 +334,11 @@ def test_steps_at_which_g_is_updated(
     def watch(name: str) -> None:
         update = getattr(PytorchEngine, name)
 
-        def watched(self: PytorchEngine, images: np.ndarray, *args: object, step: int, lr: float) -> None:
+        def watched(self: PytorchEngine, images: np.ndarray, *args: object, step: int, **rates: float) -> None:
             seen[name].append(images.tobytes())
             if name == "g_step":
                 turns.append(step)
-            update(self, images, *args, step=step, lr=lr)
+            update(self, images, *args, step=step, **rates)
 
         monkeypatch.setattr(PytorchEngine, name, watched)
 

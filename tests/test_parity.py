@@ -8,7 +8,7 @@ import numpy as np
 import parity
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.engine.pytorch import losses
@@ -102,6 +102,45 @@ def test_a_wrong_learning_rate_is_detected(monkeypatch: pytest.MonkeyPatch) -> N
     failed = failures("celeba_binary")
     assert failed
     assert all(name.startswith("updated G") for name in failed)
+
+
+def beyond_zero(shape: tuple[int, ...], below: float, above: float = 0.0) -> parity.Spoil:
+    """Moves inputs of G's ReLUs to the other side of zero, as rounding may; the range is relative to their size."""
+
+    def move(module: nn.Module, inputs: tuple[Tensor, ...]) -> tuple[Tensor] | None:
+        (x,) = inputs
+        if tuple(x.shape) != shape:
+            return None
+        size = x.detach().abs() / x.detach().square().mean().sqrt()
+        return (torch.where((size >= above) & (size < below), x - 2 * x.detach(), x),)
+
+    def spoil(engine: PytorchEngine) -> None:
+        for module in engine.updates.generator.modules():
+            if isinstance(module, nn.ReLU):
+                module.register_forward_pre_hook(move)
+
+    return spoil
+
+
+KINK = (4, 8, 8, 8)
+"""The ReLUs of the fixture `celeba_binary` with an input that is almost zero: 1.6e-5 of their usual size."""
+
+
+def test_an_input_at_a_kink_may_lie_on_either_side(monkeypatch: pytest.MonkeyPatch) -> None:
+    moved = beyond_zero(KINK, 2e-5)
+    assert failures("celeba_binary", moved) == []
+    monkeypatch.setattr(parity, "KINKS", 0)
+    failed = failures("celeba_binary", moved)
+    assert failed
+    assert all(name.startswith(("gradient G", "updated G")) for name in failed)
+
+
+def test_an_input_beside_a_kink_may_not() -> None:
+    assert failures("celeba_binary", beyond_zero(KINK, 1e-2, 2e-4))
+
+
+def test_a_kink_hides_nothing_else() -> None:
+    assert "loss G_total" in failures("celeba_binary", beyond_zero(KINK, 2e-5), lambda_rec=10.1)
 
 
 def test_command_line(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:

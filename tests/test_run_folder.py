@@ -87,14 +87,16 @@ def test_a_run_killed_before_its_first_checkpoint_begins_again(colours: Path, tm
             time.sleep(0.01)
         process.send_signal(signal.SIGKILL)
     assert (run / run_folder.LOCK).exists()  # nobody could remove it, but the system has unlocked it
-    assert not run_folder.checkpoints(run)
-    (run / run_folder.CHECKPOINTS).mkdir(exist_ok=True)
-    (run / run_folder.CHECKPOINTS / ".0123456789abcdef.partial").touch()
-    resume(run, steps=5)
+    (first,) = run_folder.checkpoints(run)
+    first.with_name(".0123456789abcdef.partial").touch()
+    shutil.copytree(run, tmp_path / "earlier")
+    (tmp_path / "earlier" / run_folder.CHECKPOINTS / first.name).unlink()
     training.train(replace(run_folder.saved_config(run), steps=5), tmp_path / "whole", say=lambda line: None)
-    assert_same(final(run), final(tmp_path / "whole"))
-    assert json.loads((run / run_folder.STATS).read_text().splitlines()[0])["step"] == 1
-    assert not list(run.rglob(".*"))
+    for cut in (run, tmp_path / "earlier"):
+        resume(cut, steps=5)
+        assert_same(final(cut), final(tmp_path / "whole"))
+        assert json.loads((cut / run_folder.STATS).read_text().splitlines()[0])["step"] == 1
+        assert not list(cut.rglob(".*"))
 
 
 def test_a_run_with_a_start_has_it_as_its_first_checkpoint(
@@ -177,6 +179,27 @@ def test_other_damaged_files_are_named(name: str, content: str, copied: Path) ->
     with pytest.raises(StarganError, match=rf"{name}: damaged") as caught:
         resume(copied / "run", steps=3)
     assert len(str(caught.value)) < 500
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="Windows has no such pipes")
+def test_pipes_are_not_waited_for(copied: Path) -> None:
+    for name in (run_folder.DATA, run_folder.CONFIG):
+        (copied / "run" / name).unlink()
+        os.mkfifo(copied / "run" / name)
+        with pytest.raises((StarganError, OSError), match="a pipe, socket or device, not a file"):
+            training.train(tiny(copied / "data"), copied / "run", resume=True, say=lambda line: None)
+            run_folder.saved_config(copied / "run")
+    os.mkfifo(copied / "table.csv")
+    with pytest.raises(DataError, match=r"table.csv: cannot be read \(a pipe, socket or device, not a file\)"):
+        train(copied / "table.csv", copied / "other")
+
+
+def test_a_link_in_the_place_of_the_lock_is_not_followed(copied: Path) -> None:
+    (copied / "precious").write_text("precious")
+    (copied / "run" / run_folder.LOCK).symlink_to(copied / "precious")
+    with pytest.raises(OSError, match="symbolic link"):
+        resume(copied / "run", steps=3)
+    assert (copied / "precious").read_text() == "precious"
 
 
 def test_damaged_event_files_do_not_matter(copied: Path) -> None:

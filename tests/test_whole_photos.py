@@ -199,6 +199,14 @@ def test_a_photo_without_a_face_is_left_out(portrait: Image.Image, tmp_path: Pat
         assert written.size == (120, 90)
 
 
+def test_a_small_image_without_a_face_may_be_an_aligned_one(tmp_path: Path) -> None:
+    Image.new("RGB", (40, 40), "brown").save(tmp_path / "a.png")
+    done = in_process("translate", "celeba", tmp_path / "a.png", tmp_path / "o.png", "--to", "Black_Hair")
+    assert done.returncode == 0, done.stderr
+    assert "a.png: no face found; this small image is taken as one face, cut and aligned already" in done.stderr
+    assert not stargan.load("celeba").faces(tmp_path / "a.png")
+
+
 def test_boxes_squares_and_grids(two: Image.Image, model: stargan.Translator, tmp_path: Path) -> None:
     two.save(tmp_path / "two.webp")
     out = tmp_path / "out"

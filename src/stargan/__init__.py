@@ -4,6 +4,9 @@
     model = stargan.load("faces.onnx")
     model.translate("photo.jpg", {"Blond_Hair": 1, "Male": 0}).save("blond.png")
 
+    run = stargan.train("seasons", "runs/seasons", minutes=60)
+    print(stargan.evaluate(run.folder, "seasons").summary())
+
 Importing the package loads no library. NumPy, Pillow, ONNX Runtime and PyTorch are loaded when something needs them.
 """
 
@@ -13,20 +16,39 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from stargan.domains import Domains, Group, LabelSet
     from stargan.errors import StarganError
+    from stargan.evaluation.evaluate import evaluate
     from stargan.inference.load import load
     from stargan.inference.translator import Translator
+    from stargan.progress import Progress
+    from stargan.runs import Run, train
 
 __version__ = "0.1.0"
 
-__all__ = ["Domains", "Group", "LabelSet", "StarganError", "Translator", "__version__", "load"]
+__all__ = [
+    "Domains",
+    "Group",
+    "LabelSet",
+    "Progress",
+    "Run",
+    "StarganError",
+    "Translator",
+    "__version__",
+    "evaluate",
+    "load",
+    "train",
+]
 
 _HOMES = {
     "Domains": "domains",
     "Group": "domains",
     "LabelSet": "domains",
+    "Progress": "progress",
+    "Run": "runs",
     "StarganError": "errors",
     "Translator": "inference.translator",
+    "evaluate": "evaluation.evaluate",
     "load": "inference.load",
+    "train": "runs",
 }
 
 
@@ -34,7 +56,12 @@ def __getattr__(name: str) -> Any:
     """Imports a public name when it is first used, so that `stargan --help` starts without NumPy and Pillow."""
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    found = globals()[name] = getattr(importlib.import_module(f"stargan.{_HOMES[name]}"), name)
+    home = f"stargan.{_HOMES[name]}"
+    if name == "evaluate":  # it needs libraries that may not be installed
+        from stargan.errors import require
+
+        require(home, "evaluate", "evaluate models")
+    found = globals()[name] = getattr(importlib.import_module(home), name)
     return found
 
 

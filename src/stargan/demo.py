@@ -1,5 +1,6 @@
 """`stargan demo`: translates drawn faces, with a model that comes with the package or one that it trains."""
 
+import logging
 import time
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,6 +22,7 @@ from stargan.interop.export import export
 from stargan.model import run_folder
 from stargan.progress import Progress
 
+_LOGGER = logging.getLogger(__name__)
 MODEL = "cartoons"  # comes with the package
 FACES = 1500  # to train on
 TEST_SEED = 1  # not the seed of the training's faces
@@ -36,7 +38,7 @@ def show(out: Path) -> None:
         out: Folder for translations.png.
     """
     _report(load(MODEL), out, f"The model {MODEL!r}")
-    print(f"To train a model yourself, in a few minutes on a CPU: stargan demo --train --out {out}")
+    _LOGGER.info(f"To train a model yourself, in a few minutes on a CPU: stargan demo --train --out {out}")
 
 
 def train(out: Path, steps: int | None = None) -> int:
@@ -58,11 +60,11 @@ def train(out: Path, steps: int | None = None) -> int:
             cartoons.write(out / "faces", FACES, size=config.image_size[0], progress=progress.update)
     result = training.train(config, out / "run", resume=(out / "run" / run_folder.CONFIG).exists())
     if not result.finished:
-        print(f"stopped after step {result.step}, with a checkpoint; run the same command again to go on")
+        _LOGGER.info(f"stopped after step {result.step}, with a checkpoint; run the same command again to go on")
         return INTERRUPTED
     export(out / "run", out / "run" / "model.onnx", overwrite=True)
     minutes = (time.monotonic() - began) / 60
-    print(f"Drew {FACES} cartoon faces and trained {result.step} steps on them in {minutes:.1f} min.")
+    _LOGGER.info(f"Drew {FACES} cartoon faces and trained {result.step} steps on them in {minutes:.1f} min.")
     _report(load(out / "run" / "model.onnx"), out, f"The model {out / 'run' / 'model.onnx'}")
     return 0
 
@@ -72,12 +74,14 @@ def _report(model: Translator, out: Path, name: str) -> None:
     pairs = list(cartoons.pairs(TEST_PAIRS, TEST_SEED, model.image_size[0]))
     figures = measure(model, pairs)
     images.save(_grid(model), out / "translations.png")
-    print(f"{name} translated {len(pairs)} faces that it was not trained on; some of them: {out / 'translations.png'}")
-    print(
+    _LOGGER.info(
+        f"{name} translated {len(pairs)} faces that it was not trained on; some of them: {out / 'translations.png'}"
+    )
+    _LOGGER.info(
         f"PSNR to the true translations: {figures['psnr']:.1f} dB; of the untouched faces: "
         f"{figures['baseline_psnr']:.1f} dB."
     )
-    print(
+    _LOGGER.info(
         f"A classifier finds {figures['hit']:.0%} of the requested changes in them, and "
         f"{figures['hit_in_truth']:.0%} in the true translations. "
         f"{figures['nearer']:.0%} are nearer to the true translation than to the source where the two differ."

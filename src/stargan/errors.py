@@ -5,6 +5,7 @@
     ├── ConfigError              a setting that is out of range, unknown or does not fit the others
     ├── DataError                a data set that cannot be used as it is
     │   └── ImageError           an image that cannot be read
+    │       └── ImageSizeError   an image that is too large to be read
     ├── ModelError               a model file that is missing, damaged or not ours
     ├── CheckpointError          a checkpoint or run folder that cannot be resumed
     ├── TrainingError            training that cannot continue (a loss became NaN)
@@ -41,6 +42,10 @@ class DataError(StarganError):
 
 class ImageError(DataError):
     """An image that cannot be read."""
+
+
+class ImageSizeError(ImageError):
+    """An image that is too large to be read."""
 
 
 class ModelError(StarganError):

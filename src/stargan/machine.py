@@ -5,7 +5,7 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-_CGROUPS = Path("/sys/fs/cgroup")
+_PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
 
 
 def memory() -> int | None:
@@ -19,14 +19,14 @@ def memory() -> int | None:
 def free_memory() -> int | None:
     """What this process can still take: of the machine, of its control groups, of its limit (`ulimit -v`)."""
     free = [limit - used for limit, used in _control_groups()]
-    free += [size for name, size in _sizes(Path("/proc/meminfo")) if name == "MemAvailable"]
+    free += [size for name, size in _sizes(_PROC / "meminfo") if name == "MemAvailable"]
     free += _address_space()
     return max(0, min(free)) if free else None
 
 
 def _control_groups() -> Iterator[tuple[int, int]]:
     """The limit and the use, in bytes, of each control group of this process that has a limit; of version 1 and 2."""
-    for line in _read(Path("/proc/self/cgroup")).splitlines():
+    for line in _read(_PROC / "self/cgroup").splitlines():
         _, controllers, path = [*line.split(":", 2), "", ""][:3]
         if controllers and "memory" not in controllers.split(","):
             continue
@@ -51,7 +51,7 @@ def _address_space() -> list[int]:
     except ImportError:  # Windows
         return []
     limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    used = [size for name, size in _sizes(Path("/proc/self/status")) if name == "VmSize"]
+    used = [size for name, size in _sizes(_PROC / "self/status") if name == "VmSize"]
     return [limit - size for size in used] if limit != resource.RLIM_INFINITY else []
 
 

@@ -21,6 +21,9 @@ OPTIONS = {"--judges": "--classifiers"} | {
 }
 """Options of commands. They still work and are not shown in the help."""
 
+RECIPES = {"default": "paper"}
+"""Recipes, which `--recipe` still takes."""
+
 DESCRIPTION = {"labeller": "classifier", "typical": "label_frequencies"}
 """Fields of a model's description."""
 

@@ -1,81 +1,83 @@
-"""Progress of long work: a bar with rate and time left on a terminal, otherwise one line now and then."""
+"""Progress of long work, reported to whoever wants it: the console of the commands, a callback, or nobody.
 
-import sys
+Library code opens a `Progress` around its work and says what is done. Nothing is printed here.
+"""
+
+import contextlib
 import time
+from collections.abc import Callable, Iterator
+from contextvars import ContextVar
 from types import TracebackType
-from typing import Any
-
-LINE_EVERY = 30.0  # seconds between two lines without a terminal
 
 
 class Progress:
-    """Shows progress on standard error; a context manager.
+    """The progress of one piece of work; a context manager.
 
     Args:
         what: The work, for example `"train"`.
         total: Number of units.
         unit: What is counted, in the plural.
         start: Number of units done before.
+
+    Attributes:
+        done: Number of units done.
+        note: A short remark, such as the current losses.
+        state: `started`, `running`, `finished`, or `failed` if an error ended the work.
     """
 
     def __init__(self, what: str, total: int, unit: str, start: int = 0) -> None:
         self.what, self.total, self.unit, self.start = what, total, unit, start
         self.done = start
-        self._began = self._last_line = time.monotonic()
-        self._bar: Any = None
+        self.note = ""
+        self.state = "started"
+        self._began = time.monotonic()
+        self._callback = _CALLBACK.get()
 
     def __enter__(self) -> "Progress":
-        if sys.stderr.isatty():
-            from rich import console, progress
-
-            self._bar = progress.Progress(
-                progress.TextColumn("{task.description}"),
-                progress.BarColumn(16),
-                progress.TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-                progress.TextColumn("{task.fields[rate]}"),
-                progress.TimeRemainingColumn(),
-                progress.TextColumn("{task.fields[note]}"),
-                console=console.Console(stderr=True),
-                speed_estimate_period=120,
-            )
-            self._bar.start()
-            self._bar.add_task(self.what, total=self.total, completed=self.start, rate="", note="")
+        self._callback(self)
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if self._bar is not None:
-            self._bar.stop()
-        elif kind is None and self.done > self.start:
-            self._line("")
+        self.state = "failed" if kind else "finished"
+        self._callback(self)
 
     def update(self, done: int, note: str = "") -> None:
-        """Reports that `done` units are done, with a short note."""
-        self.done = done
-        now = time.monotonic()
-        if self._bar is not None:
-            fields = {"rate": self.rate(), **({"note": note} if note else {})}
-            self._bar.update(self._bar.task_ids[0], completed=done, total=self.total, **fields)
-        elif now - self._last_line >= LINE_EVERY:
-            self._last_line = now
-            self._line(note)
+        """Reports that `done` units are done; a `note` replaces the one before."""
+        self.done, self.note, self.state = done, note or self.note, "running"
+        self._callback(self)
+
+    @property
+    def seconds(self) -> float:
+        """Seconds since the work began."""
+        return time.monotonic() - self._began
+
+    def speed(self) -> float:
+        """Units per second so far."""
+        return (self.done - self.start) / max(self.seconds, 1e-9)
 
     def rate(self) -> str:
         """The speed as text."""
         speed = self.speed()
         return f"{speed:.1f} {self.unit}/s" if speed >= 1 or not speed else f"{1 / speed:.1f} s each"
 
-    def speed(self) -> float:
-        """Units per second so far."""
-        return (self.done - self.start) / max(time.monotonic() - self._began, 1e-9)
 
-    def _line(self, note: str) -> None:
-        left = (self.total - self.done) / self.speed() if self.speed() else float("inf")
-        until = f", {clock(left)} left" if self.done < self.total else f" in {clock(time.monotonic() - self._began)}"
-        remark = f", {note}" if note else ""
-        line = f"{self.what} {self.done}/{self.total} {self.unit}, {self.rate()}{until}{remark}"
-        print(line, file=sys.stderr, flush=True)
+Callback = Callable[[Progress], object]
+"""Is called whenever a `Progress` begins, moves or ends."""
+
+_CALLBACK: ContextVar[Callback] = ContextVar("progress callback", default=lambda progress: None)
+
+
+@contextlib.contextmanager
+def reported_to(callback: Callback | None) -> Iterator[None]:
+    """Sends all progress of the work inside to `callback`; None leaves it where it goes."""
+    token = _CALLBACK.set(callback) if callback else None
+    try:
+        yield
+    finally:
+        if token:
+            _CALLBACK.reset(token)
 
 
 def counted(number: int, noun: str) -> str:
@@ -90,3 +92,14 @@ def clock(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def about(seconds: float) -> str:
+    """Seconds in words, with two digits at most: `about 40 seconds`, `about 3.5 hours`, `about 5 days`."""
+    size, noun = next(((size, noun) for size, noun in _UNITS if seconds >= 1.5 * size), (1.0, "second"))
+    number = seconds / size
+    text = f"{number:.1f}".removesuffix(".0") if number < 5 and noun in ("hour", "day") else f"{number:.0f}"
+    return f"about {text} {noun}" + ("" if text == "1" else "s")
+
+
+_UNITS = ((86400.0, "day"), (3600.0, "hour"), (60.0, "minute"))

@@ -132,7 +132,8 @@ def _locked(path: Path, *, create: bool = False, wait: bool = True, required: bo
     """Locks a file or folder; yields whether the path still names it. `required`: raises if there are no locks."""
     try:
         is_folder = path.is_dir()
-        descriptor = os.open(path, os.O_RDONLY if is_folder else os.O_RDWR | (os.O_CREAT if create else 0), 0o666)
+        flags = (os.O_RDONLY if is_folder else os.O_RDWR) | getattr(os, "O_NOFOLLOW", 0)  # no link to other files
+        descriptor = os.open(path, flags | (os.O_CREAT if create and not is_folder else 0), 0o666)
     except FileNotFoundError:
         yield False
         return
@@ -160,7 +161,7 @@ def _locked(path: Path, *, create: bool = False, wait: bool = True, required: bo
 def _names(path: Path, descriptor: int) -> bool:
     """Whether a path names the file or folder that is open."""
     try:
-        return os.path.samestat(path.stat(), os.fstat(descriptor))
+        return os.path.samestat(path.lstat(), os.fstat(descriptor))
     except FileNotFoundError:
         return False
 
@@ -225,6 +226,12 @@ def open_regular(path: Path) -> BinaryIO:
         file.close()
         raise
     return file
+
+
+def read_text(path: Path, *, errors: str = "strict") -> str:
+    """Reads a text file in UTF-8, see `open_regular`."""
+    with open_regular(path) as file:
+        return file.read().decode("utf-8", errors)
 
 
 def _without_waiting(path: str, flags: int) -> int:

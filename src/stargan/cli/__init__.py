@@ -4,6 +4,7 @@ import contextlib
 import gc
 import io
 import os
+import re
 import sys
 from collections.abc import Sequence
 
@@ -55,20 +56,33 @@ def _run(arguments: list[str]) -> int:
 
         print(f"stargan {__version__}")
         return 0
-    _check_empty(arguments)
+    _check_words(arguments)
     from stargan.cli.commands import parse  # loads tyro
+    from stargan.cli.options import Shared
 
     command, options = parse(arguments or ["--help"])
-    return command.run(options)
+    if not isinstance(options, Shared):
+        return command.run(options)
+    if options.quiet and options.verbose:
+        raise ConfigError("say either -q or -v")
+    from stargan.cli.console import shown
+
+    with shown(quiet=options.quiet, verbose=options.verbose):
+        return command.run(options)
 
 
 MAY_BE_EMPTY = ("--licence", "--limits")
 """Options whose value is a text."""
 
 
-def _check_empty(arguments: Sequence[str]) -> None:
-    """Refuses an empty argument, such as an unset variable of a script: as a path, it would be the current folder."""
+def _check_words(arguments: Sequence[str]) -> None:
+    """Refuses an empty argument, such as an unset variable of a script, and an address of the web.
+
+    As a path, the first would be the current folder, and the second is shown with a slash less.
+    """
     for before, word in zip(["stargan", *arguments], arguments, strict=False):
         option = word[:-1] if word.startswith("--") and word.endswith("=") else before
         if (not word or option != before) and option not in MAY_BE_EMPTY:
             raise ConfigError(f"the argument after {before} is empty" if not word else f"{option}: its value is empty")
+        if re.match(r"https?://", word) and option not in MAY_BE_EMPTY:
+            raise ConfigError(f"{word}: an address, not a file; download it first")

@@ -2,14 +2,14 @@
 
 import dataclasses
 
-from stargan.cli.options import Command, Model
+from stargan.cli.options import Command, Model, Shared
 from stargan.errors import ModelError
 from stargan.inference.load import describe
 from stargan.model.card_markdown import markdown
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Print a model's card: its domains, its performance on each of them, and its limits.
 
     Attributes:

@@ -6,15 +6,15 @@ from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import Command, Int, check_output, option
+from stargan.cli.options import Command, Int, Shared, check_output, option
 from stargan.config.architecture import MAX_SIDE
 from stargan.data import cartoons
 from stargan.errors import ConfigError
-from stargan.progress import Progress
+from stargan.progress import Progress, counted
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Draw a data set of cartoon faces, in CelebA's format.
 
     Attributes:
@@ -40,7 +40,7 @@ def run(options: Options) -> int:
     check_output("FOLDER", options.out, folder=True)
     with Progress("draw", options.count, "faces") as progress:
         cartoons.write(options.out, options.count, seed=options.seed, size=options.size, progress=progress.update)
-    print(f"{options.count} faces in {options.out}")
+    print(f"{counted(options.count, 'face')} in {options.out}")
     return 0
 
 

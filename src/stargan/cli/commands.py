@@ -16,6 +16,7 @@ from stargan.old_names import OPTIONS
 SUMMARIES = {
     "demo": "Try stargan on drawn faces, or train a small model on them",
     "translate": "Translate images, or whole folders of them",
+    "serve": "Open a page in the browser to change photos, with an HTTP API",
     "data": "Look at a data set before training on it",
     "train": "Train a model, or resume a run",
     "evaluate": "Measure how well models translate images that they were not trained on",

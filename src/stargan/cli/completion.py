@@ -5,11 +5,11 @@ from typing import Annotated, Literal
 
 import tyro
 
-from stargan.cli.options import Command, option
+from stargan.cli.options import Command, Shared, option
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Print a script that completes commands and options in your shell.
 
     Try it with: source <(stargan completion bash)

@@ -5,20 +5,33 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
+from PIL import ExifTags, Image
 
 from stargan import images
-from stargan.cli.options import Bins, Command, Flag, Int, LabelGroups, Labels, OptionalFile, Range, check_output, option
+from stargan.cli.options import (
+    Bins,
+    Command,
+    Flag,
+    Int,
+    LabelGroups,
+    Labels,
+    OptionalFile,
+    Range,
+    Shared,
+    check_output,
+    option,
+)
 from stargan.config.checks import check_range
 from stargan.config.training import Align
 from stargan.data import cache, ranges, sources, summary
-from stargan.errors import ConfigError, one_line
+from stargan.errors import ConfigError, ImageError, one_line
 from stargan.faces import CELEBA
 from stargan.progress import Progress
 from stargan.storage import remove_leftovers, temporary_path
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Look at a data set before training on it: images per label and split, what is left out, unreadable files.
 
     Attributes:
@@ -30,7 +43,7 @@ class Options:
         range: Values of samples that become black and white in images with more than 8 bits or floats. Default: from
             the images.
         sheet: File for a contact sheet, which shows some images of each label.
-        overwrite: Replace an existing contact sheet.
+        overwrite: Replace an existing file that is not an earlier contact sheet.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
     """
 
@@ -50,8 +63,10 @@ def run(options: Options) -> int:
     if options.sheet:  # before the images are read
         check_output("--sheet", options.sheet, folder=False)
         images.kind(options.sheet)
-        if options.sheet.exists() and not options.overwrite:
-            raise ConfigError(f"--sheet {options.sheet}: exists; say --overwrite to replace it")
+        if options.sheet.exists() and not options.overwrite and not _is_sheet(options.sheet):
+            raise ConfigError(
+                f"--sheet {options.sheet}: exists, and is no contact sheet; say --overwrite to replace it"
+            )
     check_range(options.range)
     source = sources.find(options.path, options.attributes, options.exclusive, options.bins)
     total, notes = len(source.files), list[str]()
@@ -73,9 +88,27 @@ def run(options: Options) -> int:
         )
         print("\n".join([summary.table(source, loaded), *map(one_line, notes)]))
         if options.sheet:
-            images.save(summary.contact_sheet(source, loaded), options.sheet)
+            sheet = summary.contact_sheet(source, loaded)
+            images.save(sheet, options.sheet, images.Photo(sheet, exif=_exif()))
             print(f"contact sheet: {options.sheet}")
     return 0
+
+
+_MADE_BY = "stargan data"
+
+
+def _exif() -> bytes:
+    """What tells a contact sheet from the user's own images, so that the next one may replace it."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = _MADE_BY
+    return exif.tobytes()
+
+
+def _is_sheet(path: Path) -> bool:
+    try:
+        return _MADE_BY.encode() in images.read_photo(path).exif
+    except ImageError:
+        return False
 
 
 COMMAND = Command(Options, run)

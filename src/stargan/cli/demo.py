@@ -4,12 +4,12 @@ import dataclasses
 from pathlib import Path
 
 from stargan import demo
-from stargan.cli.options import Command, Flag, Folder, OptionalInt, check_output
+from stargan.cli.options import Command, Flag, Folder, OptionalInt, Shared, check_output
 from stargan.errors import ConfigError
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Translate drawn faces with a model that comes with stargan, or train such a model in a few minutes.
 
     Attributes:

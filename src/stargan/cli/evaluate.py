@@ -16,6 +16,7 @@ from stargan.cli.options import (
     OptionalFile,
     OptionalFolder,
     Range,
+    Shared,
     check_output,
     option,
 )
@@ -24,7 +25,7 @@ from stargan.errors import require
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Evaluate models on images that they were not trained on; writes report.json and report.html.
 
     Attributes:
@@ -74,7 +75,7 @@ def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
     check_output("--out", options.out, folder=True)
     evaluation = require("stargan.evaluation.evaluate", "evaluate", "evaluate models")
-    print(evaluation.evaluate(**vars(options)).summary())
+    print(evaluation.evaluate(**options.own()).summary())
     print(f"report: {options.out / evaluation.HTML}")
     return 0
 

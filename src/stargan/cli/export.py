@@ -6,13 +6,13 @@ from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import Command, Flag, Model, OptionalFile, OptionalFolder, Text, check_output, option
+from stargan.cli.options import Command, Flag, Model, OptionalFile, OptionalFolder, Shared, Text, check_output, option
 from stargan.errors import ConfigError
 from stargan.interop import export, foreign
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Convert a model to another kind of file.
 
     Attributes:

@@ -6,14 +6,14 @@ from typing import Annotated
 
 import tyro
 
-from stargan.cli.options import Command, Crop, Flag, Labels, OptionalFile, check_output, option
+from stargan.cli.options import Command, Crop, Flag, Labels, OptionalFile, Shared, check_output, option
 from stargan.config.architecture import parse_size
 from stargan.config.checks import check_crop
 from stargan.interop import foreign
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Convert a checkpoint of the official code or of taki0112's to a model file.
 
     Attributes:

@@ -60,6 +60,23 @@ _CROP = tyro.constructors.PrimitiveConstructorSpec(
 )
 
 
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Shared:
+    """The options of every command.
+
+    Attributes:
+        quiet: Show only results, warnings and errors.
+        verbose: Also show what happens behind the scenes.
+    """
+
+    quiet: Annotated[tyro.conf.FlagCreatePairsOff[bool], option(aliases=("-q",))] = False
+    verbose: Annotated[tyro.conf.FlagCreatePairsOff[bool], option(aliases=("-v",))] = False
+
+    def own(self) -> dict[str, Any]:
+        """The command's own options by name."""
+        return {name: value for name, value in vars(self).items() if name not in Shared.__dataclass_fields__}
+
+
 def _range(words: list[str]) -> tuple[float, float] | None:
     if words[0] == "None":
         return None
@@ -133,8 +150,12 @@ def _one_line(box: str) -> str:
         return f"{found[2]} {found[1]}: must be one of {found[3].replace(chr(39), '')}"
     metavar = re.search(r"Argument helptext:\n +(\S+) (.+)", hints)
     if metavar and (value := re.search(r"'([^']*)'\]?\.?$", text)):
-        return f"{metavar[1]} {value[1]}: must be {metavar[2]}"
+        return f"{metavar[1]} {value[1]}: must be {_KINDS.get(metavar[2], metavar[2])}"
     return text
+
+
+_KINDS = {"INT": "a whole number", "FLOAT": "a number", "MINUTES": "a number", "0..1.5": "a number from 0 to 1.5"}
+"""What the names of values in the help stand for."""
 
 
 def check_output(name: str, path: Path, *, folder: bool) -> None:

@@ -4,11 +4,11 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, TypeVar
 
 import tyro
 
-from stargan import training
+from stargan import runs
 from stargan.cli.options import (
     Bins,
     Command,
@@ -18,20 +18,19 @@ from stargan.cli.options import (
     Labels,
     OptionalFolder,
     Range,
+    Shared,
     check_output,
     option,
     value_of,
 )
 from stargan.config import Architecture, Config
-from stargan.config.architecture import MAX_SIDE, fitting_layers, fitting_size, parse_size
-from stargan.config.recipes import SUMMARIES, recipe
+from stargan.config.architecture import fitting, parse_size
+from stargan.config.recipes import DEFAULT, SUMMARIES, recipe
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
-from stargan.interop.export import export
 from stargan.model import run_folder
-from stargan.progress import clock
-from stargan.training.dry_run import plan
-from stargan.training.prepare import check_changes, check_new
+from stargan.runs import Run
+from stargan.training.forecast import forecast
 
 _SIZE = tyro.constructors.PrimitiveConstructorSpec(
     nargs=1,
@@ -81,20 +80,22 @@ class _Losses(LossSettings):
 class _Optimization(OptimizerSettings):
     """How, and how long, the networks are updated."""
 
+    minutes: Annotated[float | None, option("MINUTES")] = None
+
 
 @dataclasses.dataclass(frozen=True)
 class _Run(RunSettings):
     """Where the training computes, and what it writes."""
 
-    recipe: Annotated[str, _RECIPE] = "default"
+    recipe: Annotated[str, _RECIPE] = DEFAULT
     engine: Annotated[str, option("NAME")] = "pytorch"
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Train a model, or resume a run.
 
-    For example: stargan train --data faces --run runs/faces --recipe modern
+    For example: stargan train --data faces --run runs/faces --minutes 60
 
     Attributes:
         run: Folder for a new run.
@@ -128,15 +129,12 @@ def run(options: Options) -> int:
     if options.resume:
         if options.run or options.start_from:
             raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
-        check_changes(run_folder.saved_config(options.resume), config)
-        return _train(config, options.resume, resume=True, allow_changes=options.allow_changes)
+        return _tell(runs.resumed(options.resume, config, allow_changes=options.allow_changes))
     if options.dry_run:
         return _dry_run(config)
-    if not options.run or not config.data:
-        raise ConfigError("say --data PATH and --run FOLDER for a new run, or --resume FOLDER")
-    check_output("--run", options.run, folder=True)
-    check_new(options.run)
-    return _train(config, options.run, start_from=options.start_from)
+    if options.run:
+        check_output("--run", options.run, folder=True)
+    return _tell(runs.started(config, options.run, start_from=options.start_from))
 
 
 def _base(resume: Path | None, name: str) -> Config:
@@ -147,7 +145,7 @@ def _base(resume: Path | None, name: str) -> Config:
 def _defaults(arguments: Sequence[str]) -> Options:
     """What the help shows as defaults. They depend on two of the options, which are hence parsed first."""
     resume = value_of("--resume", arguments)
-    base = _base(Path(resume) if resume else None, value_of("--recipe", arguments) or "default")
+    base = _base(Path(resume) if resume else None, value_of("--recipe", arguments) or DEFAULT)
     plain = {**base.to_json(), **dict.fromkeys(_REPEATABLE, ())}
 
     def group(kind: type[T]) -> T:
@@ -157,27 +155,23 @@ def _defaults(arguments: Sequence[str]) -> Options:
 
 
 def _dry_run(config: Config) -> int:
-    planned = plan(config)
-    print(json.dumps(config.to_json(), indent=1))
-    print(f"labels: {planned.domains.num_labels} ({', '.join(planned.domains.names)})")
-    for name, count in planned.parameters.items():
-        print(f"{name}: {count:,} parameters, {planned.macs[name] / 1e9:.2f} GMAC an image")
-    print(f"one update of D {planned.d_seconds:.3f} s, of G {planned.g_seconds:.3f} s, measured here")
-    print(f"{config.steps:,} steps: {clock(planned.seconds)} without data, samples and checkpoints")
-    print(f"peak memory: {planned.peak_memory / 2**30:.2f} GiB")
+    found = forecast(config)
+    print(found)
+    print(f"labels: {found.domains.num_labels} ({', '.join(found.domains.names)})")
+    for name, count in found.parameters.items():
+        print(f"{name}: {count:,} parameters, {found.macs[name] / 1e9:.2f} GMAC an image")
+    print(f"one update of D {found.d_seconds:.3f} s, of G {found.g_seconds:.3f} s, measured here")
+    print(f"settings: {json.dumps(config.to_json(), indent=1)}")
     return 0
 
 
-def _train(config: Config, run: Path, **how: Any) -> int:
-    result = training.train(config, run, **how)
-    if not result.finished:
-        print(f"stopped after step {result.step}, with a checkpoint; continue with: stargan train --resume {run}")
+def _tell(done: Run) -> int:
+    if not done.finished:
+        print(f"stopped after step {done.step}, with a checkpoint; continue with: stargan train --resume {done.folder}")
         return INTERRUPTED
-    for name in ("model.safetensors", "model.onnx"):
-        export(run, run / name, overwrite=True)
-    for name, value in result.figures.items():
+    for name, value in done.figures.items():
         print(f"{name} {value:.4f}")
-    print(f"model: {run / 'model.onnx'}")
+    print(f"model: {done.model}")
     return 0
 
 
@@ -186,16 +180,12 @@ def _with_sizes(arguments: Sequence[str]) -> list[str]:
     text, given = value_of("--image-size", arguments), list(arguments)
     if text is None or value_of("--resume", arguments):
         return given
-    size = parse_size(text)
-    generator = value_of("--generator", arguments) or recipe(value_of("--recipe", arguments) or "default").generator
-    if not 4 <= min(size) <= max(size) <= MAX_SIDE:
-        return given  # its check says what is right
-    fitting = fitting_size(size, "edit" if generator == "edit" else "stargan")
-    if fitting != size:
-        kept = "x".join(map(str, fitting))
-        print(f"--image-size {text}: the generator cannot take it; {kept} is the nearest size that it can")
-        given += ["--image-size", kept]  # the last one counts
-    return given if value_of("--d-layers", arguments) else [*given, "--d-layers", str(fitting_layers(fitting))]
+    generator = value_of("--generator", arguments) or recipe(value_of("--recipe", arguments) or DEFAULT).generator
+    size, layers, told = fitting(parse_size(text), generator)
+    if told:
+        print(told)
+        given += ["--image-size", "x".join(map(str, size))]  # the last one counts
+    return given if value_of("--d-layers", arguments) else [*given, "--d-layers", str(layers)]
 
 
 COMMAND = Command(Options, run, rewrite=_with_sizes, defaults=_defaults)

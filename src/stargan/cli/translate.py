@@ -10,7 +10,7 @@ from typing import Annotated, Literal
 import tyro
 
 from stargan import images
-from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, Range, check_output, option
+from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, Range, Shared, check_output, option
 from stargan.config.checks import check_range
 from stargan.data import ranges
 from stargan.domains import requests
@@ -28,7 +28,7 @@ TOLD = 20  # images up to which the command says for each of them what it saw
 
 
 @dataclasses.dataclass(frozen=True)
-class Options:
+class Options(Shared):
     """Translate photos, or whole folders of them.
 
     For example: stargan translate celeba photo.jpg blond.jpg --to Blond_Hair
@@ -81,7 +81,8 @@ def run(options: Options) -> int:
     reading = Reading(options.known, _choice(options.face), options.align, not options.crop)
     if any(map(clips.is_clip, sources)):
         return _clips(options, reading, sources, output)
-    found = jobs.find(sources, None if output.file else output.folder, say=_warn)
+    notes: list[str] = []  # not shown before all that may be wrong is known to be right
+    found = jobs.find(sources, None if output.file else output.folder, say=notes.append)
     if output.file and len(found) > 1:
         raise ConfigError(f"{output.file}: {len(found)} images cannot go into one file; say --out FOLDER")
     model = load(options.model, runtime=options.runtime)
@@ -89,13 +90,20 @@ def run(options: Options) -> int:
         requests.check_plain(model.domains, options.known)
     check_range(options.range)
     files = [job.path for job in found if job.path != STREAM]
-    reading = dataclasses.replace(reading, range=ranges.of_files(files, options.range or model.info.range, _warn))
-    if options.faces:
+    reading = dataclasses.replace(
+        reading, range=ranges.of_files(files, options.range or model.info.range, notes.append)
+    )
+    plan = None
+    if not options.faces:
+        plan = jobs.plan(model.domains, options.to, options.protocol, strength=options.strength)
+        warned = [line for words in options.to or [None] for line in model.warnings(words)]
+        notes += [f"warning: {line}; `stargan card {options.model}` says more" for line in dict.fromkeys(warned)]
+    jobs.check(found, plan.files if plan else [jobs.BOXES], output)
+    for note in notes:
+        _warn(note)
+    if plan is None:
         report = folders.draw_boxes(model, found, output, reading)
     else:
-        for line in dict.fromkeys(line for words in options.to or [None] for line in model.warnings(words)):
-            _warn(f"warning: {line}; `stargan card {options.model}` says more")
-        plan = jobs.plan(model.domains, options.to, options.protocol, strength=options.strength)
         report = folders.translate(model, found, plan, output, reading)
     _tell(report, output)
     return BAD_INPUT if report.failed else 0
@@ -209,9 +217,9 @@ def _tell(report: Report, output: Output) -> None:
         _warn(f"left out: {line}")
     if report.skipped:
         print(f"skipped {counted(report.skipped, 'image')} whose translations exist", file=told)
-    if output.file is None:
+    if output.file is None and (report.written or not report.failed):
         print(f"{counted(len(report.written), 'file')} in {output.folder}", file=told)
-    elif report.written and output.file != STREAM:
+    elif report.written and output.file not in (None, STREAM):
         print(output.file, file=told)
 
 

@@ -105,6 +105,19 @@ def fitting_layers(size: tuple[int, int]) -> int:
     return max(1, min(size).bit_length() - 2)
 
 
+def fitting(size: tuple[int, int], generator: str) -> tuple[tuple[int, int], int, str]:
+    """The nearest image size that a generator can be built for, the layers of D that fit it, and what to tell the user.
+
+    The text is empty if the size stays as it is, also one that is out of range: the check of the settings refuses it.
+    """
+    if not 4 <= min(size) <= max(size) <= MAX_SIDE:
+        return size, 1, ""
+    nearest = fitting_size(size, "edit" if generator == "edit" else "stargan")
+    given, kept = ("x".join(map(str, each if each[0] != each[1] else each[:1])) for each in (size, nearest))
+    told = f"--image-size {given}: the generator cannot take it; {kept} is the nearest size that it can"
+    return nearest, fitting_layers(nearest), told if nearest != size else ""
+
+
 def parse_size(text: str) -> tuple[int, int]:
     """Parses an image size such as `128` or `160x128` (width x height).
 

@@ -24,7 +24,7 @@ def check(settings: Any, name: str, valid: bool, allowed: str) -> None:
     """
     if not valid:
         value = getattr(settings, name)
-        text = "x".join(map(str, value)) if name == "image_size" else value
+        text = ("x" if name == "image_size" else " ").join(map(str, value)) if isinstance(value, tuple) else value
         raise ConfigError(f"--{name.replace('_', '-')} {text}: must be {allowed}")
 
 

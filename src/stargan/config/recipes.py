@@ -7,13 +7,14 @@ paper's: network sizes (tables 4 and 5), lambda_cls 1, lambda_rec 10 (section 4)
 does not mention an EMA of G's weights, so the recipes taken from a source turn it off; our own keep it.
 """
 
+from stargan import old_names
 from stargan.config.training import Config
 from stargan.domains.names import suggest
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ConfigError
 
 RECIPES: dict[str, Config] = {
-    "default": Config(),
+    "paper": Config(),
     # Paper, section 5.1: the central 178 px, resized to 128; 10 epochs at 1e-4, then linear decay to 0 over 10 more.
     # The central 178 of CelebA's 178x218 px are as much as fits, which is the default (official main.py, line 60).
     # CelebA's 202,599 images minus 2,000 for testing are 12,537 batches of 16; 20 epochs are 250,740 updates of D.
@@ -130,16 +131,19 @@ RECIPES: dict[str, Config] = {
     ),
 }
 
+DEFAULT = "modern"
+"""The recipe for people's own data."""
+
 SUMMARIES = {
-    "default": "the paper's networks and losses, 200,000 updates, EMA",
+    "modern": "our best for your own data",
+    "edit": "our edit generator, with a pretrained network in D; for faces",
+    "demo": "a small model in a few minutes, 32 pixels",
+    "paper": "the paper's networks and losses, 200,000 updates, EMA",
     "celeba": "the paper's training on CelebA",
     "rafd": "the paper's training on RaFD, facial expressions",
     "joint": "the paper's training on two data sets at once",
     "official": "the authors' code, github.com/yunjey/stargan",
     "taki0112": "the TensorFlow code, github.com/taki0112/StarGAN-Tensorflow",
-    "modern": "our best for a training of hours, not days",
-    "edit": "our edit generator, with a pretrained network in D; for faces",
-    "demo": "a small model in a few minutes, 32 pixels",
 }
 """One line for each recipe, for the help."""
 
@@ -150,6 +154,7 @@ def recipe(name: str) -> Config:
     Raises:
         ConfigError: There is no recipe with that name.
     """
-    if name not in RECIPES:
+    known = old_names.RECIPES.get(name, name)
+    if known not in RECIPES:
         raise ConfigError(f"--recipe {name}: unknown{suggest(name, list(RECIPES))}")
-    return RECIPES[name]
+    return RECIPES[known]

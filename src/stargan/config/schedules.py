@@ -1,6 +1,17 @@
-"""Schedules of the learning rate and of the weight of the classification loss."""
+"""Schedules of the learning rate and of the weight of the classification loss, over steps or over a time budget."""
 
 from stargan.config.training import Config
+
+
+def position(config: Config, step: int, seconds: float) -> int:
+    """Returns where the schedules are, in steps; at `config.steps` they end, and the training with them.
+
+    That is the step itself. If `minutes` run out before the steps, it is the same share of all steps as `seconds` of
+    training are of the minutes.
+    """
+    if config.minutes is None:
+        return step
+    return max(step, int(config.steps * (seconds / (60 * config.minutes))))
 
 
 def learning_rate(config: Config, step: int) -> float:

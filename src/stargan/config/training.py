@@ -100,6 +100,7 @@ class OptimizerSettings:
 
     Attributes:
         steps: Number of updates of D.
+        minutes: Train for this time instead, if the steps would take longer; all schedules end with it.
         n_critic: Updates of D for each update of G.
         g_first: Update G at the first of these updates of D instead of the last.
         g_own_batch: Update G on a batch of its own instead of D's last batch.
@@ -114,6 +115,7 @@ class OptimizerSettings:
     """
 
     steps: int = 200_000
+    minutes: float | None = None
     n_critic: int = 5
     g_first: bool = False
     g_own_batch: bool = False
@@ -144,7 +146,7 @@ class RunSettings:
         keep_checkpoints: Number of checkpoints to keep.
     """
 
-    recipe: str = "default"
+    recipe: str = "paper"
     seed: int = 0
     engine: str = "pytorch"
     device: Device = "auto"
@@ -173,6 +175,8 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         for name in ("beta1", "beta2", "ema"):  # an average with decay 1 never changes, and PyTorch's Adam rejects it
             check(self, name, 0 <= getattr(self, name) < 1, "at least 0 and below 1")
         check(self, "lr", self.lr > 0, "above 0")
+        valid = self.minutes is None or 0 < self.minutes < math.inf
+        check(self, "minutes", valid, "a number above 0")
         for name, kinds in _CHOICES.items():
             check(self, name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
         check_crop(self)
@@ -223,7 +227,7 @@ _AT_LEAST = {
     "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
     "workers": 1, "max_bad": 0,
 }  # fmt: skip
-_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1}  # libraries do not accept larger values
+_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1, "workers": 256}  # libraries and systems do not accept larger values
 _CHOICES = {
     "objective": get_args(Objective),
     "align": get_args(Align),

@@ -18,6 +18,7 @@ from stargan.domains.names import clean
 from stargan.domains.sharing import with_shared
 from stargan.errors import DataError
 from stargan.progress import counted
+from stargan.storage import open_regular
 
 _RULE = (
     "must be a folder with a list_attr*.txt, a folder with one folder of images for each domain, "
@@ -145,6 +146,8 @@ def _read(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
     if not path.exists():
         raise DataError(f"{path}: no such file or folder; {_RULE}")
     try:
+        if not path.is_dir():
+            open_regular(path).close()  # a pipe would be waited for
         columns = _read_existing(path, attributes, bins)
     except OSError as error:  # a folder without permission, a disk that went away
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror or error})") from error

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from stargan.data import image_files
 from stargan.errors import DataError
 from stargan.images import SUFFIXES
-from stargan.storage import atomic_write, cache_folder
+from stargan.storage import atomic_write, cache_folder, open_regular
 
 ENDINGS = frozenset({".csv", ".tsv", ".txt", ".json", ".jsonl", ".ndjson", ".parquet"})
 """Files in a zip, besides images, that may have labels."""
@@ -26,6 +26,7 @@ def once(files: Sequence[Path], unpack: Callable[[Path], None]) -> Path:
     """
     digest = hashlib.sha256()
     for path in files:
+        open_regular(path).close()  # one without permission is named as such
         status = path.stat()
         digest.update(os.fsencode(f"{path.resolve()}\0{status.st_size}\0{status.st_mtime_ns}\n"))
     folder = cache_folder() / "unpacked" / digest.hexdigest()[:24]

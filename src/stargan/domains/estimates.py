@@ -73,7 +73,7 @@ def estimates(domains: Domains, probabilities: np.ndarray) -> list[Estimate]:
         elif best:
             word = domains.names[columns[best - 1]]
         else:
-            word = domains.word(columns[0], 0) if len(columns) == 1 else _none_of(group)
+            word = domains.word(columns[0], 0) if len(columns) == 1 else none_of(group)
         found.append(Estimate(word, float(chances[best])))
     return found
 
@@ -102,7 +102,7 @@ def with_known(domains: Domains, probabilities: np.ndarray, known: Request) -> n
     return replaced
 
 
-def _none_of(group: Group) -> str:
+def none_of(group: Group) -> str:
     """What people call none of a group's classes: `other hair` if they all are kinds of hair."""
     kinds = {_last_word(name) for name in group.names}
     return f"other {kinds.pop()}" if len(kinds) == 1 and kinds != {""} else f"none of {'/'.join(group.names)}"

@@ -65,15 +65,41 @@ class Engine(Predictor, Protocol):
         ...
 
     def d_step(
-        self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
+        self,
+        images: Any,
+        labels: np.ndarray,
+        targets: np.ndarray,
+        dataset: int,
+        *,
+        step: int,
+        lr: float,
+        lambda_cls: float | None = None,
     ) -> None:
-        """Updates D once. The seed and `step` determine all random numbers."""
+        """Updates D once. The seed and `step` determine all random numbers.
+
+        Args:
+            images: (B, H, W, 3) uint8, or a batch of uploaded images.
+            labels: (B, L) float32, the labels of the images.
+            targets: (B, L) float32, the target labels.
+            dataset: The index of the data set of the batch.
+            step: The number of updates of D before this one.
+            lr: The learning rate.
+            lambda_cls: The weight of the classification loss; None: as scheduled for `step`.
+        """
         ...
 
     def g_step(
-        self, images: Any, labels: np.ndarray, targets: np.ndarray, dataset: int, *, step: int, lr: float
+        self,
+        images: Any,
+        labels: np.ndarray,
+        targets: np.ndarray,
+        dataset: int,
+        *,
+        step: int,
+        lr: float,
+        lambda_cls: float | None = None,
     ) -> None:
-        """Updates G, its EMA and the attribute classifier once, on the same batch."""
+        """Updates G, its EMA and the attribute classifier once; the arguments are those of `d_step`."""
         ...
 
     def losses(self) -> dict[str, float]:

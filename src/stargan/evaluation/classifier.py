@@ -3,6 +3,8 @@
 import hashlib
 import itertools
 import json
+import logging
+import math
 from pathlib import Path
 
 import numpy as np
@@ -14,10 +16,11 @@ from torch.optim.swa_utils import AveragedModel
 from stargan.data.cache import default_folder
 from stargan.domains import Domains
 from stargan.engine.pytorch import losses
-from stargan.errors import require
+from stargan.errors import ModelError, require
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.images import to_array
-from stargan.progress import Progress
+from stargan.model import digest
+from stargan.progress import Progress, counted
 from stargan.storage import write_bytes
 
 SIDE = 64  # pixels of the input; larger images are scaled down
@@ -26,8 +29,10 @@ LR, WEIGHT_DECAY = 2e-3, 5e-2  # LR is the maximum of the one-cycle schedule
 AVERAGING = 10  # power of the polynomial-decay average: it covers about the last tenth of the steps
 VALIDATE_EVERY, MAX_VALIDATION = 100, 1000  # steps; validation images, at most a tenth of the training images
 ENOUGH = 100  # validation images that, all classified correctly, end the training
+PATIENCE, LESS = 4, 0.99  # validations without a lower error or a loss lower by 1 %, which end the training
 WIDTHS = (24, 48, 96, 192)
-VERSION = 3  # of everything above; saved weights of other versions are not used
+VERSION = 4  # of everything above; saved weights of other versions are not used
+_LOGGER = logging.getLogger(__name__)
 MAX_CLASSIFIERS = 100  # classifier n of seed s has the seed 100 s + n, so that seeds do not share classifiers
 
 
@@ -49,7 +54,7 @@ def evaluation_classifiers(
             evaluation_set.values,
             evaluation_set.train_rows,
             evaluation_set.key,
-            f"classifier {number} of {count}",
+            f"evaluation classifier {number} of {count}",
         )
     return classifiers
 
@@ -84,11 +89,16 @@ class Classifier:
         """
         library = require("safetensors.torch", "train", "save a classifier")
         path = self._path(key)
-        if path.is_file():
-            self.network.load_state_dict(library.load_file(path))
+        saved = _saved(path)
+        if saved is not None:
+            self.network.load_state_dict(saved)
+            _LOGGER.info(f"{name}: trained before, {path}")
         else:
+            _LOGGER.info(f"{name}: to be trained on {counted(len(rows), 'real image')}, once; kept in {path.parent}")
             self._train(pixels, values, rows, name)
-            write_bytes(path, library.save(self.network.state_dict()))
+            weights = self.network.state_dict()
+            digests = digest.of_arrays({name: weight.numpy() for name, weight in weights.items()}, {})
+            write_bytes(path, library.save(weights, metadata={digest.ARRAYS_KEY: digests}))
         self.network.eval()
 
     def _path(self, key: str) -> Path:
@@ -107,7 +117,7 @@ class Classifier:
         self.network = average.module
         optimizer = torch.optim.AdamW(network.parameters(), weight_decay=WEIGHT_DECAY)
         schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, LR, STEPS, cycle_momentum=False)
-        lowest, best = np.inf, self._weights()
+        stopping, best = _Stopping(len(validation)), self._weights()
         with Progress(f"train {name}", STEPS, "steps") as progress:
             for step in range(1, STEPS + 1):
                 chosen = np.sort(rng.choice(rows, BATCH))
@@ -118,39 +128,93 @@ class Classifier:
                 optimizer.step()
                 schedule.step()
                 average.update_parameters(network)
-                progress.update(step, f"error {lowest:.1%}" if step > VALIDATE_EVERY else "")
+                progress.update(step, f"error {stopping.error:.1%}" if step > VALIDATE_EVERY else "")
                 if step % VALIDATE_EVERY and step < STEPS:
                     continue
-                error = self._error(pixels, values, validation)
-                if error <= lowest:
-                    lowest, best = error, self._weights()
-                if lowest == 0 and len(validation) >= ENOUGH:
+                if stopping.add(*self._validate(pixels, values, validation)):
+                    best = self._weights()
+                if stopping.done:
                     progress.total = step
                     break
         self.network.load_state_dict(best)
+        steps = f"{step:,} steps, when it no longer improved" if stopping.done else f"all {STEPS:,} steps"
+        _LOGGER.info(
+            f"{name}: {stopping.error:.1%} error on {counted(len(validation), 'training image')} held back, "
+            f"after {steps}"
+        )
 
     def _weights(self) -> dict[str, Tensor]:
         return {name: tensor.clone() for name, tensor in self.network.state_dict().items()}
 
-    def _error(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray) -> float:
-        """Share of wrongly predicted label groups."""
+    @torch.inference_mode()
+    def _validate(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray) -> tuple[float, float]:
+        """Returns the share of wrongly predicted label groups, and the loss."""
         self.network.eval()
-        parts = np.array_split(np.sort(rows), max(1, len(rows) // 256))  # the pixels may be on disk
-        predictions = np.concatenate([self.predict(to_array(pixels[part])) for part in parts])
-        truth = values[np.sort(rows)]
+        rows = np.sort(rows)
+        parts = np.array_split(rows, max(1, len(rows) // 256))  # the pixels may be on disk
+        logits = torch.cat([self.network(_resize(to_array(pixels[part]))) for part in parts])
+        truth = values[rows]
+        loss = float(losses.classification(logits, torch.from_numpy(truth), self.heads))
         own = self.domains.known(truth) & self.domains.labelled_groups(np.array(self.datasets)).any(axis=0)
-        return float(1 - self.domains.agree(predictions, truth)[own].mean()) if own.any() else 1.0
+        right = self.domains.agree(self._decide(logits), truth)
+        return (float(1 - right[own].mean()) if own.any() else 1.0), loss
+
+    def _decide(self, logits: Tensor) -> np.ndarray:
+        return self.domains.decide(self.domains.probabilities(logits.numpy()))
 
     @torch.inference_mode()
     def predict(self, images: np.ndarray) -> np.ndarray:
         """Predicts labels: (N, 3, H, W) in [-1, 1] to (N, C) of 0 and 1."""
         parts = [self.network(_resize(images[start : start + 256])) for start in range(0, len(images), 256)]
-        return self.domains.decide(self.domains.probabilities(torch.cat(parts).numpy()))
+        return self._decide(torch.cat(parts))
+
+
+class _Stopping:
+    """Decides when a training has reached its best.
+
+    Args:
+        count: Number of validation images.
+
+    Attributes:
+        error: The lowest error so far.
+        done: Whether the training can end: nothing has improved for a while, or nothing is left to improve.
+    """
+
+    def __init__(self, count: int) -> None:
+        self.count = count
+        self.error, self._loss, self._waited = math.inf, math.inf, 0
+
+    def add(self, error: float, loss: float) -> bool:
+        """Takes the figures of one validation; returns whether no error before was lower."""
+        # The loss may fall for ever where there are no errors.
+        better = error < self.error or (error > 0 and loss < LESS * self._loss)
+        self._waited = 0 if better else self._waited + 1
+        lowest = error <= self.error
+        self.error, self._loss = min(error, self.error), min(loss, self._loss)
+        return lowest
+
+    @property
+    def done(self) -> bool:
+        return self._waited >= PATIENCE or (self.error == 0 and self.count >= ENOUGH)
 
 
 def _polynomial_decay(average: Tensor, new: Tensor, steps: Tensor | int) -> Tensor:
     """An average of all steps in which later ones have more weight (Shamir & Zhang 2013)."""
     return average + AVERAGING / (AVERAGING + int(steps)) * (new - average)
+
+
+def _saved(path: Path) -> dict[str, Tensor] | None:
+    """The weights in a file; None if there is none, or if it is damaged and the classifier must be trained again."""
+    library = require("safetensors", "train", "read a classifier")
+    try:
+        with library.safe_open(path, framework="pt") as file:
+            digests = digest.parse(dict(file.metadata() or {}))
+            weights = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        for name, weight in weights.items():
+            digest.check_array(name, weight.numpy(), digests)
+    except (FileNotFoundError, ModelError, library.SafetensorError):
+        return None
+    return weights
 
 
 class _Block(nn.Module):

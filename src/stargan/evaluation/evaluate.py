@@ -1,7 +1,8 @@
 """Evaluates models on images that they were not trained on: what `stargan evaluate` does."""
 
 import json
-from collections.abc import Callable, Sequence
+import logging
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -25,32 +26,36 @@ from stargan.inference.translator import Translator
 from stargan.model import run_folder
 from stargan.model.card import MODEL
 from stargan.model.run_folder import Curve
+from stargan.progress import Callback, counted, reported_to
 from stargan.storage import write_bytes
+
+_LOGGER = logging.getLogger(__name__)
 
 JSON, HTML = "report.json", "report.html"
 TRAINING = "training_configuration"  # key, in a report, of a run's settings
 
 
 def evaluate(
-    models: Sequence[str | Path],
+    models: str | Path | Sequence[str | Path],
     data: str | Path,
     *,
-    out: Path | None = None,
+    out: str | Path | None = None,
     protocol: str = "single",
     split: str | None = None,
     limit: int = 500,
     classifiers: int = 3,
     skip: int = 0,
-    pairs: Path | None = None,
+    pairs: str | Path | None = None,
     groups: Sequence[str] = (),
     bins: Sequence[str] = (),
-    inception: Path | None = None,
+    inception: str | Path | None = None,
     seed: int = 0,
     max_bad: int = 10,
     align: Align = "none",
     range: Range | None = None,
     overwrite: bool = False,
-    say: Callable[[str], None] = print,
+    progress: Callback | None = None,
+    say: Callable[[str], None] = _LOGGER.info,
 ) -> Report:
     """Evaluates models on the same images and compares them with the first.
 
@@ -72,25 +77,24 @@ def evaluate(
         align: `faces` to align the largest face of each image as in the model's training images.
         range: What becomes black and white of deep samples; by default what the model says, else from the images.
         overwrite: Whether an existing report may be replaced.
-        say: Is called with each line of output for the user.
+        progress: As in `stargan.train`.
+        say: Is called with each line for the user; by default it is logged.
 
     Raises:
         StarganError: An argument is out of range, or a model or the data cannot be used.
     """
-    paths = [Path(model) for model in models]
-    _check_models(paths)
+    paths = _paths(models)  # first everything that may be wrong, then everything that takes minutes
+    out, pairs, inception = (path if path is None else Path(path) for path in (out, pairs, inception))
     choice: dict[str, Any] = {"split": split, "limit": limit, "skip": skip, "seed": seed, "max_bad": max_bad}
     _check_settings(choice, classifiers, range)
     _check_files(pairs, inception, out, overwrite)
-    # First everything that may be wrong, then everything that takes minutes.
     known_pairs, spaces = _read_pairs(pairs), _feature_spaces(inception)
     choice |= {"align": align == "faces", "range": range, "groups": groups, "bins": bins, "say": say}
-    cases = _prepare(paths, str(data), protocol, known_pairs, choice)
-    results = _measure(cases, known_pairs, spaces, classifiers, seed)
-    settings = _settings(cases[0].images, protocol, classifiers, skip, seed)
+    with reported_to(progress):
+        cases = _prepare(paths, str(data), protocol, known_pairs, choice)
+        results = _measure(cases, known_pairs, spaces, classifiers, seed)
     given = {"align": align.removeprefix("none"), "pairs": pairs, "inception": inception}
-    report = Report(results, settings | {name: str(value) for name, value in given.items() if value})
-    return _written(out, report)
+    return _written(out, Report(results, _settings(cases[0].images, protocol, classifiers, skip, seed, given)))
 
 
 def _written(out: Path | None, report: Report) -> Report:
@@ -104,11 +108,13 @@ def _written(out: Path | None, report: Report) -> Report:
 # ---------------------------------------------------------------- arguments
 
 
-def _check_models(paths: Sequence[Path]) -> None:
+def _paths(models: str | Path | Sequence[str | Path]) -> list[Path]:
+    paths = [Path(model) for model in ([models] if isinstance(models, str | Path) else models)]
     if not paths:
         raise ConfigError("name at least one model to evaluate")
     if len({path.resolve() for path in paths}) < len(paths):
         raise ConfigError("the same model is named twice")
+    return paths
 
 
 def _check_settings(choice: dict[str, Any], classifiers: int, range: Range | None) -> None:
@@ -209,6 +215,8 @@ def _measure(
         trained = evaluation_classifiers(case.model.domains, images, classifiers, seed)
         if images.key not in references:
             references[images.key] = [distances.reference_features(images, space, seed) for space in spaces]
+        count = tasks.request_translations(images, case.protocol, case.model.domains)
+        _LOGGER.info(f"{case.name}: {len(count.tasks):,} translations of {counted(len(images.test_rows), 'image')}")
         face_crop = case.model.info.face_crop
         found = measure(case.model, images, case.protocol, trained, references[images.key], seed, recogniser, face_crop)
         on_pairs = pairs.measure(case.model, known_pairs, seed) if known_pairs else None
@@ -216,7 +224,9 @@ def _measure(
     return results
 
 
-def _settings(images: EvaluationSet, protocol_name: str, classifiers: int, skip: int, seed: int) -> dict[str, Any]:
+def _settings(
+    images: EvaluationSet, protocol_name: str, classifiers: int, skip: int, seed: int, given: Mapping[str, object]
+) -> dict[str, Any]:
     """What a report states about how it was made."""
     spread = ", plus the spread between classifiers" if classifiers > 1 else ""
     settings: dict[str, Any] = {
@@ -232,4 +242,4 @@ def _settings(images: EvaluationSet, protocol_name: str, classifiers: int, skip:
     if images.split in ("train", evaluation_set.ALL_SPLITS):
         settings["remark"] = "classifiers and reference features, and perhaps the models, have seen these images"
         settings["remark"] += ": the figures are too optimistic"
-    return settings
+    return settings | {name: str(value) for name, value in given.items() if value}

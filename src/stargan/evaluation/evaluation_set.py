@@ -1,6 +1,7 @@
 """The images that models are evaluated on: a labelled data set, or cartoon faces whose true translations are known."""
 
 import hashlib
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -15,7 +16,9 @@ from stargan.domains import Domains
 from stargan.domains.names import key, suggest
 from stargan.errors import DataError, one_line
 from stargan.model.info import ModelInfo
-from stargan.progress import Progress
+from stargan.progress import Progress, counted
+
+_LOGGER = logging.getLogger(__name__)
 
 CARTOONS = "cartoons"
 ALL_SPLITS = "all"
@@ -82,7 +85,7 @@ def load(
     bins: Sequence[str] = (),
     align: bool = False,
     range: images.Range | None = None,
-    say: Callable[[str], None] = print,
+    say: Callable[[str], None] = _LOGGER.info,
 ) -> EvaluationSet:
     """Loads the images of a data set for a model.
 
@@ -96,10 +99,9 @@ def load(
         max_bad: Maximum number of unreadable images, which are left out.
         groups: Labels of the data set for `EvaluationSet.groups`; the model need not know them.
         bins: Columns of numbers to cut into groups, as in training.
-        align: Whether to look for faces and align the largest one of each image as in the model's training images.
-            Images without a face are left out.
+        align: Whether to align the largest face of each image as in training; images without a face are left out.
         range: What becomes black and white of deep samples; None: what the model says, else from the images.
-        say: Is called with each line of output for the user.
+        say: Is called with each line for the user; by default it is logged.
 
     Raises:
         DataError: The data set cannot be used, lacks labels of the model or of `groups`, or has no such split; or there
@@ -119,16 +121,17 @@ def load(
     split = split or next((part for part in ("test", "val") if len(source.rows(part))), "test")
     train_rows, test_rows = (_rows(source, part, usable, data) for part in ("train", split))
     if skip >= len(test_rows):
-        raise DataError(f"--skip {skip}: {data} has {len(test_rows)} images in its {split!r} split; must be fewer")
+        raise DataError(
+            f"--skip {skip}: {data} has {counted(len(test_rows), 'image')} in its {split!r} split; must be fewer"
+        )
     test_rows = np.sort(np.random.default_rng(seed).permutation(test_rows)[skip : skip + limit])
     if info.face_crop and not align and face_sample.look([(decoded.pixels, train_rows)]).elsewhere(info.face_crop):
         say("the faces lie elsewhere than in the model's training images; --align faces would move them there")
     cut = (info.image_size, info.crop, *([info.face_crop] if align else []), *(info.range or ()))
     digest = _digest(source, cut, values, train_rows, decoded.pixels)
-    own = {name: member[test_rows] for name, member in members.items()}
-    return EvaluationSet(
-        source.name, split, datasets, digest, decoded.pixels, values, train_rows, test_rows, groups=own
-    )
+    members = {name: member[test_rows] for name, member in members.items()}
+    rows = train_rows, test_rows
+    return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=members)
 
 
 def _drawn(data: str, info: ModelInfo, *, align: bool) -> bool:

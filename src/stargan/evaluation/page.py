@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import math
-from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ import jinja2
 import numpy as np
 from PIL import Image
 
+from stargan.evaluation import charts
 from stargan.evaluation.definitions import DEFINITIONS
 from stargan.evaluation.measure import Measurements
 from stargan.evaluation.report import Report, text
@@ -22,7 +22,6 @@ TEMPLATE = "report.html.jinja"
 EXAMPLES = 4  # images shown for the best, the median and the worst values of a metric
 LOSSLESS = 96  # pixels; larger images are embedded as JPEG, since a page has hundreds of them
 TASK_METRICS = ("kid", "real_kid", "identity", "truth_psnr", "rec_psnr")  # beside the bars for each task
-CHART = (220, 80)  # pixels
 
 
 def render(report: Report) -> str:
@@ -49,12 +48,12 @@ def render(report: Report) -> str:
                 "not_measured": result.measurements.not_measured,
                 "examples": _examples(result.measurements),
                 "pairs": result.pairs and _pairs(result.pairs),
-                "charts": [_chart(name, *points) for name, points in result.curves.items()],
+                "charts": [charts.chart(name, *points) for name, points in result.curves.items()],
                 "about": result.about,
             }
             for result in report.models
         ],
-        chart=CHART,
+        drawing=charts,
     )
 
 
@@ -145,18 +144,3 @@ def _data_uri(pixels: np.ndarray) -> str:
     buffer = io.BytesIO()
     Image.fromarray(pixels).save(buffer, kind, **settings)
     return f"data:image/{kind.lower()};base64,{base64.b64encode(buffer.getvalue()).decode()}"
-
-
-# ---------------------------------------------------------------- curves
-
-
-def _chart(name: str, steps: Sequence[float], values: Sequence[float]) -> dict[str, str]:
-    """One curve as the points of an SVG line: not worth a dependency on matplotlib here."""
-    width, height = CHART
-    low, high, last = min(values), max(values), max(steps) or 1
-    span = high - low or 1
-    points = " ".join(
-        f"{s / last * width:.1f},{4 + (height - 8) * (high - v) / span:.1f}" for s, v in zip(steps, values, strict=True)
-    )
-    caption = f"{name}: {values[0]:.3g} to {values[-1]:.3g}, between {low:.3g} and {high:.3g}; {last:.0f} steps"
-    return {"points": points, "caption": caption}

@@ -79,6 +79,11 @@ class Report:
                 found[result.name] = _difference(first, other, self.settings["seed"])
         return found
 
+    @property
+    def figures(self) -> dict[str, Mapping[str, Figure]]:
+        """By model, its figures over all tasks, by metric: `report.figures["model.onnx"]["error"].value`."""
+        return {result.name: result.measurements.figures[ALL] for result in self.models}
+
     def dumps(self) -> str:
         """report.json: the settings, the definitions of the metrics, and each model's figures with intervals."""
         content = {
@@ -92,8 +97,12 @@ class Report:
 
     def summary(self) -> str:
         """The figures over all tasks, side by side, and the differences to the first model, as text."""
-        lines = [f"{'':24}" + "".join(f"{result.name[-23:]:>24}" for result in self.models)]
-        lines += [f"{title:24}" + "".join(f"{text(f):>24}" for f in figures) for title, _, figures in self.rows()]
+        widths = [max(24, 2 + len(result.name)) for result in self.models]
+        lines = [f"{'':24}" + "".join(f"{result.name:>{w}}" for result, w in zip(self.models, widths, strict=True))]
+        lines += [
+            f"{title:24}" + "".join(f"{text(f):>{w}}" for f, w in zip(figures, widths, strict=True))
+            for title, _, figures in self.rows()
+        ]
         for name, figures in self.differences.items():
             lines += ["", f"{name} minus {self.models[0].name}:"]
             lines += [f"{metric:24}{text(figures[metric]):>24}" for metric in DEFINITIONS if metric in figures]

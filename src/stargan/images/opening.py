@@ -12,7 +12,7 @@ from typing import IO
 import numpy as np
 from PIL import ExifTags, Image, TiffImagePlugin, features
 
-from stargan.errors import ImageError, MissingExtraError, require
+from stargan.errors import ImageError, ImageSizeError, MissingExtraError, require
 from stargan.images.arrays import Size
 from stargan.images.samples import DeepImage
 from stargan.storage import open_regular
@@ -69,7 +69,7 @@ def opened(source: ImageSource) -> Iterator[tuple[Image.Image, DeepImage | None]
             image, reopen = _open(source, stack)
             pixel = _PIXEL_BYTES.get(image.format or "", MAX_BYTES // MAX_PIXELS)
             if image.width * image.height > MAX_BYTES // pixel:
-                raise ImageError(f"{image.width}x{image.height} pixels; at most {MAX_BYTES // pixel} are read")
+                raise ImageSizeError(f"{image.width}x{image.height} pixels; at most {MAX_BYTES // pixel} are read")
             if not image.width * image.height:
                 raise ImageError(f"{image.width}x{image.height} pixels; at least one is needed")
             _check_kind(image)
@@ -78,10 +78,10 @@ def opened(source: ImageSource) -> Iterator[tuple[Image.Image, DeepImage | None]
         yield image, DeepImage.of(image, reopen)
 
 
-def size_of(path: Path) -> Size | None:
+def size_of(source: Path | bytes) -> Size | None:
     """(width, height) of an image, upright, as its file claims; None if it cannot be read. Only its head is read."""
     try:
-        with _quiet, open_regular(path) as file, Image.open(file, formats=_formats()) as image:
+        with _quiet, _file(source) as file, Image.open(file, formats=_formats()) as image:
             turned = image.getexif().get(ExifTags.Base.Orientation, 1) in _SIDEWAYS
             return (image.height, image.width) if turned else image.size
     except Exception:  # its reader says why
@@ -121,9 +121,9 @@ def _one_line(name: str) -> Iterator[None]:
         kinds = f"must be {', '.join(FORMATS[:-1])} or {FORMATS[-1]}, and not damaged"
         raise ImageError(f"{name}: not an image that can be read; {kinds}") from error
     except ImageError as error:
-        raise ImageError(f"{name}: {error}") from error
+        raise type(error)(f"{name}: {error}") from error
     except Image.DecompressionBombError as error:  # Pillow checks its own limit before we check ours
-        raise ImageError(f"{name}: far too large; at most {MAX_PIXELS} pixels are read") from error
+        raise ImageSizeError(f"{name}: far too large; at most {MAX_PIXELS} pixels are read") from error
     except Exception as error:  # on damaged files, Pillow's decoders raise nearly anything
         if isinstance(error, OSError) and error.strerror:  # from the operating system
             raise ImageError(f"{name}: cannot be read ({error.strerror})") from error
@@ -140,9 +140,9 @@ def _open(source: ImageSource, stack: contextlib.ExitStack) -> tuple[Image.Image
     if isinstance(source, Image.Image):
         return source, None
     # Pillow leaves a damaged file open if it opened it itself, so we open it.
-    file = stack.enter_context(io.BytesIO(source) if isinstance(source, bytes) else open_regular(Path(source)))
+    file = stack.enter_context(_file(source))
     if file.seek(0, io.SEEK_END) > MAX_FILE:
-        raise ImageError(f"{file.tell()} bytes; at most {MAX_FILE} are read")
+        raise ImageSizeError(f"{file.tell()} bytes; at most {MAX_FILE} are read")
     file.seek(0)
     formats = _formats()
     if _is_heif(file):
@@ -158,6 +158,10 @@ def _open(source: ImageSource, stack: contextlib.ExitStack) -> tuple[Image.Image
     except Image.UnidentifiedImageError:
         _check_tiff(file)
         raise
+
+
+def _file(source: str | Path | bytes) -> IO[bytes]:
+    return io.BytesIO(source) if isinstance(source, bytes) else open_regular(Path(source))
 
 
 def _from_array(array: np.ndarray) -> Image.Image:

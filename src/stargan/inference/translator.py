@@ -50,6 +50,11 @@ class Translator:
         self._backend = backend
 
     @property
+    def backend(self) -> Backend:
+        """What runs the networks."""
+        return self._backend
+
+    @property
     def domains(self) -> Domains:
         """The domains that the model translates between."""
         return self.info.domains
@@ -192,7 +197,7 @@ class Translator:
         """
         opened = read_photo(photo, self.info.range or "own")
         found = views.regions(opened.image, self.info) if self.info.face_crop else []
-        if not found:
+        if not found or found[0].face is None:
             return []
         view = self.view(opened, found, known=known)
         return [FoundFace.of(part, told, opened.image.size) for part, told in zip(found, view.estimates, strict=True)]

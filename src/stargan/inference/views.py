@@ -1,7 +1,7 @@
 """What a model sees of a photo: its faces, or the whole photo if the model is not about faces."""
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -21,6 +21,7 @@ Choice = Literal["all", "largest"] | int | Sequence[int]
 
 CERTAIN = 1 - 1e-6  # labels that the user named; no estimate gets there
 SMALL = 0.5  # pixels of the photo for each pixel of the model's input, below which a face is too small
+ALIGNED = 2  # times the size of the model's images, up to which an image that is no wider than high may be one face
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,14 +32,18 @@ class Region:
         part: The image, of the model's size, and where it lies in the photo.
         face: The face in it; None if the model is not about faces, or the image was aligned before.
         number: The number of the face in the photo, from 1, from left to right.
+        assumed: Whether no face was found in an image so small that it is taken as a face, cut and aligned before.
     """
 
     part: Part
     face: Face | None = None
     number: int | None = None
+    assumed: bool = False
 
     def warnings(self, size: tuple[int, int]) -> list[str]:
         """Why a translation of this face may turn out badly, in a photo of `size` (width, height)."""
+        if self.assumed:
+            return ["no face found; this small image is taken as one face, cut and aligned already"]
         if self.face is None:
             return []
         found = []
@@ -99,6 +104,26 @@ class View:
         """Puts the translations of all regions, (R, 3, H, W) in [-1, 1], into a copy of the photo."""
         return put_back(self.photo.image, self.images, results, [region.part for region in self.regions])
 
+    def window(self, box: tuple[int, int, int, int], size: tuple[int, int]) -> "View":
+        """A part of the photo at another size, to show there quickly how it changes.
+
+        Args:
+            box: (left, top, right, bottom), in pixels of the photo.
+            size: (width, height) of the result, about in the shape of `box`.
+
+        Returns:
+            The same regions with the same labels, without the photo's transparency.
+        """
+        corner = np.array(box[:2], float)
+        scale = np.array(size) / (np.array(box[2:]) - corner)
+        image = self.photo.image.resize(size, Image.Resampling.BICUBIC, box=box, reducing_gap=2.0)
+        moved = []
+        for region in self.regions:
+            matrix = region.part.matrix * scale[:, None]
+            matrix[:, 2] -= corner * scale
+            moved.append(replace(region, part=replace(region.part, matrix=matrix)))
+        return replace(self, photo=replace(self.photo, image=image, alpha=None), regions=tuple(moved))
+
     def lines(self) -> list[str]:
         """What the model saw, in a line for the photo: `2 faces; face 1: Brown_Hair, Male=0 (0.97); face 2: ...`."""
         described = []
@@ -137,15 +162,20 @@ def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True, whole: b
         whole: For models that are not about faces: whether they get windows that cover the whole photo, or its centre.
 
     Returns:
-        One region or more; none if there is no face.
+        One region or more; none if there is no face. An image hardly larger than the model's is then taken as a face.
     """
     if info.face_crop is None and whole:
         windows = photos.cover(photo.size, info.image_size, info.crop if info.crop and info.crop <= 1 else 1.0)
         return [Region(photos.cut(photo, window, info.image_size)) for window in windows]
     if info.face_crop is None or not align:
         return [Region(_middle(photo, info))]
-    found = enumerate(faces.find(photo), 1)
-    return [Region(faces.align(photo, face, info.face_crop, info.image_size), face, number) for number, face in found]
+    found = faces.find(photo)
+    if not found and photo.width <= photo.height <= ALIGNED * max(info.image_size):
+        return [Region(_middle(photo, info), assumed=True)]
+    numbered = enumerate(found, 1)
+    return [
+        Region(faces.align(photo, face, info.face_crop, info.image_size), face, number) for number, face in numbered
+    ]
 
 
 def check(choice: Choice) -> None:

@@ -10,6 +10,7 @@ from stargan.errors import ModelError
 from stargan.model import locations, onnx_file, run_folder, safetensors_file
 from stargan.model.card import Card
 from stargan.model.info import ModelInfo
+from stargan.storage import read_text
 
 TOLERANCE = 1e-4  # largest difference allowed between an exported graph's results and the framework's
 
@@ -93,10 +94,12 @@ def _locate(source: Path) -> Path:
 def _card(report: Path, limits: str, info: ModelInfo) -> Card:
     """Makes the model card from a report."""
     try:
-        return Card.from_report(json.loads(report.read_text(encoding="utf-8")), limits, info.domains)
+        return Card.from_report(json.loads(read_text(report)), limits, info.domains)
     except FileNotFoundError as error:
         raise ModelError(f"{report}: no such file") from error
-    except (OSError, ValueError, RecursionError) as error:
+    except OSError as error:
+        raise ModelError(f"{report}: cannot be read ({error.strerror})") from error
+    except (ValueError, RecursionError) as error:
         raise ModelError(f"{report}: cannot be read as JSON ({error})") from error
     except ModelError as error:
         raise ModelError(f"{report}: {error}") from error

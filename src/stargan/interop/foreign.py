@@ -233,7 +233,7 @@ def _first_line(error: Exception) -> str:
 def _tensorflow_prefix(source: Path) -> Path | None:
     """Returns the prefix of a TensorFlow checkpoint, given as prefix, file or folder; None for any other source."""
     if source.is_dir():
-        indices = sorted(source.glob("*.index"))
+        indices = sorted(path for path in source.iterdir() if path.suffix == ".index")
         if len(indices) != 1:
             raise ModelError(f"{source}: {len(indices)} TensorFlow checkpoints in this folder; name one by its prefix")
         return indices[0].with_suffix("")

@@ -22,7 +22,7 @@ _SIZE = len(_ENTRY) + 8
 
 def with_digest(model: bytes) -> bytes:
     """Appends the digest of an `.onnx` file, which has none yet."""
-    return model + _ENTRY + b"%08x" % zlib.crc32(model)
+    return model + _entry(model)
 
 
 def check(model: bytes, metadata: Mapping[str, str]) -> None:
@@ -35,8 +35,12 @@ def check(model: bytes, metadata: Mapping[str, str]) -> None:
     Raises:
         ModelError: The content has another digest.
     """
-    if KEY in metadata and model != with_digest(model[:-_SIZE]):
+    if KEY in metadata and model[-_SIZE:] != _entry(memoryview(model)[:-_SIZE]):
         raise ModelError("damaged: its content does not have the digest that it was written with")
+
+
+def _entry(model: bytes | memoryview) -> bytes:
+    return _ENTRY + b"%08x" % zlib.crc32(model)
 
 
 def of_arrays(arrays: Mapping[str, np.ndarray], metadata: Mapping[str, str]) -> str:

@@ -1,9 +1,9 @@
 """ONNX Runtime sessions, with our settings and bounds. The one place that makes them."""
 
 import functools
-import os
 from typing import Any
 
+from stargan import machine
 from stargan.model import onnx_graph
 
 FOLD_BYTES = 2**27
@@ -44,17 +44,16 @@ def session(model: bytes, *, optimize: bool = True, spin: bool = True) -> Any:
 
 @functools.cache
 def _bounded_memory() -> bool:
-    """Bounds what all graphs together may take to half of the machine's memory; a run that needs more raises."""
+    """Bounds what all graphs together may take to half of the memory that we may use; a run that needs more raises."""
     import onnxruntime
 
-    try:
-        size = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") // 2
-    except (AttributeError, OSError, ValueError):  # Windows has no such call
+    size = machine.memory()
+    if size is None:
         return False
     kind = onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR
     place = onnxruntime.OrtMemoryInfo("Cpu", kind, 0, onnxruntime.OrtMemType.DEFAULT)
     try:
-        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": size}))
+        onnxruntime.create_and_register_allocator(place, onnxruntime.OrtArenaCfg({"max_mem": size // 2}))
     except RuntimeError:  # the program around us has registered its own
         return False
     return True

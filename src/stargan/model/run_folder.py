@@ -9,7 +9,7 @@ from pathlib import Path
 
 from stargan.config import Config
 from stargan.errors import CheckpointError, ConfigError
-from stargan.storage import lock, remove_leftovers, write_bytes
+from stargan.storage import lock, read_text, remove_leftovers, write_bytes
 
 CONFIG = "config.json"
 DATA = "data.json"
@@ -80,7 +80,7 @@ def saved_config(run: Path) -> Config:
     """
     path = run / CONFIG
     try:
-        settings = json.loads(path.read_text(encoding="utf-8"))
+        settings = json.loads(read_text(path))
         if isinstance(settings, dict):
             settings.setdefault("share", ["none"])  # a run of an earlier version
         return Config.from_json(settings)
@@ -96,7 +96,7 @@ def stats(run: Path) -> dict[str, Curve]:
     """Reads the logged figures of a run folder by name; empty if there are none."""
     path = run / STATS
     points: dict[str, list[tuple[float, float]]] = {}
-    for line in path.read_text(encoding="utf-8", errors="replace").splitlines() if path.is_file() else []:
+    for line in read_text(path, errors="replace").splitlines() if path.exists() else []:
         # A killed run may leave half a line, and a file from another source may contain anything.
         with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, OverflowError, RecursionError):
             row = json.loads(line)

@@ -1,5 +1,6 @@
 """Training: preparation of a run, one loop for one or many data sets, validation, checkpoints and the log."""
 
+import logging
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +14,8 @@ from stargan.training.prepare import prepare as _prepare
 
 __all__ = ["Result", "train"]
 
+_LOGGER = logging.getLogger(__name__)
+
 
 def train(
     config: Config,
@@ -21,7 +24,8 @@ def train(
     resume: bool = False,
     start_from: Path | None = None,
     allow_changes: bool = False,
-    say: Callable[[str], None] = print,
+    measure: bool = False,
+    say: Callable[[str], None] = _LOGGER.info,
 ) -> Result:
     """Trains in a run folder, from the beginning or from its newest checkpoint.
 
@@ -34,7 +38,8 @@ def train(
         resume: Continue from the newest checkpoint; from the beginning, if there is none yet.
         start_from: A model file or run folder whose weights a new run starts from.
         allow_changes: Whether to resume although images have changed.
-        say: Is called with each line of output for the user.
+        measure: First measure how long a new run will take, and say so.
+        say: Is called with each line about the preparation; by default it is logged.
 
     Returns:
         How the run ended.
@@ -50,6 +55,13 @@ def train(
     with run_folder.locked(folder):
         if not resume:
             check_new(folder)
-        return loop.train(
-            _prepare(config, folder, resume=resume, start_from=start_from, allow_changes=allow_changes, say=say_line)
+        prepared = _prepare(
+            config,
+            folder,
+            resume=resume,
+            start_from=start_from,
+            allow_changes=allow_changes,
+            measure=measure,
+            say=say_line,
         )
+        return loop.train(prepared)

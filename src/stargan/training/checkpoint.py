@@ -1,5 +1,6 @@
 """Checkpoints: everything needed to continue a run exactly, written atomically."""
 
+import math
 import os
 from pathlib import Path
 
@@ -10,7 +11,9 @@ from stargan.model import run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 
 
-def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_key: str, keep: int) -> Path:
+def save(
+    run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_key: str, keep: int, seconds: float = 0.0
+) -> Path:
     """Writes the checkpoint for step `info.steps` and deletes all but the newest `keep` checkpoints.
 
     Args:
@@ -19,6 +22,7 @@ def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_ke
         info: The description of the model.
         data_key: Identifies the content of the training data, see `load`.
         keep: The number of checkpoints to keep.
+        seconds: How long the run has trained.
 
     Raises:
         TrainingError: A weight is not finite; nothing is written or deleted.
@@ -27,7 +31,7 @@ def save(run: Path, arrays: safetensors_file.Arrays, info: ModelInfo, *, data_ke
     if broken:
         raise TrainingError(f"{broken[0]} is not finite after step {info.steps}; this checkpoint was not written")
     path = run / run_folder.CHECKPOINTS / f"step-{info.steps:08}.safetensors"
-    safetensors_file.write(path, info, arrays, {"data_key": data_key})
+    safetensors_file.write(path, info, arrays, {"data_key": data_key, "seconds": f"{seconds:.3f}"})
     for old in run_folder.checkpoints(run)[:-keep]:
         old.unlink()
     return path
@@ -40,6 +44,16 @@ def data_key(run: Path) -> str | None:
         return safetensors_file.read(found[-1], networks=())[2].get("data_key") if found else None
     except ModelError:
         return None  # `load` says why
+
+
+def seconds(run: Path) -> float:
+    """How long a run had trained at its newest checkpoint; 0 if that is not known."""
+    found = run_folder.checkpoints(run)
+    try:
+        trained = float(safetensors_file.read(found[-1], networks=())[2].get("seconds", 0)) if found else 0.0
+    except (ModelError, ValueError):
+        return 0.0
+    return trained if 0 <= trained < math.inf else 0.0
 
 
 def load(run: Path, *, data_key: str) -> tuple[ModelInfo, safetensors_file.Arrays]:

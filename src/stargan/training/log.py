@@ -15,7 +15,7 @@ from PIL import Image
 from stargan import images
 from stargan.errors import require
 from stargan.model import run_folder
-from stargan.storage import write_bytes
+from stargan.storage import read_text, write_bytes
 
 
 class Log:
@@ -57,16 +57,18 @@ class Log:
         for name, value in values.items():
             self._events.add_scalar(name, value, step)
 
-    def sample(self, step: int, grid: Image.Image) -> None:
-        """Saves a sample grid as samples/step-N.png and adds it to TensorBoard."""
-        images.save(grid, self.run / run_folder.SAMPLES / f"step-{step:08}.png")
+    def sample(self, step: int, grid: Image.Image) -> Path:
+        """Saves a sample grid as samples/step-N.png, adds it to TensorBoard, and returns its file."""
+        path = self.run / run_folder.SAMPLES / f"step-{step:08}.png"
+        images.save(grid, path)
         self._events.add_image("samples", np.asarray(grid), step, dataformats="HWC")
+        return path
 
     def _drop_after(self, step: int) -> None:
         if not self.path.exists():
             return
         kept = []
-        for line in self.path.read_text(encoding="utf-8", errors="replace").splitlines():
+        for line in read_text(self.path, errors="replace").splitlines():
             try:
                 if json.loads(line)["step"] <= step:
                     kept.append(line + "\n")

@@ -2,6 +2,7 @@
 
 import contextlib
 import math
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from stargan.training import checkpoint
 from stargan.training.log import Log
 from stargan.training.prepare import PreparedRun
 from stargan.training.signals import stop_signals
+from stargan.training.status import Status
 
 
 @dataclass(frozen=True)
@@ -22,11 +24,13 @@ class Result:
     Attributes:
         step: The number of updates of D done.
         finished: False if Ctrl-C or SIGTERM stopped the run, which can then be resumed.
+        seconds: How long it has trained, in all its parts.
         figures: The latest figures on the validation images, see `Validation.measure`.
     """
 
     step: int
     finished: bool
+    seconds: float
     figures: dict[str, float]
 
 
@@ -40,22 +44,28 @@ def train(prepared: PreparedRun) -> Result:
         TrainingError: A loss or a weight is not finite.
     """
     config, engine = prepared.config, prepared.engine
-    step, figures = prepared.step, prepared.figures
+    step, figures, began = prepared.step, prepared.figures, time.monotonic() - prepared.seconds
+    position = schedules.position(config, step, prepared.seconds)
+    status = Status(position)
     with (
         contextlib.closing(prepared.batches.stream(step, config.workers)) as stream,
         Log(prepared.folder, step) as log,
         Progress("train", config.steps, "steps", step) as progress,
         stop_signals() as stopped,
     ):
-        while step < config.steps and not stopped():
+        while position < config.steps and not stopped():
             # ---- updates: D at every step, G at every n_critic-th step of each data set
-            batch, lr = next(stream), schedules.learning_rate(config, step)
-            engine.d_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
+            batch = next(stream)
+            lr = schedules.learning_rate(config, position)
+            rates = {"lr": lr, "lambda_cls": schedules.class_weight(config, position)}
+            engine.d_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, **rates)
             if prepared.updates_g_at(step):
                 batch = prepared.g_batches.batch(step) if config.g_own_batch else batch
-                engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, lr=lr)
+                engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, **rates)
             step += 1
-            last = step == config.steps or stopped()
+            position = schedules.position(config, step, time.monotonic() - began)
+            finished = position >= config.steps
+            last = finished or stopped()
 
             # ---- log: not at every step, because reading the losses waits for the device
             note = ""
@@ -64,21 +74,25 @@ def train(prepared: PreparedRun) -> Result:
                 _check_finite(losses, step, prepared.folder)
                 log.losses(step, losses, lr)
                 note = " ".join(f"{name} {losses[name]:.3g}" for name in _IN_THE_BAR if name in losses)
+            progress.total = round(step * config.steps / max(position, 1))
             progress.update(step, note)
 
             # ---- validation
-            if prepared.validation and (step % config.sample_every == 0 or step == config.steps):
-                log.sample(step, prepared.validation.sheet(engine))
+            if prepared.validation and (step % config.sample_every == 0 or finished):
+                grid = log.sample(step, prepared.validation.sheet(engine))
                 figures = prepared.validation.measure(engine)
                 log.scalars(step, figures)
+                status.say(step, position, config.steps, figures, grid)
 
             # ---- checkpoint
             if step % config.checkpoint_every == 0 or last:
-                info = prepared.info(step, figures)
+                seconds = time.monotonic() - began
+                info = prepared.info(step, figures, finished=finished)
+                kept = config.keep_checkpoints
                 checkpoint.save(
-                    prepared.folder, engine.state(), info, data_key=prepared.data_key, keep=config.keep_checkpoints
+                    prepared.folder, engine.state(), info, data_key=prepared.data_key, keep=kept, seconds=seconds
                 )
-    return Result(step, step >= config.steps, figures)
+    return Result(step, position >= config.steps, time.monotonic() - began, figures)
 
 
 _IN_THE_BAR = ("g_cls", "g_rec")  # as many as fit next to the progress bar in 80 columns

@@ -20,6 +20,7 @@ from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 from stargan.training import checkpoint, same_data
+from stargan.training.forecast import forecast
 from stargan.training.validation import Validation
 
 Say = Callable[[str], None]
@@ -59,6 +60,7 @@ class PreparedRun:
         data_key: Identifies the training data, see `checkpoint.load`.
         description: The description for this run's model files, except for steps and figures.
         step: The number of updates of D already done.
+        seconds: How long the run has trained.
         figures: The latest figures on the validation images.
     """
 
@@ -71,11 +73,11 @@ class PreparedRun:
     data_key: str
     description: ModelInfo
     step: int
+    seconds: float
     figures: dict[str, float]
 
-    def info(self, step: int, figures: dict[str, float]) -> ModelInfo:
+    def info(self, step: int, figures: dict[str, float], *, finished: bool) -> ModelInfo:
         """Returns the description for a model file written after a step; the last one has temperatures."""
-        finished = step >= self.config.steps
         temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
         return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
@@ -86,13 +88,17 @@ class PreparedRun:
 
 
 def prepare(
-    config: Config, folder: Path, *, resume: bool, start_from: Path | None, allow_changes: bool, say: Say
+    config: Config,
+    folder: Path,
+    *,
+    resume: bool,
+    start_from: Path | None,
+    allow_changes: bool,
+    measure: bool,
+    say: Say,
 ) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
-    if resume:
-        _check_moved(config, folder)
-    if start_from is not None:
-        locations.locate(start_from)  # before the images are read
+    _check_places(config, folder, start_from, resume=resume)
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)
     _describe_found(found, domains, say)
     has_checkpoint = resume and _has_checkpoint(folder)
@@ -107,6 +113,8 @@ def prepare(
     data_key = same_data.data_key(found)
     if resume:
         _check_same(folder, data_key, data, say, allow_changes=allow_changes)
+    elif measure:
+        say(str(forecast(config, domains)))
     engine = engines.create(config, domains)
     description, step = _description(config, domains, data), 0
     if has_checkpoint:
@@ -115,35 +123,27 @@ def prepare(
         _start_from(engine, start_from, description, say)
     if not has_checkpoint or (config.crop or 0) > 1:  # a run of an earlier version, which keeps to its central pixels
         description = replace(description, face_crop=_face_crop(config, data, say))
+    if start_from is not None:  # before the settings: without it, the run could not begin again from these weights
+        _save_start(folder, config, engine, description, data_key)
     if resume:
         _note_moved(config, folder, say)
     else:
-        if start_from is not None:  # what the run starts from, in case it is killed before its first checkpoint
-            checkpoint.save(folder, engine.state(), description, data_key=data_key, keep=config.keep_checkpoints)
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     same_data.save(folder, data_key, [part.images for part in data])
+    if not has_checkpoint and start_from is None:
+        _save_start(folder, config, engine, description, data_key)
     say(_summary(engine, data, domains, config, step))
     sets = [
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
         for part in data
     ]
-    batches, g_batches = (
-        Batches(
-            sets,
-            domains,
-            batch_size=config.batch_size,
-            seed=seed,
-            flip=config.flip,
-            targets=config.targets,
-            rare=config.rare,
-        )
-        for seed in (config.seed, config.seed + 1)
-    )
+    batches, g_batches = (_batches(sets, domains, config, seed) for seed in (config.seed, config.seed + 1))
     validation = Validation.of(config.architecture, domains, data)
+    seconds = checkpoint.seconds(folder) if resume else 0.0
     figures = dict(description.quality)
     return PreparedRun(
-        config, folder, engine, batches, g_batches, validation, data_key, description, step, figures
+        config, folder, engine, batches, g_batches, validation, data_key, description, step, seconds, figures
     )  # fmt: skip
 
 
@@ -157,6 +157,18 @@ def _describe_found(found: Sequence[Source], domains: Domains, say: Say) -> None
     shared = list(dict.fromkeys(name for label_set in domains.sets for name in label_set.shared))
     if shared:
         say(f"one label of all data sets that have it: {', '.join(shared)}; --share none keeps them apart")
+
+
+def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int) -> Batches:
+    return Batches(
+        sets,
+        domains,
+        batch_size=config.batch_size,
+        seed=seed,
+        flip=config.flip,
+        targets=config.targets,
+        rare=config.rare,
+    )
 
 
 def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
@@ -250,7 +262,7 @@ def _summary(engine: Engine, data: Sequence[DataSet], domains: Domains, config: 
 
 
 def _has_checkpoint(folder: Path) -> bool:
-    """Whether a run has a checkpoint. One that was killed before its first begins again; its seed decides everything.
+    """Whether a run has a checkpoint. One that was killed before it wrote its first begins again, with its seed.
 
     Raises:
         CheckpointError: It must have had one.
@@ -263,9 +275,11 @@ def _has_checkpoint(folder: Path) -> bool:
     return False
 
 
-def _check_moved(config: Config, folder: Path) -> None:
-    """Refuses to resume where the data are no longer."""
-    gone = [path for path in config.data if not Path(path).exists()]
+def _check_places(config: Config, folder: Path, start_from: Path | None, *, resume: bool) -> None:
+    """Refuses to resume where the data are no longer, or to start from nothing, before the images are read."""
+    if start_from is not None:
+        locations.locate(start_from)
+    gone = [path for path in config.data if resume and not Path(path).exists()]
     if gone:
         raise CheckpointError(f"{gone[0]}: no such file or folder; if the data of {folder} have moved, say --data PATH")
 
@@ -276,6 +290,10 @@ def _note_moved(config: Config, folder: Path, say: Say) -> None:
     if config.data != saved.data:
         say(f"the data were {', '.join(saved.data)} and are {', '.join(config.data)} now; the run goes on with them")
         run_folder.save_config(folder, replace(saved, data=config.data))
+
+
+def _save_start(folder: Path, config: Config, engine: Engine, description: ModelInfo, data_key: str) -> None:
+    checkpoint.save(folder, engine.state(), description, data_key=data_key, keep=config.keep_checkpoints)
 
 
 def _check_same(folder: Path, data_key: str, data: Sequence[DataSet], say: Say, *, allow_changes: bool) -> None:
@@ -329,10 +347,13 @@ def check_new(folder: Path) -> None:
         raise ConfigError(f"--run {folder}: already contains a run; use --resume {folder} or choose another name")
     if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {run_folder.LOCK}):
         raise ConfigError(f"--run {folder}: exists and is not an empty folder; choose another name")
+    for above in folder.parents:
+        if above.is_file():
+            raise ConfigError(f"--run {folder}: {above} is a file; must be a folder")
 
 
 CHANGEABLE = frozenset({
-    "data", "steps", "device", "precision", "workers", "max_bad", "allow_empty",
+    "data", "steps", "minutes", "device", "precision", "workers", "max_bad", "allow_empty",
     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
 """Settings that may change when a run is resumed. They do not affect the weights, except that the run may become longer

@@ -11,7 +11,7 @@ from stargan.data.cache import CachedImages
 from stargan.data.sources import Source
 from stargan.errors import CheckpointError
 from stargan.model import run_folder
-from stargan.storage import write_bytes
+from stargan.storage import read_text, write_bytes
 
 NAMED = 3  # changed images that an error names
 
@@ -42,7 +42,7 @@ def check(run: Path, key: str, found: Sequence[Source], cached: Sequence[CachedI
     """
     path = run / run_folder.DATA
     try:
-        saved = json.loads(path.read_text("utf-8"))
+        saved = json.loads(read_text(path))
         before = [list(map(int, digests)) for digests in saved["images"]]
         same_key = saved["data_key"] == key
     except FileNotFoundError:

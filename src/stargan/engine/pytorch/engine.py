@@ -11,9 +11,11 @@ from torch.utils.flop_counter import FlopCounterMode
 from stargan.config import Config, schedules
 from stargan.config.training import Precision
 from stargan.domains import Domains
+from stargan.engine.pytorch import device as devices
 from stargan.engine.pytorch import networks, optimizer
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
 from stargan.engine.pytorch.edit.updates import EditUpdates
+from stargan.engine.pytorch.memory import GENERATE_BATCH, check
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import CheckpointError, ModelError
 from stargan.images import scale
@@ -21,7 +23,6 @@ from stargan.model.safetensors_file import under
 
 Pixels = np.ndarray | DeviceBatch
 G_UPDATES = "training/g_updates"
-GENERATE_BATCH = 32  # images per pass, which limits the memory of `generate` and `classify`
 
 
 class PytorchEngine:
@@ -32,13 +33,14 @@ class PytorchEngine:
         domains: The label layout.
 
     Raises:
-        ConfigError: The device or the precision is not available.
+        ConfigError: The device or the precision is not available, or there is not enough memory.
     """
 
     rank = 0
     world_size = 1
 
     def __init__(self, config: Config, domains: Domains) -> None:
+        check(config, domains, devices.choose(config))
         self.updates = _updates(config, domains)
         self.precision: Precision = "bf16" if self.updates.bf16 else "fp32"
         self.num_parameters = {
@@ -62,9 +64,10 @@ class PytorchEngine:
         *,
         step: int,
         lr: float,
+        lambda_cls: float | None = None,
     ) -> None:
         """Updates D once; see `Engine.d_step`."""
-        self._set_step(step)
+        self._set_step(step, lambda_cls)
         self.updates.update_d(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def g_step(
@@ -76,9 +79,10 @@ class PytorchEngine:
         *,
         step: int,
         lr: float,
+        lambda_cls: float | None = None,
     ) -> None:
         """Updates G, its EMA and the attribute classifier once; see `Engine.g_step`."""
-        self._set_step(step)
+        self._set_step(step, lambda_cls)
         self.updates.update_g(self._images(images), self._tensor(labels), self._tensor(targets), dataset, lr)
 
     def losses(self) -> dict[str, float]:
@@ -200,10 +204,11 @@ class PytorchEngine:
         uploaded = pixels.pixels() if isinstance(pixels, DeviceBatch) else self._tensor(pixels)
         return scale(uploaded.permute(0, 3, 1, 2).float()).contiguous(memory_format=self.updates.layout)
 
-    def _set_step(self, step: int) -> None:
+    def _set_step(self, step: int, lambda_cls: float | None = None) -> None:
         """Sets the weight of the classification loss and the random seed for a step."""
         self.updates.step = step
-        self.updates.lambda_cls.fill_(schedules.class_weight(self.updates.config, step))
+        scheduled = schedules.class_weight(self.updates.config, step) if lambda_cls is None else lambda_cls
+        self.updates.lambda_cls.fill_(scheduled)
         self.updates.random.manual_seed(_mix(self.updates.config.seed, step))
 
 

@@ -1,0 +1,88 @@
+"""How much memory a training takes, estimated from its settings before anything is built.
+
+The numbers are measured (docs/security.md): on a CPU, the estimate is within a factor of two for the whole process.
+"""
+
+import torch
+
+from stargan import machine
+from stargan.config import Config
+from stargan.domains import Domains
+from stargan.engine.pytorch import networks
+from stargan.errors import ConfigError
+
+FLOAT = 4
+LIBRARIES = 80 * 2**20
+"""Bytes that PyTorch takes at its first update."""
+THREAD = 2**17
+"""Bytes that a thread takes."""
+GENERATE_BATCH = 32
+"""Images that `PytorchEngine.generate` and `classify` process at once, which limits their memory."""
+VALIDATION_IMAGES = 128
+
+
+def check(config: Config, domains: Domains, device: torch.device) -> None:
+    """Refuses a training that the machine, or its GPU, has not enough memory for.
+
+    Raises:
+        ConfigError: The line names the setting that matters most, what it would need, and what is free.
+    """
+    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else machine.free_memory()
+    parts = estimate(config, domains, on_gpu=device.type == "cuda")
+    needed = sum(parts.values())
+    if free is None or needed <= free:
+        return
+    name = max(parts, key=lambda name: parts[name])
+    value = domains.num_labels if name == "labels" else getattr(config, name)
+    text = "x".join(map(str, value)) if isinstance(value, tuple) else value
+    option = f"{text} labels" if name == "labels" else f"--{name.replace('_', '-')} {text}"
+    raise ConfigError(
+        f"{option}: this training would take about {needed / 1e9:,.1f} GB of memory, and {free / 1e9:,.1f} GB are free"
+    )
+
+
+def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[str, int]:
+    """Estimates the memory that a training takes besides what the process has already.
+
+    Returns:
+        Bytes by the name of the setting to lower; together they are the estimate.
+    """
+    width, height = config.image_size
+    pixels = width * height
+    image, features = 3 * pixels * FLOAT, config.width * pixels * FLOAT  # of one image; one full-size layer of G
+    planes = (3 + domains.num_labels) * pixels * FLOAT  # G's input
+    part = config.batch_size if on_gpu or config.plain else min(config.batch_size, max(1, 256 // max(width, height)))
+    # Every residual block keeps the equal of half a full-size layer; G runs twice.
+    d_update = config.batch_size * (5 * features + 10 * image)
+    g_update = part * ((4 * (3.25 + config.blocks / 2) + 4) * features + 6 * planes)
+    generate = GENERATE_BATCH * (6 * features + 2.5 * planes)
+    if config.discriminator == "projected":  # the pretrained network
+        d_update += config.batch_size * pixels * 4400
+    weights, saving = _weights(config, domains)
+    # Of these four, one at a time takes its memory.
+    peaks = {
+        "batch_size": d_update,
+        "labels" if planes > 2 * features else "image_size": max(g_update, generate),
+        "width": saving,
+    }
+    largest = max(peaks, key=lambda name: peaks[name])
+    found = {
+        "width": weights + LIBRARIES,
+        "batch_size": config.batch_size * (6 * image + 8 * domains.num_labels),
+        "workers": config.workers * (2 * config.batch_size * (3 * pixels + 8 * domains.num_labels) + THREAD),
+        "image_size": 4 * VALIDATION_IMAGES * image,
+        "labels": 6 * (domains.num_classes + 1) * 3 * pixels * 9,  # the grid of samples
+    }
+    found[largest] += int(peaks[largest])
+    return found
+
+
+def _weights(config: Config, domains: Domains) -> tuple[int, int]:
+    """The bytes of weights with gradients and Adam's averages, and what saving a checkpoint takes besides."""
+    with torch.device("meta"):  # takes no memory
+        sizes = {
+            name: sum(p.numel() for p in networks.build(name, config.architecture, domains).parameters())
+            for name in networks.NAMES
+        }
+    g, others = sizes["generator"], sizes["discriminator"] + sizes["classifier"]
+    return FLOAT * (5 * g + 4 * others), FLOAT * (12 * g + 9 * others)

@@ -1,0 +1,149 @@
+"""What a training will take: time and memory, measured with a few updates, and the sizes of its networks."""
+
+import gc
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from stargan import engine as engines
+from stargan.config import Config
+from stargan.data import sources
+from stargan.domains import Domains, Group, LabelSet
+from stargan.engine import Engine
+from stargan.errors import ConfigError
+from stargan.progress import Progress, about
+
+TIMES = 3  # updates to time for a figure; the first ones are slower
+SECONDS = 2.0  # after which no further update is timed for a figure
+LITTLE = 2000  # steps in which no network learns much
+LONG = 3600.0  # seconds of training from which on there is a hint
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """The time, memory and sizes of a run.
+
+    Attributes:
+        config: Its settings.
+        domains: The label layout.
+        parameters: The number of parameters of each network, by name.
+        macs: Multiply-adds of one image's forward pass through each network, by name.
+        d_seconds: Seconds for one update of D, measured on this machine.
+        g_seconds: Seconds for one update of G, measured on this machine.
+        peak_memory: Peak memory in bytes: of the GPU if the run uses one, else of the process.
+    """
+
+    config: Config
+    domains: Domains
+    parameters: dict[str, int]
+    macs: dict[str, int]
+    d_seconds: float
+    g_seconds: float
+    peak_memory: int
+
+    @property
+    def step_seconds(self) -> float:
+        """Seconds for one step: an update of D, and the share of one of G."""
+        return self.d_seconds + self.g_seconds / self.config.n_critic
+
+    @property
+    def seconds(self) -> float:
+        """Seconds for the whole training, without data, samples and checkpoints."""
+        whole = self.config.steps * self.step_seconds
+        return min(whole, 60 * self.config.minutes) if self.config.minutes else whole
+
+    def __str__(self) -> str:
+        """The time and memory in words, and if it is long, how to make it shorter."""
+        config, steps = self.config, round(self.seconds / self.step_seconds)
+        memory = f"about {self.peak_memory / 2**30:.1f} GiB of memory"
+        if steps < config.steps:
+            few = "; smaller networks learn more in it: --image-size 64 --width 32" if steps < LITTLE else ""
+            return (
+                f"{config.minutes:g} minutes are enough for about {steps:,} of {config.steps:,} steps on this machine, "
+                f"with {memory}; the learning rate follows the minutes{few}"
+            )
+        hint = "; --minutes 60 or --recipe demo for less" if self.seconds > LONG else ""
+        return f"{config.steps:,} steps take {about(self.seconds)} on this machine, with {memory}{hint}"
+
+
+def forecast(config: Config, domains: Domains | None = None) -> Forecast:
+    """Builds the networks and times a few updates on random images; writes nothing.
+
+    Args:
+        config: All settings.
+        domains: The label layout; None: that of the data, or without data, the named attributes.
+
+    Raises:
+        StarganError: Training would raise it too, or there are neither data nor attributes.
+    """
+    domains = domains or _domains(config)
+    # For a short training, no engine compiles its networks: on a GPU, that alone takes a minute.
+    engine = engines.create(replace(config, steps=1, minutes=None), domains)
+    with Progress("measure", 2 * 2 * TIMES, "updates") as progress:
+        d_seconds, d_memory = _cost(engine, engine.d_step, config, domains, 4, progress)
+        g_seconds, g_memory = _cost(engine, engine.g_step, config, domains, 1, progress)
+    memory = max(d_memory, g_memory)
+    found = Forecast(config, domains, engine.num_parameters, engine.macs(), d_seconds, g_seconds, memory)
+    del engine
+    gc.collect()  # before the training makes its own
+    return found
+
+
+def _cost(
+    engine: Engine, update: Callable[..., None], config: Config, domains: Domains, few: int, progress: Progress
+) -> tuple[float, int]:
+    """Returns the seconds of an update, and the peak memory with it.
+
+    Where whole batches take too long, both follow from one image and from `few`: they grow by the same amount with
+    each further image. The weights make most of an update of D with one image, and nothing of one of G.
+    """
+
+    def measure(count: int) -> tuple[float, int]:
+        images, labels, targets = _random_batch(config, domains, count)
+        began, took = time.perf_counter(), []
+        for step in range(TIMES):
+            started = time.perf_counter()
+            how = {"step": config.warm_up + step, "lr": config.lr, "lambda_cls": config.lambda_cls}
+            update(images, labels, targets, 0, **how)
+            engine.losses()  # waits for the device
+            took.append(time.perf_counter() - started)
+            progress.update(progress.done + 1)
+            if time.perf_counter() - began > SECONDS:
+                break
+        return min(took), engine.peak_memory()
+
+    batch = config.batch_size
+    seconds, memory = measure(1)
+    count = batch if batch * seconds * TIMES < SECONDS else min(few, batch)
+    if count == 1:
+        return batch * seconds, memory
+    engine.load_state(engine.state())  # forgets what is recorded for batches of another size
+    more_seconds, more_memory = measure(count)
+    further = (batch - count) / (count - 1)
+    return (
+        more_seconds + further * max(more_seconds - seconds, 0),
+        more_memory + round(further * max(more_memory - memory, 0)),
+    )
+
+
+def _random_batch(config: Config, domains: Domains, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    rng = np.random.default_rng(0)
+    width, height = config.image_size
+    images = rng.integers(0, 256, (count, height, width, 3), np.uint8)
+    labels, targets = (domains.labels(domains.random_values(rng, count), 0) for _ in range(2))
+    return images, labels, targets
+
+
+def _domains(config: Config) -> Domains:
+    if config.data:
+        return sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)[1]
+    if not config.attributes:
+        raise ConfigError("--dry-run needs --data PATH, or --attributes with the names of the labels")
+    groups: list[Group] = []
+    for name in config.attributes:
+        group = next((item.split(",") for item in config.exclusive if name in item.split(",")), [name])
+        if tuple(group) not in [known.names for known in groups]:
+            groups.append(Group(tuple(group)))
+    return Domains((LabelSet("data", tuple(groups)),))

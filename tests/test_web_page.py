@@ -1,0 +1,328 @@
+"""The page in a real browser: Debian's Chromium, driven by Playwright."""
+
+import base64
+import io
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
+
+from serving import serving
+
+import stargan
+from stargan.web import page as files
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+AXE = Path(os.environ.get("AXE", "node_modules/axe-core/axe.min.js"))
+SIDE = 192
+WORDS = {path.stem: json.loads(path.read_text("utf-8")) for path in (Path(files.__file__).parent / "words").iterdir()}
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
+Page = Any
+
+
+@pytest.fixture(scope="module")
+def model() -> stargan.Translator:
+    return stargan.load("celeba")
+
+
+@pytest.fixture(scope="module")
+def address(model: stargan.Translator) -> Iterator[str]:
+    with serving({"celeba": model, "cartoons": stargan.load("cartoons")}) as client:
+        yield str(client.base_url)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    with playwright.sync_playwright() as running:
+        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield started
+        started.close()
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A file with the astronaut's portrait, and its mirror image to the right of it."""
+    data = pytest.importorskip("skimage.data", reason="scikit-image's portrait is not installed")
+    portrait = Image.fromarray(data.astronaut()).crop((80, 0, 400, 320)).resize((SIDE, SIDE))
+    wide = Image.new("RGB", (2 * SIDE, SIDE), "gray")
+    wide.paste(portrait, (0, 0))
+    wide.paste(portrait.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (SIDE, 0))
+    path = tmp_path_factory.mktemp("photos") / "two.png"
+    wide.save(path)
+    return path
+
+
+@pytest.fixture
+def page(browser: Any, address: str) -> Iterator[Page]:
+    yield from opened(browser, address)
+
+
+@pytest.fixture
+def phone(browser: Any, address: str) -> Iterator[Page]:
+    yield from opened(browser, address, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
+
+
+def opened(browser: Any, address: str, **how: Any) -> Iterator[Page]:
+    """The page; it must not report an error, nor ask anybody else for anything."""
+    context = browser.new_context(
+        **{"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce", **how}
+    )
+    context.set_default_timeout(60_000)
+    found, problems = context.new_page(), list[str]()
+    found.on("pageerror", lambda error: problems.append(str(error)))
+    found.on("console", lambda line: problems.append(line.text) if "Content Security" in line.text else None)
+    elsewhere = re.compile(f"^(?!{re.escape(address)}|blob:{re.escape(address)}|data:)")
+    found.on("request", lambda request: problems.append(request.url) if elsewhere.match(request.url) else None)
+    found.goto(address)
+    found.wait_for_selector("[data-ready]")
+    yield found
+    context.close()
+    assert not problems
+
+
+def drop(page: Page, path: Path, name: str | None = None) -> None:
+    """Drops a file on the page, as a mouse does."""
+    script = """async ([bytes, name]) => {
+        const data = new DataTransfer();
+        data.items.add(new File([new Uint8Array(bytes)], name, { type: "image/png" }));
+        for (const kind of ["dragenter", "dragover", "drop"])
+            document.getElementById("drop").dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true }));
+    }"""
+    page.evaluate(script, [list(path.read_bytes()), name or path.name])
+
+
+def until(page: Page, script: str, argument: Any = None) -> None:
+    """Waits until a script gives true. Playwright's own way is against the page's security policy."""
+    for _ in range(600):
+        if page.evaluate(script, argument):
+            return
+        page.wait_for_timeout(50)
+    raise AssertionError(f"never: {script}")
+
+
+def wait(page: Page) -> None:
+    """Waits until the page has nothing to do."""
+    until(page, "document.getElementById('live').textContent !== ''")
+    page.wait_for_selector("#busy", state="hidden")
+
+
+def press(page: Page, word: str) -> None:
+    said = page.text_content("#live")
+    page.click(f'#groups [data-word="{word}"]')
+    until(page, "said => document.getElementById('live').textContent !== said", said)
+
+
+def result(page: Page) -> np.ndarray:
+    """The pixels of the changed photo on the page."""
+    script = """() => {
+        const image = document.getElementById("after");
+        const canvas = document.createElement("canvas");
+        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
+        canvas.getContext("2d").drawImage(image, 0, 0);
+        return canvas.toDataURL("image/png");
+    }"""
+    assert page.is_visible("#after")
+    content = base64.b64decode(page.evaluate(script).partition(",")[2])
+    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), int)
+
+
+def apart(first: np.ndarray, second: Image.Image) -> float:
+    return float(np.abs(first - np.asarray(second, int)).mean())
+
+
+def test_drop_press_and_keep(page: Page, model: stargan.Translator, two: Path) -> None:
+    """The whole way: drop, both faces, a chip, the slider, one face, undo, redo, download."""
+    drop(page, two)
+    wait(page)
+    assert page.locator("#outlines button[aria-pressed=true]").count() == 2
+    press(page, "Black_Hair")
+    assert apart(result(page), model.translate(two, ["Black_Hair"])) < 2.5  # a JPEG
+    assert apart(result(page), model.translate(two, ["Blond_Hair"])) > 4
+
+    page.click('#outlines [data-face="1"]')  # leaves the second
+    press(page, "Black_Hair")  # takes its change back
+    assert apart(result(page), model.translate(two, ["Black_Hair"], faces=1)) < 2.5
+    page.click("#undo")
+    until(page, "!document.getElementById('redo').disabled")
+    page.click("#redo")
+    press(page, "Young=0")
+    page.fill("#strength", "50")
+    until(page, "document.getElementById('strength-value').textContent === '50 %'")
+    page.wait_for_timeout(300)
+    wait(page)
+
+    with page.expect_download() as downloading:
+        page.click("#download")
+    name = downloading.value.suggested_filename
+    assert name == "two.Black_Hair,Young=0.png"
+    with Image.open(downloading.value.path()) as image:
+        kept = np.asarray(image.convert("RGB"))
+    first, second = (model.translate(two, words, faces=face, strength=strength) for words, face, strength in (
+        (["Black_Hair"], 1, 1.0), (["Young=0"], 2, 0.5),
+    ))  # fmt: skip
+    assert np.array_equal(kept[:, :SIDE], np.asarray(first)[:, :SIDE])
+    assert np.array_equal(kept[:, SIDE:], np.asarray(second)[:, SIDE:])
+
+
+def test_a_wrong_label_can_be_corrected(page: Page, model: stargan.Translator, two: Path) -> None:
+    drop(page, two)
+    wait(page)
+    page.click('#outlines [data-face="2"]')
+    press(page, "Black_Hair")
+    for index, word in ((1, "Male=0"), (2, "Young=0")):
+        said = page.text_content("#live")
+        page.select_option(f'[data-key="seen-1-{index}"]', word)
+        page.wait_for_timeout(300)
+        wait(page)
+        assert said
+    expected = model.translate(two, ["Black_Hair"], faces=1, known=["Male=0", "Young=0"])
+    assert apart(result(page), expected) < 2.5
+    assert page.locator(".pill.corrected").count() >= 1
+
+
+def test_everything_at_once(page: Page, model: stargan.Translator, two: Path) -> None:
+    drop(page, two)
+    wait(page)
+    page.click('#outlines [data-face="2"]')
+    page.click("#show-all")
+    page.wait_for_selector("#tiles img")
+    words = page.eval_on_selector_all("#tiles button", "tiles => tiles.map((tile) => tile.dataset.word)")
+    assert words == ["", *(word for word, _ in model.translate_all(two, faces=1))]
+    said = page.text_content("#live")
+    page.click('#tiles [data-word="Black_Hair"]')
+    until(page, "said => document.getElementById('live').textContent !== said", said)
+    assert page.get_attribute('#groups [data-word="Black_Hair"]', "aria-pressed") == "true"
+    page.click("#compare")
+    page.fill("#divider", "30")
+    assert page.evaluate("getComputedStyle(document.getElementById('after')).clipPath") == "inset(0px 0px 0px 30%)"
+
+
+def test_models_that_are_not_about_faces(page: Page) -> None:
+    page.select_option("#model", "cartoons")
+    page.click("#sample")
+    wait(page)
+    assert page.is_hidden("#faces-section")
+    press(page, "Blond_Hair")
+    drawing = Path(files.__file__).parent / "samples" / "cartoon.png"
+    assert apart(result(page), stargan.load("cartoons").translate(drawing, ["Blond_Hair"])) < 3
+
+
+def test_kind_errors(page: Page, tmp_path: Path) -> None:
+    text = tmp_path / "photo.jpg"
+    text.write_text("Dear diary")
+    drop(page, text)
+    page.wait_for_selector("#toast:not([hidden])")
+    assert page.text_content("#toast-text") == WORDS["en"]["errors"]["not_an_image"]
+    assert page.is_visible("#choose")
+    nobody = tmp_path / "wall.png"
+    Image.new("RGB", (96, 64), "teal").save(nobody)
+    drop(page, nobody)
+    page.wait_for_selector("#no-face:not([hidden])")
+    page.wait_for_selector("#busy", state="hidden")
+    assert page.is_hidden("#toast")
+    page.click("#use-as-face")
+    until(page, "!document.getElementById('panel').hidden")
+    press(page, "Black_Hair")
+    assert page.is_visible("#after")
+
+
+def test_keyboard_only(page: Page, two: Path) -> None:
+    for _ in range(12):
+        page.keyboard.press("Tab")
+        if page.evaluate("document.activeElement.id") == "choose":
+            break
+    with page.expect_file_chooser() as chooser:
+        page.keyboard.press("Enter")
+    chooser.value.set_files(two)
+    wait(page)
+
+    def tab_to(selector: str) -> None:
+        for _ in range(40):
+            page.keyboard.press("Tab")
+            if page.evaluate("selector => document.activeElement.matches(selector)", selector):
+                return
+        raise AssertionError(f"Tab does not come to {selector}")
+
+    tab_to('#outlines [data-face="2"]')
+    page.keyboard.press("Space")
+    assert page.get_attribute('#outlines [data-face="2"]', "aria-pressed") == "false"
+    tab_to('#groups [data-word="Black_Hair"]')
+    said = page.text_content("#live")
+    page.keyboard.press("Enter")
+    until(page, "said => document.getElementById('live').textContent !== said", said)
+    assert page.evaluate("document.activeElement.dataset.word") == "Black_Hair"  # where it was
+    tab_to("#strength")
+    page.keyboard.press("ArrowLeft")
+    assert page.text_content("#strength-value") == "95 %"
+    page.keyboard.press("Control+z")
+    page.keyboard.press("Control+z")
+    until(page, "document.getElementById('after').hidden")
+
+
+def test_a_phone(phone: Page, two: Path) -> None:
+    """Nothing is wider than 360 pixels, and the controls are large enough for a thumb."""
+    narrow = "document.documentElement.scrollWidth <= 360"
+    assert phone.evaluate(narrow)
+    phone.set_input_files("#file", two)
+    wait(phone)
+    press(phone, "Black_Hair")
+    assert phone.evaluate(narrow)
+    small = """() => [...document.querySelectorAll("#editor button:not([hidden]), header button")]
+        .filter((one) => one.offsetParent && !one.closest("#outlines"))
+        .filter((one) => one.getBoundingClientRect().height < 39).map((one) => one.id || one.textContent)"""
+    assert phone.evaluate(small) == []
+    for name in ("new", "undo", "redo", "compare", "show-all", "download"):
+        box = phone.locator(f"#{name}").bounding_box()
+        assert box["x"] >= 0
+        assert box["x"] + box["width"] <= 360
+        assert box["y"] + box["height"] <= 740
+
+
+def test_languages(page: Page, two: Path) -> None:
+    page.click("#language")
+    until(page, "document.documentElement.lang === 'zh-Hans'")
+    assert page.text_content("#choose").strip() == WORDS["zh"]["choose"]
+    drop(page, two)
+    wait(page)
+    assert page.text_content('#groups [data-word="Black_Hair"]').startswith(WORDS["zh"]["labels"]["Black_Hair"])
+    latin = """() => [...document.querySelectorAll("main *, .tools *")]
+        .filter((one) => one.offsetParent && !one.children.length && /[a-z]{3}/i.test(one.textContent))
+        .map((one) => one.textContent)"""
+    assert page.evaluate(latin) == []
+
+
+@pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm install axe-core, or AXE=.../axe.min.js")
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_accessibility(browser: Any, address: str, two: Path, scheme: str) -> None:
+    opening = opened(browser, address, color_scheme=scheme, bypass_csp=True)
+    page = next(opening)
+    page.evaluate(AXE.read_text("utf-8"))
+    found = [violations(page)]
+    drop(page, two)
+    wait(page)
+    press(page, "Black_Hair")
+    found.append(violations(page))
+    page.click("#compare")
+    found.append(violations(page))
+    page.click("#about")
+    found.append(violations(page))
+    next(opening, None)
+    assert found == [[]] * 4
+
+
+def violations(page: Page) -> list[str]:
+    page.wait_for_timeout(300)
+    found = page.evaluate("axe.run()")["violations"]
+    return [
+        f"{one['impact']} {one['id']}: {one['nodes'][0]['html'][:120]}" for one in found if one["impact"] != "minor"
+    ]
