@@ -111,3 +111,11 @@ def test_content_decides_for_a_name_without_ending(tmp_path: Path) -> None:
     (tmp_path / "noise").write_bytes(np.random.default_rng(0).bytes(1000))
     Image.new("RGB", (8, 8)).save(tmp_path / "image", "WEBP")
     assert image_files.find(tmp_path).files == ("image",)
+
+
+def test_empty_folders_are_counted(tmp_path: Path) -> None:
+    write_image(tmp_path / "a" / "1.png")
+    (tmp_path / "b" / ".hidden").mkdir(parents=True)
+    (tmp_path / "c").mkdir()
+    assert image_files.find(tmp_path).notes() == ["left out: 2 empty folders"]
+    assert image_files.find(tmp_path / "c").notes() == []

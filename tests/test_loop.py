@@ -286,6 +286,21 @@ def test_photos_of_faces_are_aligned_when_asked(tmp_path: Path, photos_of_faces:
     assert resume(tmp_path / "aligned", steps=2)[1].face_crop == CELEBA
 
 
+def test_resume_after_the_data_were_moved(tmp_path: Path) -> None:
+    data = draw_folders(tmp_path / "before", 12)
+    config = tiny(data, steps=4, checkpoint_every=2)
+    training.train(replace(config, steps=2), tmp_path / "run", say=lambda line: None)
+    data.rename(tmp_path / "after")
+    with pytest.raises(CheckpointError, match=r"before: no such file or folder; if the data of .* have moved"):
+        training.train(config, tmp_path / "run", resume=True, say=lambda line: None)
+    lines: list[str] = []
+    moved = replace(config, data=(str(tmp_path / "after"),))
+    assert training.train(moved, tmp_path / "run", resume=True, say=lines.append).finished
+    assert any("the data were" in line and "after now; the run goes on with them" in line for line in lines)
+    assert run_folder.saved_config(tmp_path / "run").data == moved.data
+    assert safetensors_file.read(run_folder.checkpoints(tmp_path / "run")[-1])[0].domains.sets[0].name == "before"
+
+
 def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:
     config = replace(run_folder.saved_config(run), steps=1, lr=1e-9)
     training.train(config, tmp_path / "run", start_from=run, say=lambda line: None)

@@ -317,6 +317,10 @@ def test_translate_says_and_takes_a_range(deep_run: tuple[Path, Path], tmp_path:
     assert "-100 becomes black and 2000 white" in done.stderr
     done = in_process("translate", run, data / "ct", "--to", "mr", "--out", tmp_path / "c", "--range", "5,2")
     assert done.stderr == "stargan: --range 5.0,2.0: must be two numbers LOW,HIGH, the lower one first\n"
+    for wrong in ("10", "1,2,3", "a,b", "nan,1"):
+        line = in_process("data", data, "--range", wrong).stderr
+        assert "must be two numbers LOW,HIGH, the lower one first" in line
+        assert line.count("\n") == 1
 
 
 def test_resume_keeps_the_range(deep_run: tuple[Path, Path]) -> None:

@@ -80,7 +80,11 @@ class Shared:
 def _range(words: list[str]) -> tuple[float, float] | None:
     if words[0] == "None":
         return None
-    low, high = map(float, words[0].split(","))
+    edges = words[0].split(",")
+    try:
+        low, high = map(float, edges)
+    except ValueError:
+        raise ConfigError(f"--range {words[0]}: must be two numbers LOW,HIGH, the lower one first") from None
     return low, high
 
 

@@ -78,10 +78,11 @@ def _entries(root: Path, left_out: Counter[str]) -> Iterator[tuple[str, os.DirEn
             continue
         seen.add(_identity(folder))
         with os.scandir(folder) as entries:
-            for entry in sorted(entries, key=lambda entry: entry.name):
+            shown = sorted((entry for entry in entries if not hidden(entry.name)), key=lambda entry: entry.name)
+            if prefix and not shown:
+                left_out["empty folder"] += 1
+            for entry in shown:
                 relative = prefix + entry.name
-                if hidden(entry.name):
-                    continue
                 if entry.is_dir():
                     (links if entry.is_symlink() else folders).append((Path(entry.path), relative + "/"))
                 else:

@@ -98,8 +98,7 @@ def prepare(
     say: Say,
 ) -> PreparedRun:
     """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
-    if resume:
-        _check_moved(config, folder)
+    _check_places(config, folder, start_from, resume=resume)
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)
     _describe_found(found, domains, say)
     has_checkpoint = resume and _has_checkpoint(folder)
@@ -274,9 +273,11 @@ def _has_checkpoint(folder: Path) -> bool:
     return False
 
 
-def _check_moved(config: Config, folder: Path) -> None:
-    """Refuses to resume where the data are no longer."""
-    gone = [path for path in config.data if not Path(path).exists()]
+def _check_places(config: Config, folder: Path, start_from: Path | None, *, resume: bool) -> None:
+    """Refuses to resume where the data are no longer, or to start from nothing, before the images are read."""
+    if start_from is not None:
+        locations.locate(start_from)
+    gone = [path for path in config.data if resume and not Path(path).exists()]
     if gone:
         raise CheckpointError(f"{gone[0]}: no such file or folder; if the data of {folder} have moved, say --data PATH")
 
