@@ -101,9 +101,7 @@ def prepare(
     if resume:
         _check_moved(config, folder)
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins)
-    for source in found:
-        for note in source.notes:
-            say(f"{source.name}: {note}")
+    _note(found, say)
     has_checkpoint = resume and _has_checkpoint(folder)
     if resume:
         found = _split_as_before(found, folder)
@@ -143,7 +141,7 @@ def prepare(
     ]
     batches, g_batches = (_batches(sets, domains, config, seed) for seed in (config.seed, config.seed + 1))
     validation = Validation.of(config.architecture, domains, data)
-    seconds = checkpoint.seconds(folder) if resume else 0.0
+    seconds = checkpoint.seconds(folder) if has_checkpoint else 0.0
     figures = dict(description.quality)
     return PreparedRun(
         config, folder, engine, batches, g_batches, validation, data_key, description, step, seconds, figures
@@ -151,6 +149,12 @@ def prepare(
 
 
 # ---------------------------------------------------------------- data
+
+
+def _note(found: Sequence[Source], say: Say) -> None:
+    for source in found:
+        for note in source.notes:
+            say(f"{source.name}: {note}")
 
 
 def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int) -> Batches:
