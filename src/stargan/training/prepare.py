@@ -138,7 +138,7 @@ def prepare(
     ]
     batches, g_batches = (_batches(sets, domains, config, seed) for seed in (config.seed, config.seed + 1))
     validation = Validation.of(config.architecture, domains, data)
-    seconds = checkpoint.seconds(folder) if resume else 0.0
+    seconds = checkpoint.seconds(folder) if has_checkpoint else 0.0
     figures = dict(description.quality)
     return PreparedRun(
         config, folder, engine, batches, g_batches, validation, data_key, description, step, seconds, figures
