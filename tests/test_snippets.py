@@ -33,7 +33,9 @@ NOT_RUN = {"training.md": 1, "models.md": 1, "import.md": 1}
 SHORTER = {
     "train": [*TINY, "--steps", "2", "--sample-every", "2", "--workers", "1"],
     "evaluate": ["--limit", "4", "--classifiers", "1", "--overwrite"],
-    "cartoons": ["--count", "30"],
+    "cartoons": ["--count", "150"],
+    "translate": ["--overwrite"],  # several snippets may write to the same file
+    "import": ["--overwrite"],
 }
 """Options that are added to a command, so that it takes seconds."""
 CELEBA = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
