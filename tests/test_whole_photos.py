@@ -16,7 +16,7 @@ from stargan.errors import ConfigError, DomainError, ImageError
 from stargan.inference import jobs
 
 SIDE = 256
-KNOWN = ["Brown_Hair", "Male=0", "Young"]
+KNOWN = ["Brown_Hair", "Male=0", "Young", "Smiling", "Eyeglasses=0"]
 
 
 @pytest.fixture(scope="module")
@@ -134,7 +134,8 @@ def test_the_square_alone(model: stargan.Translator, portrait: Image.Image) -> N
 
 def test_every_domain(model: stargan.Translator, two: Image.Image) -> None:
     found = dict(model.translate_all(two, known=KNOWN))
-    assert list(found) == ["Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young=0"]
+    hair = ["Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"]
+    assert list(found) == [*hair, "Male", "Young=0", "Smiling=0", "Eyeglasses"]
     assert all(result.size == two.size for result in found.values())
 
 
@@ -286,7 +287,8 @@ def test_a_model_that_is_not_about_faces_changes_the_whole_photo(run: Path) -> N
 
 def test_a_model_shows_itself(model: stargan.Translator, run: Path) -> None:
     assert repr(model) == (
-        "<stargan model for faces in photos, 64x64 pixels: Black_Hair, Blond_Hair, Brown_Hair; Male; Young>"
+        "<stargan model for faces in photos, 128x128 pixels: "
+        "Black_Hair, Blond_Hair, Brown_Hair, Gray_Hair; Male; Young; Smiling; Eyeglasses>"
     )
     shown = model._repr_html_()
     assert "<td>Male</td>" in shown
