@@ -10,6 +10,7 @@ import contextlib
 import io
 import subprocess
 import sys
+from collections.abc import Generator
 from pathlib import Path
 
 import numpy as np
@@ -122,3 +123,11 @@ def run(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = stargan("train", "--data", colours, "--run", folder, *TINY, *schedule)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport() -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Escapes what is no UTF-8 in captured output, such as odd file names: pytest-xdist cannot send it."""
+    report = yield
+    report.sections = [(title, text.encode("utf-8", "backslashreplace").decode()) for title, text in report.sections]
+    return report

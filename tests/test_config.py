@@ -86,7 +86,7 @@ def config_error(settings: Any) -> str:
             "--image-size 128x60: must be at least 64 each way, since D halves it 6 times (or set fewer --d-layers)",
         ),
         ({"image_size": [16384, 128]}, "--image-size 16384x128: must be at most 8192 each way"),
-        ({"exclusive": ["A"]}, "--exclusive ('A',): must be two or more names, joined by commas"),
+        ({"exclusive": ["A"]}, "--exclusive A: must be two or more names, joined by commas"),
         ({"exclusive": ["A,B", "C,"]}, "must be two or more names"),
     ],
 )

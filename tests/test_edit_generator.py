@@ -27,7 +27,20 @@ from stargan.model.info import ModelInfo
 
 SMALL = Architecture((64, 64), width=16, blocks=1, d_layers=3, generator="edit")
 TINY = ["--generator", "edit", "--image-size", "64", "--width", "16", "--blocks", "1", "--d-layers", "3"]
-TINY += ["--batch-size", "2", "--device", "cpu", "--objective", "hinge", "--n-critic", "1", "--precision", "fp32"]
+TINY += [
+    "--recipe",
+    "paper",
+    "--batch-size",
+    "2",
+    "--device",
+    "cpu",
+    "--objective",
+    "hinge",
+    "--n-critic",
+    "1",
+    "--precision",
+    "fp32",
+]
 
 
 def generator(architecture: Architecture = SMALL, labels: int = 3) -> EditGenerator:

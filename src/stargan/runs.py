@@ -8,7 +8,7 @@ from typing import Any
 
 from stargan import training
 from stargan.config import Config, recipes
-from stargan.config.architecture import fitting, parse_size
+from stargan.config.architecture import NOT_OF_EDIT, fitting, parse_size
 from stargan.errors import ConfigError
 from stargan.inference.load import load
 from stargan.inference.translator import Translator
@@ -144,7 +144,9 @@ def _changed(base: Config, settings: dict[str, Any]) -> Config:
 
 
 def _fitted(base: Config, settings: dict[str, Any]) -> dict[str, Any]:
-    """Settings with an image size that G can take, and the layers of D that fit it."""
+    """Settings with an image size that G can take, the layers of D that fit it, and one mask."""
+    if settings.get("generator") == "edit":
+        settings = {**dict.fromkeys(NOT_OF_EDIT, False), **settings}
     size = _plain(base.image_size, settings.get("image_size"))
     if not (isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size)):
         return settings  # there is none, or its check says what is right

@@ -24,7 +24,7 @@ from stargan.cli.options import (
     value_of,
 )
 from stargan.config import Architecture, Config
-from stargan.config.architecture import fitting, parse_size
+from stargan.config.architecture import NOT_OF_EDIT, fitting, parse_size
 from stargan.config.recipes import DEFAULT, SUMMARIES, recipe
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
@@ -175,12 +175,17 @@ def _tell(done: Run) -> int:
     return 0
 
 
-def _with_sizes(arguments: Sequence[str]) -> list[str]:
-    """Replaces an image size that G cannot take by the nearest one that it can; adds the layers of D that fit it."""
+def _fitted(arguments: Sequence[str]) -> list[str]:
+    """Adds what follows from other options: an image size that G can take, the layers of D that fit it, one mask."""
     text, given = value_of("--image-size", arguments), list(arguments)
-    if text is None or value_of("--resume", arguments):
+    if value_of("--resume", arguments):
         return given
-    generator = value_of("--generator", arguments) or recipe(value_of("--recipe", arguments) or DEFAULT).generator
+    base = recipe(value_of("--recipe", arguments) or DEFAULT)
+    generator = value_of("--generator", arguments) or base.generator
+    if generator == "edit":  # it has a mask of its own; the options of other generators count only where they are given
+        given = [*(f"--no-{name.replace('_', '-')}" for name in NOT_OF_EDIT if getattr(base, name)), *given]
+    if text is None:
+        return given
     size, layers, told = fitting(parse_size(text), generator)
     if told:
         print(told)
@@ -188,4 +193,4 @@ def _with_sizes(arguments: Sequence[str]) -> list[str]:
     return given if value_of("--d-layers", arguments) else [*given, "--d-layers", str(layers)]
 
 
-COMMAND = Command(Options, run, rewrite=_with_sizes, defaults=_defaults)
+COMMAND = Command(Options, run, rewrite=_fitted, defaults=_defaults)

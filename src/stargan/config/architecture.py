@@ -20,6 +20,8 @@ MAX_LAYERS = MAX_SIDE.bit_length() - 1
 
 EDIT_SIDES = (64, 128, 256, 512)
 """Sides of the images that an edit generator can be built for: it folds them into a grid of 32x32 cells."""
+NOT_OF_EDIT = ("attention_mask", "resize_conv")
+"""Settings of the paper's G that an edit generator does not have."""
 EDIT_CHANNELS = 16
 """The channels of an edit generator are normalised in as many groups."""
 
@@ -64,7 +66,7 @@ class Architecture:
         check(self, "image_size", width == height and width in EDIT_SIDES, allowed)
         multiple = self.width % EDIT_CHANNELS == 0
         check(self, "width", multiple, f"a multiple of {EDIT_CHANNELS} for --generator edit")
-        for name in ("attention_mask", "resize_conv"):
+        for name in NOT_OF_EDIT:
             check(self, name, not getattr(self, name), "left out with --generator edit, which has its own mask")
 
     @property
