@@ -148,6 +148,8 @@ def test_training_can_start_from_an_imported_model(colours: Path, tmp_path: Path
     sizes = ["--image-size", "16", "--width", "4", "--blocks", "2", "--d-layers", "3", *TINY[8:]]
     done = in_process(
         "train",
+        "--recipe",
+        "paper",
         "--data",
         colours,
         "--run",

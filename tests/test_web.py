@@ -240,7 +240,7 @@ def test_health_metrics_and_docs(client: httpx.Client, portrait: Image.Image) ->
 
 # ---------------------------------------------------------------- refusals
 
-NO_FACE = encoded(Image.effect_noise((64, 64), 40).convert("RGB"))
+NO_FACE = encoded(Image.effect_noise((96, 64), 40).convert("RGB"))
 BAD_FORMS: dict[str, tuple[bytes, dict[str, Any], tuple[int, str]]] = {
     "text": (b"not an image", {"target": "Black_Hair"}, (415, "not_an_image")),
     "empty": (b"", {"target": "Black_Hair"}, (422, "no_image")),

@@ -189,11 +189,11 @@ def test_a_wrong_label_can_be_corrected(page: Page, model: stargan.Translator, t
     wait(page)
     page.click('#outlines [data-face="2"]')
     press(page, "Black_Hair")
-    for index, word in ((1, "Male=0"), (2, "Young=0")):
+    for index, word in ((1, "Male"), (2, "Young")):
         before = made(page)
         page.select_option(f'[data-key="seen-1-{index}"]', word)
         wait_for_change(page, before)
-    expected = model.translate(two, ["Black_Hair"], faces=1, known=["Male=0", "Young=0"])
+    expected = model.translate(two, ["Black_Hair"], faces=1, known=["Male", "Young"])
     assert apart(result(page), expected) < 2.5
     assert page.locator(".pill.corrected").count() >= 1
 
@@ -240,7 +240,7 @@ def test_kind_errors(page: Page, tmp_path: Path) -> None:
     assert page.is_hidden("#toast")
     page.click("#use-as-face")
     until(page, "!document.getElementById('panel').hidden")
-    press(page, "Black_Hair")
+    press(page, "Eyeglasses")
     assert page.is_visible("#after")
 
 
@@ -250,7 +250,7 @@ def test_keyboard_only(page: Page, two: Path) -> None:
         if page.evaluate("document.activeElement.id") == "choose":
             break
     with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Enter")
+        page.keyboard.press("Space")  # of Enter, a driven Chromium does not open the chooser
     chooser.value.set_files(two)
     wait(page)
 
@@ -306,7 +306,7 @@ def test_languages(page: Page, two: Path) -> None:
     latin = """() => [...document.querySelectorAll("main *, .tools *")]
         .filter((one) => one.offsetParent && !one.children.length && /[a-z]{3}/i.test(one.textContent))
         .map((one) => one.textContent)"""
-    assert page.evaluate(latin) == []
+    assert set(page.evaluate(latin)) <= {two.name}
 
 
 @pytest.mark.skipif(not AXE.exists(), reason="no axe-core: npm install axe-core, or AXE=.../axe.min.js")
