@@ -10,6 +10,9 @@ import itertools
 import re
 import shlex
 import shutil
+import subprocess
+import sys
+import threading
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -27,7 +30,7 @@ from stargan.evaluation import classifier, evaluation_set, features, identity
 
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
-NOT_RUN = {"training.md": 1, "models.md": 1, "import.md": 1}
+NOT_RUN = {"training.md": 1, "models.md": 1, "import.md": 1, "serve.md": 1}
 """How many blocks of a page are not run."""
 
 SHORTER = {
@@ -208,5 +211,20 @@ def _run(command: str) -> None:
     for option, value in itertools.pairwise(rest):  # several snippets may write to the same place
         if option in ("--out", "--run") and name in ("translate", "train"):
             shutil.rmtree(value, ignore_errors=True)
-    done = in_process(name, *rest, *SHORTER.get(name, []))
+    done = _serve(rest) if name == "serve" else in_process(name, *rest, *SHORTER.get(name, []))
     assert done.returncode == 0, f"{command}\n{done.stderr}"
+
+
+def _serve(options: list[str]) -> subprocess.CompletedProcess[str]:
+    """Starts a server, and stops it when it says that it listens."""
+    command = [sys.executable, "-m", "stargan", "serve", *options, "--port", "0", "--no-browser"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stdout
+        alarm = threading.Timer(100, process.kill)
+        alarm.start()
+        line = process.stdout.readline()
+        process.terminate()
+        out, err = process.communicate()
+        alarm.cancel()
+    assert "Ctrl-C stops" in line, err
+    return subprocess.CompletedProcess(command, process.returncode, line + out, err)
