@@ -110,6 +110,15 @@ def test_resume_is_exact(colours: Path, tmp_path: Path, monkeypatch: pytest.Monk
     assert_same(final(tmp_path / "whole"), final(tmp_path / "cut"))
 
 
+def test_a_resumed_run_logs_the_losses_of_g_from_before_its_next_update(colours: Path, tmp_path: Path) -> None:
+    config = tiny(colours, steps=6, n_critic=5, checkpoint_every=6, log_every=1)
+    training.train(config, tmp_path / "run", say=lambda line: None)
+    training.train(replace(config, steps=7), tmp_path / "run", resume=True, say=lambda line: None)
+    lines = [json.loads(line) for line in (tmp_path / "run" / "stats.jsonl").read_text().splitlines()]
+    sixth, seventh = (next(line for line in lines if line["step"] == step and "d_real" in line) for step in (6, 7))
+    assert seventh["g_rec"] == sixth["g_rec"]
+
+
 def test_a_run_killed_at_random_moments_and_resumed_gives_the_same_weights(colours: Path, tmp_path: Path) -> None:
     whole, cut = tmp_path / "whole", tmp_path / "cut"
     schedule = ["--steps", "300", "--checkpoint-every", "7", "--log-every", "5", "--sample-every", "200"]

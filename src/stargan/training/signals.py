@@ -26,8 +26,9 @@ def stop_signals() -> Iterator[Callable[[], bool]]:
         flag.set()
         signal.signal(signal.SIGINT, signal.default_int_handler)
 
-    # One that is ignored stays so: `nohup` lets a run outlive its terminal.
-    heard = [number for number in _STOPPING if signal.getsignal(number) is not signal.SIG_IGN]
+    # `nohup` lets a run outlive its terminal. A shell's `&` ignores Ctrl-C too, but `kill -INT` should stop a run.
+    outlives = hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    heard = [number for number in _STOPPING if not (outlives and number == signal.SIGHUP)]
     before = {number: signal.signal(number, stop) for number in heard}
     try:
         yield flag.is_set

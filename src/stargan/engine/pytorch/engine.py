@@ -23,6 +23,7 @@ from stargan.model.safetensors_file import under
 
 Pixels = np.ndarray | DeviceBatch
 G_UPDATES = "training/g_updates"
+LOSSES = "training/losses"
 
 
 class PytorchEngine:
@@ -145,11 +146,12 @@ class PytorchEngine:
         for name, network in self.updates.networks.items():
             slots = optimizer.to_arrays(self.updates.optimizers[name], network)
             arrays |= {f"training/adam/{name}/{key}": array for key, array in slots.items()}
-        return arrays
+        # A resumed run logs G's losses before its next update of G.
+        return arrays | {f"{LOSSES}/{name}": np.array(loss, np.float32) for name, loss in self.losses().items()}
 
     def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restores what `state` returned; see `Engine.load_state`."""
-        prefixes = [*self._stored(), *(f"training/adam/{name}" for name in self.updates.optimizers)]
+        prefixes = [*self._stored(), *(f"training/adam/{name}" for name in self.updates.optimizers), LOSSES]
         for name in arrays:
             if name != G_UPDATES and not name.startswith(tuple(f"{prefix}/" for prefix in prefixes)):
                 raise CheckpointError(f"unexpected array {name}")
@@ -160,6 +162,11 @@ class PytorchEngine:
         for name, network in self.updates.networks.items():
             prefix = f"training/adam/{name}"
             optimizer.from_arrays(self.updates.optimizers[name], network, under(arrays, prefix), prefix)
+        losses = under(arrays, LOSSES)
+        if any(loss.shape != () or loss.dtype.kind != "f" for loss in losses.values()):
+            raise CheckpointError(f"an array in {LOSSES} is not a single number")
+        device = self.updates.device
+        self.updates.terms = {name: torch.tensor(float(loss), device=device) for name, loss in losses.items()}
         if self.updates.recorder:
             self.updates.recorder.forget()
 
