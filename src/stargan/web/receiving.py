@@ -68,13 +68,11 @@ async def _form(request: Request, limits: Limits) -> tuple[dict[str, Any], bytes
         raise ApiError(400, "form", error.message) from error
     except (KeyError, ValueError) as error:  # no boundary, or a wrong one
         raise ApiError(400, "form", "not a form with a boundary") from error
-    upload = form.get("image")
-    fields = _fields(form)
-    if not isinstance(upload, UploadFile):
-        return fields, None
-    content = await upload.read()
-    await form.close()
-    return fields, content
+    try:
+        upload = form.get("image")
+        return _fields(form), await upload.read() if isinstance(upload, UploadFile) else None
+    finally:
+        await form.close()
 
 
 def _fields(form: FormData) -> dict[str, Any]:
