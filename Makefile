@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-train test check format clean
+.PHONY: demo demo-train test check format fuzz release clean
 
 demo: $(READY)  ## translate drawn faces with the model that comes with stargan, in seconds
 	$(BIN)/stargan demo
@@ -24,6 +24,17 @@ format: $(READY)  ## mend what ruff can mend
 	$(BIN)/ruff check --fix .
 	$(BIN)/ruff format .
 
+fuzz: $(READY)  ## give damaged files to every reader, for a minute
+	$(BIN)/python -m fuzz --minutes 1
+
+release: $(READY)  ## dist/: a reproducible wheel, which is then installed into a clean environment and tried
+	rm -rf dist build/lib build/bdist* build/release src/*.egg-info
+	SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/pip wheel --quiet --no-deps --no-build-isolation -w dist .
+	$(PYTHON) -m venv build/release
+	build/release/bin/pip install --quiet --disable-pip-version-check -c constraints.txt dist/*.whl
+	cd build/release && bin/stargan demo
+	sha256sum dist/*.whl
+
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("stargan needs Python >= 3.11, this is %s: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
@@ -31,4 +42,4 @@ $(READY): pyproject.toml constraints.txt
 	touch $@
 
 clean:  ## remove the environment and caches
-	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build src/*.egg-info
+	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis build dist src/*.egg-info
