@@ -29,5 +29,7 @@ from stargan.images.samples import usual_range as usual_range
 from stargan.images.sheets import grid as grid
 from stargan.images.sheets import shorten as shorten
 from stargan.images.writing import kind as kind
+from stargan.images.writing import may_replace as may_replace
 from stargan.images.writing import save as save
+from stargan.images.writing import save_as_made_by as save_as_made_by
 from stargan.images.writing import write as write
