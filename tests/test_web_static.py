@@ -158,16 +158,20 @@ def test_transparent_photos_stay_so(page: Page, model: stargan.Translator, two: 
         assert np.abs(np.asarray(kept.convert("RGB"), int) - expected)[opaque].mean() < NEAR
 
 
-def test_nothing_leaves_the_browser(page: Page, address: str, two: Path) -> None:
+def test_nothing_leaves_the_browser(browser: Any, address: str, two: Path) -> None:
     """`opened` fails on any request to elsewhere; here the page and its thread try one."""
+    opening = opened(browser, f"{address}celeba/")
+    page = next(opening)
     assert page.text_content('[data-words="promise_here"]') == WORDS["promise_here"]
     drop(page, two)
     wait(page)
     elsewhere = address.replace("127.0.0.1", "localhost")
+    assert len(page.workers) == 1
     for place in (page, *page.workers):
         answer = place.evaluate(f"fetch('{elsewhere}', {{mode: 'no-cors'}}).then(() => 'sent', () => 'refused')")
         assert answer == "refused"
-    assert len(page.workers) == 1
+    with pytest.raises(AssertionError):  # it has noticed
+        next(opening)
 
 
 def test_kind_errors(page: Page, tmp_path: Path) -> None:

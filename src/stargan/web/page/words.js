@@ -44,6 +44,11 @@ export function label(word, seen = false) {
   return word.endsWith("=0") ? t("without", { label: language === "en" ? plain.toLowerCase() : plain }) : plain;
 }
 
+// What a model's card says of its limits, in this language if there is a translation: {text, translated}.
+export function limits(text) {
+  return { text: words.limits[text] ?? text, translated: language === "en" || text in words.limits };
+}
+
 // The title of a group of labels, and for each of its values what its chip says.
 export function group(one) {
   const names = one.values.map((value) => value.word);
