@@ -15,10 +15,13 @@ from stargan.errors import ConfigError
 from stargan.inference.load import load
 from stargan.inference.onnx import Runtime
 from stargan.inference.translator import Translator
+from stargan.model.locations import name_of
 from stargan.web import api
+from stargan.web.connections import bounded
 from stargan.web.limits import Access, Limits
 
 GRACE = 30  # seconds for which requests are finished after a signal
+HEAD = 20  # seconds in which the head of a request must come
 MESSAGES = 128  # connections that wait to be accepted
 
 
@@ -30,7 +33,7 @@ def load_all(paths: Sequence[Path], runtime: Runtime = "onnxruntime") -> dict[st
     """
     models: dict[str, Translator] = {}
     for path in paths:
-        name = path.parent.name if path.stem == "model" and path.parent.name else path.stem
+        name = name_of(path)
         number, free = 2, name
         while free in models:
             free, number = f"{name}-{number}", number + 1
@@ -83,6 +86,7 @@ def run(
     """
     config = uvicorn.Config(
         api.create(models, limits, access),
+        http=bounded(min(limits.seconds, HEAD)),
         log_level="warning",
         access_log=False,
         server_header=False,

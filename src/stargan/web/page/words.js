@@ -15,7 +15,7 @@ export function preferred() {
 }
 
 export async function use(name) {
-  words = await (await fetch(`/page/words/${name}.json`)).json();
+  words = await (await fetch(new URL(`words/${name}.json`, import.meta.url))).json();
   language = name;
   document.documentElement.lang = name === "zh" ? "zh-Hans" : name;
   document.title = t("title");
@@ -42,6 +42,11 @@ export function label(word, seen = false) {
   if (known) return known;
   const plain = readable(word.replace(/=0$/, ""));
   return word.endsWith("=0") ? t("without", { label: language === "en" ? plain.toLowerCase() : plain }) : plain;
+}
+
+// What a model's card says of its limits, in this language if there is a translation: {text, translated}.
+export function limits(text) {
+  return { text: words.limits[text] ?? text, translated: language === "en" || text in words.limits };
 }
 
 // The title of a group of labels, and for each of its values what its chip says.
