@@ -55,12 +55,12 @@ class Run:
     @property
     def samples(self) -> list[Path]:
         """The grids of samples, oldest first."""
-        return sorted((self.folder / run_folder.SAMPLES).glob("step-*.png"))
+        return list(run_folder.samples(self.folder).values())
 
     @property
     def model(self) -> Path:
         """The trained model, which needs no PyTorch."""
-        return self.folder / "model.onnx"
+        return self.folder / run_folder.MODEL
 
     def load(self) -> Translator:
         """Loads the trained model.

@@ -17,6 +17,7 @@ from stargan.inference.onnx import Runtime
 from stargan.inference.translator import Translator
 from stargan.web import api
 from stargan.web.limits import Access, Limits
+from stargan.web.watching import Watched
 
 GRACE = 30  # seconds for which requests are finished after a signal
 MESSAGES = 128  # connections that wait to be accepted
@@ -58,11 +59,11 @@ def listen(host: str, port: int) -> socket.socket:
     return opened
 
 
-def address(opened: socket.socket, key: str = "") -> str:
-    """The address of the page, with the key where only the page can see it."""
+def address(opened: socket.socket, key: str = "", path: str = "") -> str:
+    """The address of a page, with the key where only the page can see it."""
     host, port = opened.getsockname()[:2]
     name = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}/" + (f"#key={quote(key, safe='')}" if key else "")
+    return f"http://{name}:{port}/{path}" + (f"#key={quote(key, safe='')}" if key else "")
 
 
 def run(
@@ -71,6 +72,7 @@ def run(
     limits: Limits,
     access: Access,
     ready: Callable[[], None] = lambda: None,
+    runs: Sequence[Watched] = (),
 ) -> None:
     """Serves until SIGINT or SIGTERM, and finishes what it has begun.
 
@@ -80,9 +82,10 @@ def run(
         limits: See `api.create`.
         access: See `api.create`.
         ready: Called when the server answers.
+        runs: See `api.create`.
     """
     config = uvicorn.Config(
-        api.create(models, limits, access),
+        api.create(models, limits, access, runs),
         log_level="warning",
         access_log=False,
         server_header=False,
