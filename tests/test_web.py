@@ -461,8 +461,8 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
 def test_files_of_the_page_are_served(client: httpx.Client) -> None:
     index = client.get("/")
     assert index.headers["content-type"].startswith("text/html")
-    for name in re.findall(r'(?:src|href)="(/page/[^"]+)"', index.text):
-        assert client.get(name).status_code == 200, name
+    for name in re.findall(r'(?:src|href)="(page/[^"]+)"', index.text):
+        assert client.get(f"/{name}").status_code == 200, name
     portrait = hashlib.sha256(client.get("/page/samples/portrait.jpg").content).digest()
     source = Path(__file__).parent.parent / "docs" / "photos" / "astronaut.jpg"
     assert portrait == hashlib.sha256(source.read_bytes()).digest()  # the public domain portrait of the docs

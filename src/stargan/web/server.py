@@ -15,6 +15,7 @@ from stargan.errors import ConfigError
 from stargan.inference.load import load
 from stargan.inference.onnx import Runtime
 from stargan.inference.translator import Translator
+from stargan.model.locations import name_of
 from stargan.web import api
 from stargan.web.limits import Access, Limits
 from stargan.web.watching import Watched
@@ -31,7 +32,7 @@ def load_all(paths: Sequence[Path], runtime: Runtime = "onnxruntime") -> dict[st
     """
     models: dict[str, Translator] = {}
     for path in paths:
-        name = path.parent.name if path.stem == "model" and path.parent.name else path.stem
+        name = name_of(path)
         number, free = 2, name
         while free in models:
             free, number = f"{name}-{number}", number + 1

@@ -67,7 +67,7 @@ export async function takePicture() {
   }
 }
 
-export function showCard(model) {
+export function showCard(model, docs) {
   $("card-title").textContent = model.name;
   const facts = [
     [t("card_size"), t("card_size_value", model)],
@@ -82,7 +82,7 @@ export function showCard(model) {
     make("p", { className: "hint", textContent: t("card_success_hint") }),
     make("dl", { className: "bars" }, model.groups.flatMap((group) => group.values.flatMap(bar))),
     make("dl", { className: "facts" }, facts.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })])),
-    make("p", {}, [make("a", { href: "/docs", textContent: t("card_api") })]),
+    ...(docs ? [make("p", {}, [make("a", { href: docs, textContent: t("card_api") })])] : []),
   );
   $("card").showModal();
 }

@@ -15,7 +15,7 @@ export function preferred() {
 }
 
 export async function use(name) {
-  words = await (await fetch(`/page/words/${name}.json`)).json();
+  words = await (await fetch(new URL(`words/${name}.json`, import.meta.url))).json();
   language = name;
   document.documentElement.lang = name === "zh" ? "zh-Hans" : name;
   document.title = t(document.body.dataset.title ?? "title");
