@@ -64,7 +64,7 @@ export class RunCard {
 
   async #samples(run, step) {
     const shown = run.samples.filter((one) => one <= step).at(-1) ?? run.samples[0];
-    this.pictures.ariaLabel = t("watch_samples");
+    this.pictures.ariaLabel = t("watch_samples_of", { name: run.name });
     this.caption.hidden = this.pictures.hidden = shown === undefined;
     if (shown === undefined) {
       this.caption.hidden = false;
@@ -114,7 +114,7 @@ export class RunCard {
   // A file of another layout, as it is.
   #whole(sheet) {
     this.shape = null;
-    const canvas = make("canvas", { width: sheet?.width ?? 1, height: sheet?.height ?? 1, role: "img", ariaLabel: t("watch_samples") });
+    const canvas = make("canvas", { width: sheet?.width ?? 1, height: sheet?.height ?? 1, role: "img", ariaLabel: this.pictures.ariaLabel });
     if (sheet) canvas.getContext("2d").drawImage(sheet, 0, 0);
     this.pictures.replaceChildren(canvas);
   }
