@@ -50,7 +50,8 @@ def address(run: Path, going: Path) -> Iterator[str]:
 def cell(page: Page, run: int, row: int, column: int) -> np.ndarray:
     """The pixels of a sample on the page."""
     script = """([run, row, column]) => {
-        const canvas = document.querySelectorAll(".run-card")[run].querySelectorAll("tbody tr")[row].querySelectorAll("canvas")[column];
+        const rows = document.querySelectorAll(".run-card")[run].querySelectorAll("tbody tr");
+        const canvas = rows[row].querySelectorAll("canvas")[column];
         return [...canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height).data];
     }"""
     return np.array(page.evaluate(script, [run, row, column])).reshape(16, 16, 4)[..., :3]

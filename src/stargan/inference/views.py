@@ -11,8 +11,8 @@ from stargan import faces, photos
 from stargan.domains.estimates import UNCERTAIN, Estimate
 from stargan.errors import ConfigError, ImageError
 from stargan.faces import Face
-from stargan.inference import notebook
 from stargan.images import Photo, central_box, fit
+from stargan.inference import notebook
 from stargan.model.info import ModelInfo
 from stargan.photos import Part, put_back
 from stargan.photos.part import SOFT, WHOLE
