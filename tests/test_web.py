@@ -447,6 +447,12 @@ def test_both_languages_have_all_strings() -> None:
     assert {name for name in spare if f'"{name}"' not in scripts} == set()
 
 
+def test_limits_of_shipped_models_are_translated(models: dict[str, stargan.Translator]) -> None:
+    for language in ("en", "zh"):
+        words = json.loads((PAGE / "words" / f"{language}.json").read_text("utf-8"))
+        assert {*words["limits"]} == {model.info.card.limits for model in models.values() if model.info.card}
+
+
 def test_the_page_needs_nothing_from_elsewhere() -> None:
     for path in [path for kind in ("js", "html", "css") for path in PAGE.rglob(f"*.{kind}")]:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")

@@ -1,5 +1,6 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
+import base64
 import json
 import os
 from collections.abc import Iterator
@@ -49,7 +50,7 @@ def address(model: stargan.Translator) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with chromium() as started:
+    with chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as started:
         yield started
 
 
@@ -167,9 +168,13 @@ def test_keyboard_only(page: Page, two: Path) -> None:
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "choose":
             break
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Space")  # of Enter, a driven Chromium does not open the chooser
-    chooser.value.set_files(two)
+    choosers: list[Any] = []
+    page.on("filechooser", choosers.append)
+    page.wait_for_timeout(100)  # Playwright tells the browser that it answers choosers
+    page.keyboard.press("Enter")
+    while not choosers:
+        page.wait_for_timeout(50)
+    choosers[0].set_files(two)
     wait(page)
 
     def tab_to(selector: str) -> None:
@@ -193,6 +198,48 @@ def test_keyboard_only(page: Page, two: Path) -> None:
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     until(page, "document.getElementById('after').hidden")
+
+
+def test_paste(browser: Any, address: str, two: Path) -> None:
+    opening = opened(browser, address, permissions=["clipboard-read", "clipboard-write"])
+    page = next(opening)
+    script = """async (text) => {
+        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        const image = new Blob([bytes], { type: "image/png" });
+        await navigator.clipboard.write([new ClipboardItem({ "image/png": image })]);
+    }"""
+    page.evaluate(script, base64.b64encode(two.read_bytes()).decode())
+    page.keyboard.press("Control+v")
+    wait(page)
+    assert page.locator("#outlines button").count() == 2
+    page.evaluate("navigator.clipboard.writeText('Dear diary')")
+    page.keyboard.press("Control+v")  # text is nobody's photo
+    page.wait_for_timeout(200)
+    assert page.locator("#outlines button").count() == 2
+    assert page.is_hidden("#toast")
+    next(opening, None)
+
+
+def test_the_camera(page: Page) -> None:
+    """Chromium's camera for tests shows a pattern, which the model for drawings takes as it takes anything."""
+    page.select_option("#model", "cartoons")
+    page.click("#camera")
+    until(page, "document.getElementById('video').videoWidth > 0")
+    page.click("#take")
+    wait(page)
+    assert page.text_content("#photo-name") == "camera.jpg"
+    assert page.evaluate("document.getElementById('video').srcObject") is None  # the camera is off
+    press(page, "Blond_Hair")
+    assert page.is_visible("#after")
+
+
+def test_the_camera_is_left_without_a_photo(page: Page) -> None:
+    page.click("#camera")
+    until(page, "document.getElementById('video').videoWidth > 0")
+    page.keyboard.press("Escape")
+    until(page, "document.getElementById('video').srcObject === null")
+    assert page.is_visible("#choose")
+    assert page.is_hidden("#toast")
 
 
 def test_a_phone(phone: Page, two: Path) -> None:
@@ -221,6 +268,9 @@ def test_languages(page: Page, two: Path) -> None:
     drop(page, two)
     wait(page)
     assert page.text_content('#groups [data-word="Black_Hair"]').startswith(WORDS["zh"]["labels"]["Black_Hair"])
+    page.click("#about")
+    assert page.text_content("#card-body p") == WORDS["zh"]["limits"][stargan.load("celeba").info.card.limits]
+    page.keyboard.press("Escape")
     latin = """() => [...document.querySelectorAll("main *, .tools *")]
         .filter((one) => one.offsetParent && !one.children.length && /[a-z]{3}/i.test(one.textContent))
         .map((one) => one.textContent)"""

@@ -20,10 +20,11 @@ def serving(
     limits: Limits = Limits(),  # noqa: B008
     access: Access = Access(),  # noqa: B008
     runs: Sequence[Watched] = (),
+    **how: Any,
 ) -> Iterator[httpx.Client]:
-    """Serves, and yields a client."""
+    """Serves, with settings for Uvicorn, and yields a client."""
     with server.listen("127.0.0.1", 0) as opened:
-        config = uvicorn.Config(api.create(models, limits, access, runs), log_level="warning", access_log=False)
+        config = uvicorn.Config(api.create(models, limits, access, runs), log_level="warning", access_log=False, **how)
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [opened]})
         thread.start()

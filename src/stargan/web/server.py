@@ -17,10 +17,12 @@ from stargan.inference.onnx import Runtime
 from stargan.inference.translator import Translator
 from stargan.model.locations import name_of
 from stargan.web import api
+from stargan.web.connections import bounded
 from stargan.web.limits import Access, Limits
 from stargan.web.watching import Watched
 
 GRACE = 30  # seconds for which requests are finished after a signal
+HEAD = 20  # seconds in which the head of a request must come
 MESSAGES = 128  # connections that wait to be accepted
 
 
@@ -87,6 +89,7 @@ def run(
     """
     config = uvicorn.Config(
         api.create(models, limits, access, runs),
+        http=bounded(min(limits.seconds, HEAD)),
         log_level="warning",
         access_log=False,
         server_header=False,

@@ -49,6 +49,11 @@ export function figure(name) {
   return words.figures[name] ?? { title: name, hint: "" };
 }
 
+// What a model's card says of its limits, in this language if there is a translation: {text, translated}.
+export function limits(text) {
+  return { text: words.limits[text] ?? text, translated: language === "en" || text in words.limits };
+}
+
 // The title of a group of labels, and for each of its values what its chip says.
 export function group(one) {
   const names = one.values.map((value) => value.word);

@@ -11,7 +11,8 @@ export class DownloadError extends Error {
 // The browser can pass a wait on the GPU through WebAssembly (JSPI), which the smaller of the GPU builds needs.
 async function hasGpu() {
   if (!navigator.gpu || !WebAssembly.Suspending) return false;
-  return Boolean(await navigator.gpu.requestAdapter().catch(() => null));
+  const adapter = await navigator.gpu.requestAdapter().catch(() => null);
+  return Boolean(adapter) && !adapter.info?.isFallbackAdapter; // which would compute on the CPU
 }
 
 // Fetches files; `progress` gets the share of all bytes that have come.

@@ -157,21 +157,24 @@ function fit(change, small, [width, height], photo, size, factor) {
 function solved(change, small, width, height) {
   const size = width * height;
   const mean = (values) => boxMean(values, width, height, RADIUS);
-  const product = (one, other) => mean(Float64Array.from(one, (value, at) => value * other[at]));
+  const product = (one, other) => mean(one.map((value, at) => value * other[at]));
   const bands = (array) => [0, 1, 2].map((band) => Float64Array.from(array.subarray(band * size, (band + 1) * size)));
   const [guides, changes] = [bands(small), bands(change)];
   const [guideMeans, changeMeans] = [guides.map(mean), changes.map(mean)];
   const variances = guides.map((one) => guides.map((other) => product(one, other)));
   const covariances = guides.map((one) => changes.map((other) => product(one, other)));
   const found = Array.from({ length: 12 }, () => new Float64Array(size));
+  const system = new Float64Array(9);
   for (let at = 0; at < size; at++) {
-    const system = [0, 1, 2].map((i) => [0, 1, 2].map((j) => variances[i][j][at] - guideMeans[i][at] * guideMeans[j][at] + (i === j ? SMOOTH : 0)));
+    for (let i = 0; i < 3; i++) {
+      for (let j = 0; j < 3; j++) system[3 * i + j] = variances[i][j][at] - guideMeans[i][at] * guideMeans[j][at] + (i === j ? SMOOTH : 0);
+    }
     const inverse = inverse3(system);
     for (let band = 0; band < 3; band++) {
-      const right = [0, 1, 2].map((i) => covariances[i][band][at] - guideMeans[i][at] * changeMeans[band][at]);
       let offset = changeMeans[band][at];
       for (let guide = 0; guide < 3; guide++) {
-        const slope = inverse[guide][0] * right[0] + inverse[guide][1] * right[1] + inverse[guide][2] * right[2];
+        let slope = 0;
+        for (let i = 0; i < 3; i++) slope += inverse[3 * guide + i] * (covariances[i][band][at] - guideMeans[i][at] * changeMeans[band][at]);
         found[3 * guide + band][at] = slope;
         offset -= slope * guideMeans[guide][at];
       }
@@ -183,20 +186,17 @@ function solved(change, small, width, height) {
   return planes;
 }
 
-function inverse3([[a, b, c], [d, e, f], [g, h, i]]) {
-  const [one, two, three] = [e * i - f * h, f * g - d * i, d * h - e * g];
+// The inverse of a symmetric matrix of nine numbers.
+function inverse3([a, b, c, , e, f, , , i]) {
+  const [one, two, three] = [e * i - f * f, c * f - b * i, b * f - c * e];
   const area = a * one + b * two + c * three;
-  return [
-    [one / area, (c * h - b * i) / area, (b * f - c * e) / area],
-    [two / area, (a * i - c * g) / area, (c * d - a * f) / area],
-    [three / area, (b * g - a * h) / area, (a * e - b * d) / area],
-  ];
+  return [one, two, three, two, a * i - c * c, b * c - a * f, three, b * c - a * f, a * e - b * b].map((value) => value / area);
 }
 
 // Slopes and offsets that smooth one channel where it varies little, and keep its edges.
 function withoutTexture(values, width, height, radius) {
   const mean = boxMean(values, width, height, radius);
-  const squares = boxMean(Float64Array.from(values, (value) => value * value), width, height, radius);
+  const squares = boxMean(Float64Array.from(values).map((value) => value * value), width, height, radius);
   const slopes = mean.map((value, at) => {
     const variance = Math.max(squares[at] - value * value, 0);
     return variance / (variance + TEXTURE);
@@ -207,21 +207,18 @@ function withoutTexture(values, width, height, radius) {
 
 // Means over squares of 2 `radius` + 1 pixels, edges mirrored.
 function boxMean(values, width, height, radius) {
-  const [rows, made] = [new Float64Array(width * height), new Float64Array(width * height)];
-  const side = 2 * radius + 1;
-  for (let y = 0; y < height; y++) {
-    for (let shift = -radius; shift <= radius; shift++) {
-      const from = mirrored(y + shift, height) * width;
-      for (let x = 0; x < width; x++) rows[y * width + x] += values[from + x];
+  const rows = new Float64Array(width * height);
+  const made = new Float64Array(width * height);
+  const area = (2 * radius + 1) ** 2;
+  for (let shift = -radius; shift <= radius; shift++) {
+    for (let y = 0; y < height; y++) {
+      const [from, to] = [mirrored(y + shift, height) * width, y * width];
+      for (let x = 0; x < width; x++) rows[to + x] += values[from + x];
     }
   }
-  const columns = Array.from({ length: width + 2 * radius }, (_, at) => mirrored(at - radius, width));
-  for (let y = 0; y < height; y++) {
-    for (let x = 0; x < width; x++) {
-      let sum = 0;
-      for (let shift = 0; shift < side; shift++) sum += rows[y * width + columns[x + shift]];
-      made[y * width + x] = sum / (side * side);
-    }
+  for (let shift = -radius; shift <= radius; shift++) {
+    const columns = Int32Array.from({ length: width }, (_, x) => mirrored(x + shift, width));
+    for (let y = 0, to = 0; y < height; y++) for (let x = 0; x < width; x++, to++) made[to] += rows[y * width + columns[x]] / area;
   }
   return made;
 }
@@ -233,7 +230,7 @@ function addTile(photo, layers, reduced, box) {
   const step = Math.min(...layers.map((layer) => layer.step));
   const small = reduced.get(step);
   const [columns, rows] = [places(box[0], box[2], 1 / step, small.width), places(box[1], box[3], 1 / step, small.height)];
-  const cells = [columns.first, rows.first, columns.last + 1, rows.last + 1];
+  const cells = [columns.low[0], rows.low[0], columns.high.at(-1) + 1, rows.high.at(-1) + 1];
   const width = cells[2] - cells[0];
   const change = new Float32Array(3 * width * (cells[3] - cells[1]));
   for (const layer of layers) {
@@ -242,15 +239,15 @@ function addTile(photo, layers, reduced, box) {
   }
   if (change.every((value) => Math.abs(value) <= 0.5)) return;
   for (let y = box[1]; y < box[3]; y++) {
-    const row = rows.at(y - box[1]);
+    const row = y - box[1];
+    const [above, below] = [rows.low[row], rows.high[row]].map((line) => 3 * (line - cells[1]) * width);
     for (let x = box[0]; x < box[2]; x++) {
-      const column = columns.at(x - box[0]);
+      const [left, right, rest] = [3 * (columns.low[x - box[0]] - cells[0]), 3 * (columns.high[x - box[0]] - cells[0]), columns.rest[x - box[0]]];
       for (let band = 0; band < 3; band++) {
-        const value = (line, place) => change[3 * ((line - cells[1]) * width + place - cells[0]) + band];
-        const above = value(row.low, column.low) * (1 - column.rest) + value(row.low, column.high) * column.rest;
-        const below = value(row.high, column.low) * (1 - column.rest) + value(row.high, column.high) * column.rest;
+        const upper = change[above + left + band] * (1 - rest) + change[above + right + band] * rest;
+        const lower = change[below + left + band] * (1 - rest) + change[below + right + band] * rest;
         const at = 4 * (y * photo.width + x) + band;
-        photo.data[at] = Math.floor(clip(photo.data[at] + above * (1 - row.rest) + below * row.rest + 0.5, 0, 255));
+        photo.data[at] = Math.floor(clip(photo.data[at] + upper * (1 - rows.rest[row]) + lower * rows.rest[row] + 0.5, 0, 255));
       }
     }
   }
@@ -260,19 +257,21 @@ function addCells(change, width, cells, layer, step, [left, top, right, bottom],
   const { nodes, first, spacing } = layer;
   const columns = places(left, right, step / spacing);
   const rows = places(top, bottom, step / spacing);
-  const [line, found] = [new Float32Array(12 * nodes.width), new Float32Array(12)];
+  const line = new Float32Array(12 * nodes.width); // the nodes of a row of cells
   for (let y = top; y < bottom; y++) {
-    const row = rows.at(y - top);
-    const [above, below] = [row.low, row.high].map((node) => 12 * (node - first[1]) * nodes.width);
-    for (let at = 0; at < line.length; at++) line[at] = nodes.data[above + at] * (1 - row.rest) + nodes.data[below + at] * row.rest;
+    const row = y - top;
+    const [above, below, rest] = [12 * (rows.low[row] - first[1]) * nodes.width, 12 * (rows.high[row] - first[1]) * nodes.width, rows.rest[row]];
+    for (let at = 0; at < line.length; at++) line[at] = nodes.data[above + at] * (1 - rest) + nodes.data[below + at] * rest;
     for (let x = left; x < right; x++) {
-      const column = columns.at(x - left);
-      const [low, high] = [12 * (column.low - first[0]), 12 * (column.high - first[0])];
-      for (let index = 0; index < 12; index++) found[index] = line[low + index] * (1 - column.rest) + line[high + index] * column.rest;
       const pixel = 4 * (y * small.width + x);
-      const [red, green, blue] = [0, 1, 2].map((band) => small.data[pixel + band] / 127.5 - 1);
+      const [red, green, blue] = [small.data[pixel] / 127.5 - 1, small.data[pixel + 1] / 127.5 - 1, small.data[pixel + 2] / 127.5 - 1];
+      const [low, high, share] = [12 * (columns.low[x - left] - first[0]), 12 * (columns.high[x - left] - first[0]), columns.rest[x - left]];
       const to = 3 * ((y - cells[1]) * width + x - cells[0]);
-      for (let band = 0; band < 3; band++) change[to + band] += found[9 + band] + found[band] * red + found[3 + band] * green + found[6 + band] * blue;
+      for (let band = 0; band < 3; band++) {
+        const one = line[low + 9 + band] + line[low + band] * red + line[low + 3 + band] * green + line[low + 6 + band] * blue;
+        const other = line[high + 9 + band] + line[high + band] * red + line[high + 3 + band] * green + line[high + 6 + band] * blue;
+        change[to + band] += one * (1 - share) + other * share;
+      }
     }
   }
 }
@@ -281,12 +280,13 @@ const cellsOf = (box, step) => [Math.floor(box[0] / step), Math.floor(box[1] / s
 
 // Linear interpolation along one dimension: for each place, the two nodes around it and the share of the second.
 function places(start, stop, scale, limit = Infinity) {
-  const found = [];
-  for (let place = start; place < stop; place++) {
-    let node = (place + 0.5) * scale - 0.5;
-    if (limit < Infinity) node = clip(node, 0, limit - 1);
-    const low = Math.floor(node);
-    found.push({ low, high: Math.ceil(node), rest: node - low });
+  const size = stop - start;
+  const found = { low: new Int32Array(size), high: new Int32Array(size), rest: new Float64Array(size) };
+  for (let index = 0; index < size; index++) {
+    const node = clip((start + index + 0.5) * scale - 0.5, limit < Infinity ? 0 : -Infinity, limit - 1);
+    found.low[index] = Math.floor(node);
+    found.high[index] = Math.ceil(node);
+    found.rest[index] = node - found.low[index];
   }
-  return { at: (index) => found[index], first: found[0].low, last: found.at(-1).high };
+  return found;
 }

@@ -97,10 +97,12 @@ export function mirrored(place, length) {
 // Bicubic interpolation, as in Pillow's `transform`; what lies outside is black.
 function transform(image, matrix, [width, height]) {
   const made = newImage(width, height);
+  const [a, b, c, d, e, f] = matrix;
   const [columns, rows, across, down] = [new Int32Array(4), new Int32Array(4), new Float64Array(4), new Float64Array(4)];
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [u, v] = map(matrix, [x + 0.5, y + 0.5]);
+      const u = a * (x + 0.5) + b * (y + 0.5) + c;
+      const v = d * (x + 0.5) + e * (y + 0.5) + f;
       if (u < 0 || v < 0 || u >= image.width || v >= image.height) continue;
       cubic(u - 0.5, image.width, columns, across);
       cubic(v - 0.5, image.height, rows, down);
@@ -133,10 +135,12 @@ function cubic(at, length, places, weights) {
 // Linear interpolation of planes that go on for `around` pixels beyond their border, and are zero outside.
 export function transformPlanes(planes, matrix, [width, height], around) {
   const { count, data } = planes;
+  const [a, b, c, d, e, f] = matrix;
   const made = newPlanes(width, height, count);
   for (let y = 0; y < height; y++) {
     for (let x = 0; x < width; x++) {
-      const [u, v] = map(matrix, [x + 0.5, y + 0.5]);
+      const u = a * (x + 0.5) + b * (y + 0.5) + c;
+      const v = d * (x + 0.5) + e * (y + 0.5) + f;
       if (u < -around || v < -around || u >= planes.width + around || v >= planes.height + around) continue;
       const [left, top] = [Math.floor(u - 0.5), Math.floor(v - 0.5)];
       const [dx, dy] = [u - 0.5 - left, v - 0.5 - top];

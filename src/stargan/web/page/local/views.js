@@ -20,10 +20,9 @@ export async function look(photo, model, networks, aligning) {
   if (!regions.length) return null;
   const images = regions.map(({ part }) => toArray(part.image));
   const { network } = model;
-  let chances = await Promise.all(images.map(() => Float32Array.from(network.frequencies)));
-  if (network.classifier) {
-    chances = [];
-    for (const image of images) chances.push(probabilities(network, await networks.classify(image)));
+  let chances = [];
+  for (const image of images) {
+    chances.push(network.classifier ? probabilities(network, await networks.classify(image)) : Float32Array.from(network.frequencies));
   }
   if (regions.length > 1 && !regions[0].face) chances = chances.map(() => average(chances)); // parts of one photo
   return {
