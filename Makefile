@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-train assets test check format clean
+.PHONY: demo demo-train assets docs test check format clean
 
 demo: $(READY)  ## translate drawn faces with the model that comes with stargan, in seconds
 	$(BIN)/stargan demo
@@ -14,6 +14,9 @@ demo-train: $(READY)  ## draw faces, train a small model, translate faces it nev
 
 assets: $(READY)  ## put what pages without a server need into the package, for a wheel that contains it
 	$(BIN)/python -m stargan.web.runtime
+
+docs: $(READY)  ## the documentation as a site, in build/site; every link is checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n auto

@@ -439,9 +439,9 @@ def test_both_languages_have_all_strings() -> None:
         assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", chinese[name])), name
         assert chinese[name].strip()
         assert text.strip()
-    html = (PAGE / "index.html").read_text("utf-8")
+    html = "".join(path.read_text("utf-8") for path in PAGE.rglob("*.html"))
     scripts = "".join(path.read_text("utf-8") for path in PAGE.rglob("*.js"))
-    used = {*re.findall(r'data-(?:words|label)="(\w+)"', html), *re.findall(r'\bt\("(\w+)"', scripts)}
+    used = {*re.findall(r'data-(?:words|label|title)="(\w+)"', html), *re.findall(r'\bt\("(\w+)"', scripts)}
     assert used <= words["en"].keys()
     spare = {name for name, text in words["en"].items() if isinstance(text, str)} - used
     assert {name for name in spare if f'"{name}"' not in scripts} == set()
@@ -457,11 +457,11 @@ def test_the_page_needs_nothing_from_elsewhere() -> None:
     for path in [path for kind in ("js", "html", "css") for path in PAGE.rglob(f"*.{kind}")]:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|@import|[\"'(]//", text), path.name
-    index = (PAGE / "index.html").read_text("utf-8")
-    assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?![^>]*src=)", index)  # as the security policy wants it
-    assert {*re.findall(r'id="([\w-]+)"', index)} >= {*re.findall(r'\$\("([\w-]+)"\)', "".join(
-        path.read_text("utf-8") for path in PAGE.glob("*.js")
-    ))}  # fmt: skip
+    for folder in (PAGE, PAGE / "watch"):
+        index = (folder / "index.html").read_text("utf-8")
+        assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?![^>]*src=)", index)  # as the security policy wants it
+        scripts = "".join(path.read_text("utf-8") for path in folder.glob("*.js"))
+        assert {*re.findall(r'id="([\w-]+)"', index)} >= {*re.findall(r'\$\("([\w-]+)"\)', scripts)}
 
 
 def test_files_of_the_page_are_served(client: httpx.Client) -> None:

@@ -146,7 +146,7 @@ class Translator:
 
     def translate_all(
         self, photo: ImageSource, *, known: Request = (), faces: Choice = "all", align: bool = True
-    ) -> list[tuple[str, Image.Image]]:
+    ) -> notebook.Translations:
         """Translates a photo to every domain: each attribute flipped, each value of each group set.
 
         Args:
@@ -156,8 +156,8 @@ class Translator:
             align: As in `translate`.
 
         Returns:
-            Pairs of the target in words, for example `Male=0`, and the whole photo, RGB, upright. Of several faces,
-            those that an attribute's target describes already stay as they are.
+            A list of pairs: the target in words, for example `Male=0`, and the whole photo, RGB, upright. Of several
+            faces, those that an attribute's target describes already stay as they are. A notebook shows it as a sheet.
 
         Raises:
             DomainError, ImageError, ConfigError, ModelError: As `translate`.
@@ -168,7 +168,9 @@ class Translator:
             for values in view.values
         ]
         words = [word for word in requests.every_word(self.domains) if any(word in own for own in targets)]
-        return [(word, view.paint(self.edit(view.images, [own.get(word, ()) for own in targets]))) for word in words]
+        return notebook.Translations(
+            (word, view.paint(self.edit(view.images, [own.get(word, ()) for own in targets]))) for word in words
+        )
 
     def translate_aligned(
         self, image: ImageSource, request: Request, *, known: Request = (), strength: float = 1.0

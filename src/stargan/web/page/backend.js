@@ -45,6 +45,15 @@ export class Backend {
     return tiles.map(({ word, image }) => ({ word, url: `data:image/jpeg;base64,${image}` }));
   }
 
+  // Training runs: what each shows now, and the samples of a step as a Blob. Runs are numbered from 1.
+  async runs() {
+    return (await (await this.#send("GET", "/v1/runs")).json()).runs;
+  }
+
+  async sample(run, step) {
+    return (await this.#send("GET", `/v1/runs/${run}/samples/${step}`)).blob();
+  }
+
   close(photo) {
     fetch(`/v1/photos/${photo.id}`, { method: "DELETE", headers: this.#headers(), keepalive: true }).catch(() => {});
   }
