@@ -4,13 +4,19 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-train test check format fuzz release clean
+.PHONY: demo demo-train assets docs test check format fuzz release clean
 
 demo: $(READY)  ## translate drawn faces with the model that comes with stargan, in seconds
 	$(BIN)/stargan demo
 
 demo-train: $(READY)  ## draw faces, train a small model, translate faces it never saw, in minutes
 	$(BIN)/stargan demo --train
+
+assets: $(READY)  ## put what pages without a server need into the package, for a wheel that contains it
+	$(BIN)/python -m stargan.web.runtime
+
+docs: $(READY)  ## the documentation as a site, in build/site; every link is checked
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n auto

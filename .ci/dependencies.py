@@ -14,7 +14,7 @@ from pathlib import Path
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-NOT_SHIPPED = {"dev"}  # extras that only this repository needs
+NOT_SHIPPED = {"dev", "docs"}  # extras that only this repository needs
 
 
 def needed() -> dict[str, importlib.metadata.Distribution]:

@@ -29,7 +29,7 @@ from stargan import demo
 from stargan.evaluation import classifier, evaluation_set, features, identity
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]
+PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - set((ROOT / "docs").glob("*.zh.md")))]
 NOT_RUN = {"training.md": 1, "models.md": 1, "import.md": 1, "serve.md": 1}
 """How many blocks of a page are not run."""
 
@@ -164,6 +164,7 @@ def _models(root: Path) -> None:
     how = ["--exclusive", hair, "--recipe", "paper", *SHORTER["train"]]  # the official code has no other networks
     done = in_process("train", "--data", root / "celeba", "--run", root / "runs" / "faces", *how)
     assert done.returncode == 0, done.stderr
+    shutil.copytree(root / "runs" / "faces", root / "runs" / "paper")
     shutil.copy(root / "runs" / "faces" / "model.onnx", root / "official.onnx")
     (root / "demo" / "run").mkdir(parents=True)
     shutil.copy(Path(stargan.__file__).parent / "model" / "shipped" / "cartoons.onnx", root / "demo/run/model.onnx")

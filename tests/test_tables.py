@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 from datasets import error_line, some_rows, table, write_image
 
+from stargan.data.listed_files import locate
 from stargan.data.sources import find
 from stargan.domains import UNKNOWN
 
@@ -265,3 +266,15 @@ def test_numbers_for_splits(tmp_path: Path, name: str, first: int, second: int) 
 def test_words_of_splits_in_a_label(tmp_path: Path) -> None:
     rows: list[dict[str, object]] = [{"path": f"{i}.png", "vehicle": ("train", "car")[i % 2]} for i in range(6)]
     assert find(table(tmp_path / "t.csv", rows)).label_set.names == ("car", "train")
+
+
+@pytest.mark.parametrize(("folder", "first"), [("home/img", "../img/0.png"), ("home/list/img", "img/0.png")])
+def test_absolute_paths_near_a_table_are_the_same_images_after_a_move(tmp_path: Path, folder: str, first: str) -> None:
+    (tmp_path / "home" / "list").mkdir(parents=True)
+    names = [str(write_image(tmp_path / folder / f"{number}.png")) for number in range(3)]
+    before = locate(tmp_path / "home" / "list", names)
+    assert before.files[0] == first
+    (tmp_path / "home").rename(tmp_path / "moved")
+    after = locate(tmp_path / "moved" / "list", names)
+    assert after.found == before.found == 3
+    assert after.files == before.files

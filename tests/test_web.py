@@ -439,30 +439,36 @@ def test_both_languages_have_all_strings() -> None:
         assert sorted(re.findall(r"{\w+}", text)) == sorted(re.findall(r"{\w+}", chinese[name])), name
         assert chinese[name].strip()
         assert text.strip()
-    html = (PAGE / "index.html").read_text("utf-8")
-    scripts = "".join(path.read_text("utf-8") for path in PAGE.glob("*.js"))
-    used = {*re.findall(r'data-(?:words|label)="(\w+)"', html), *re.findall(r'\bt\("(\w+)"', scripts)}
+    html = "".join(path.read_text("utf-8") for path in PAGE.rglob("*.html"))
+    scripts = "".join(path.read_text("utf-8") for path in PAGE.rglob("*.js"))
+    used = {*re.findall(r'data-(?:words|label|title)="(\w+)"', html), *re.findall(r'\bt\("(\w+)"', scripts)}
     assert used <= words["en"].keys()
     spare = {name for name, text in words["en"].items() if isinstance(text, str)} - used
     assert {name for name in spare if f'"{name}"' not in scripts} == set()
 
 
+def test_limits_of_shipped_models_are_translated(models: dict[str, stargan.Translator]) -> None:
+    for language in ("en", "zh"):
+        words = json.loads((PAGE / "words" / f"{language}.json").read_text("utf-8"))
+        assert {*words["limits"]} == {model.info.card.limits for model in models.values() if model.info.card}
+
+
 def test_the_page_needs_nothing_from_elsewhere() -> None:
-    for path in [*PAGE.glob("*.js"), *PAGE.glob("*.html"), *PAGE.glob("*.css")]:
+    for path in [path for kind in ("js", "html", "css") for path in PAGE.rglob(f"*.{kind}")]:
         text = path.read_text("utf-8").replace("http://www.w3.org/2000/svg", "")
         assert not re.search(r"https?://|@import|[\"'(]//", text), path.name
-    index = (PAGE / "index.html").read_text("utf-8")
-    assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?![^>]*src=)", index)  # as the security policy wants it
-    assert {*re.findall(r'id="([\w-]+)"', index)} >= {*re.findall(r'\$\("([\w-]+)"\)', "".join(
-        path.read_text("utf-8") for path in PAGE.glob("*.js")
-    ))}  # fmt: skip
+    for folder in (PAGE, PAGE / "watch"):
+        index = (folder / "index.html").read_text("utf-8")
+        assert not re.search(r"\son\w+=|\sstyle=|<style|<script(?![^>]*src=)", index)  # as the security policy wants it
+        scripts = "".join(path.read_text("utf-8") for path in folder.glob("*.js"))
+        assert {*re.findall(r'id="([\w-]+)"', index)} >= {*re.findall(r'\$\("([\w-]+)"\)', scripts)}
 
 
 def test_files_of_the_page_are_served(client: httpx.Client) -> None:
     index = client.get("/")
     assert index.headers["content-type"].startswith("text/html")
-    for name in re.findall(r'(?:src|href)="(/page/[^"]+)"', index.text):
-        assert client.get(name).status_code == 200, name
+    for name in re.findall(r'(?:src|href)="(page/[^"]+)"', index.text):
+        assert client.get(f"/{name}").status_code == 200, name
     portrait = hashlib.sha256(client.get("/page/samples/portrait.jpg").content).digest()
     source = Path(__file__).parent.parent / "docs" / "photos" / "astronaut.jpg"
     assert portrait == hashlib.sha256(source.read_bytes()).digest()  # the public domain portrait of the docs

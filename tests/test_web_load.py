@@ -9,7 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
@@ -27,6 +27,7 @@ from web_server import form, serving
 import stargan
 from stargan.errors import ModelError
 from stargan.web import Limits
+from stargan.web.connections import bounded
 from stargan.web.gathering import Gathering
 from stargan.web.workers import Workers
 
@@ -211,6 +212,36 @@ def test_slow_and_lost_clients_hinder_nobody(cartoons: dict[str, stargan.Transla
                 return
             time.sleep(0.05)
         raise AssertionError("places are not given back")
+
+
+def test_clients_that_send_or_read_too_slowly_are_left(cartoons: dict[str, stargan.Translator]) -> None:
+    with serving(cartoons, http=bounded(0.4, 0.4)) as client:
+        place = ("127.0.0.1", client.base_url.port or 0)
+        whole = b"GET /healthz HTTP/1.1\r\nHost: localhost\r\n\r\n"
+        early = b"POST /v1/faces HTTP/1.1\r\nHost: localhost\r\nContent-Length: 9999999\r\n\r\n"  # refused at once
+        for first in (b"", whole, early):
+            with socket.create_connection(place, timeout=10) as slow:
+                slow.sendall(first)
+                assert not first or slow.recv(9999)
+                assert ends(lambda: slow.sendall(b"G")), first
+        with socket.create_connection(place, timeout=10) as deaf:
+            deaf.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            bundle = b"GET /page/docs/swagger-ui-bundle.js HTTP/1.1\r\nHost: localhost\r\n\r\n"
+            assert ends(lambda: deaf.sendall(bundle))  # and reads nothing
+        assert client.get("/healthz").status_code == 200
+        time.sleep(0.5)
+        assert client.get("/healthz").status_code == 200  # a client that only waits may go on
+
+
+def ends(send: Callable[[], object]) -> bool:
+    """Whether a connection ends within ten seconds, although the client goes on."""
+    for _ in range(100):
+        try:
+            send()
+        except OSError:
+            return True
+        time.sleep(0.1)
+    return False
 
 
 def test_a_full_server_answers_503(cartoons: dict[str, stargan.Translator], drawings: list[bytes]) -> None:

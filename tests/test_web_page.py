@@ -1,11 +1,8 @@
 """The page in a real browser: Debian's Chromium, driven by Playwright."""
 
 import base64
-import io
 import json
 import os
-import re
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -15,19 +12,29 @@ import pytest
 from PIL import Image
 
 pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
-playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
 
+from web_browser import (
+    SIDE,
+    Page,
+    apart,
+    chromium,
+    drop,
+    made,
+    opened,
+    press,
+    result,
+    two_faces,
+    until,
+    wait,
+    wait_for_change,
+)
 from web_server import serving
 
 import stargan
 from stargan.web import page as files
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
 AXE = Path(os.environ.get("AXE", "node_modules/axe-core/axe.min.js"))
-SIDE = 192
 WORDS = {path.stem: json.loads(path.read_text("utf-8")) for path in (Path(files.__file__).parent / "words").iterdir()}
-pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="no Chromium: apt-get install chromium")
-Page = Any
 
 
 @pytest.fixture(scope="module")
@@ -43,23 +50,13 @@ def address(model: stargan.Translator) -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Any]:
-    with playwright.sync_playwright() as running:
-        started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+    with chromium("--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream") as started:
         yield started
-        started.close()
 
 
 @pytest.fixture(scope="module")
 def two(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file with the astronaut's portrait, and its mirror image to the right of it."""
-    data = pytest.importorskip("skimage.data", reason="scikit-image's portrait is not installed")
-    portrait = Image.fromarray(data.astronaut()).crop((80, 0, 400, 320)).resize((SIDE, SIDE))
-    wide = Image.new("RGB", (2 * SIDE, SIDE), "gray")
-    wide.paste(portrait, (0, 0))
-    wide.paste(portrait.transpose(Image.Transpose.FLIP_LEFT_RIGHT), (SIDE, 0))
-    path = tmp_path_factory.mktemp("photos") / "two.png"
-    wide.save(path)
-    return path
+    return two_faces(tmp_path_factory.mktemp("photos"))
 
 
 @pytest.fixture
@@ -70,84 +67,6 @@ def page(browser: Any, address: str) -> Iterator[Page]:
 @pytest.fixture
 def phone(browser: Any, address: str) -> Iterator[Page]:
     yield from opened(browser, address, viewport={"width": 360, "height": 740}, has_touch=True, is_mobile=True)
-
-
-def opened(browser: Any, address: str, **how: Any) -> Iterator[Page]:
-    """The page; it must not report an error, nor ask anybody else for anything."""
-    context = browser.new_context(
-        **{"viewport": {"width": 1280, "height": 800}, "locale": "en-US", "reduced_motion": "reduce", **how}
-    )
-    context.set_default_timeout(60_000)
-    found, problems = context.new_page(), list[str]()
-    found.on("pageerror", lambda error: problems.append(str(error)))
-    found.on("console", lambda line: problems.append(line.text) if "Content Security" in line.text else None)
-    elsewhere = re.compile(f"^(?!{re.escape(address)}|blob:{re.escape(address)}|data:)")
-    found.on("request", lambda request: problems.append(request.url) if elsewhere.match(request.url) else None)
-    found.goto(address)
-    found.wait_for_selector("[data-ready]")
-    yield found
-    context.close()
-    assert not problems
-
-
-def drop(page: Page, path: Path) -> None:
-    """Drops a file on the page, as a mouse does."""
-    script = """([text, name]) => {
-        const data = new DataTransfer();
-        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
-        data.items.add(new File([bytes], name, { type: "image/png" }));
-        for (const kind of ["dragenter", "dragover", "drop"])
-            document.getElementById("drop").dispatchEvent(new DragEvent(kind, { dataTransfer: data, bubbles: true }));
-    }"""
-    page.evaluate(script, [base64.b64encode(path.read_bytes()).decode(), path.name])
-
-
-def until(page: Page, script: str, argument: Any = None) -> None:
-    """Waits until a script gives true. Playwright's own way is against the page's security policy."""
-    for _ in range(600):
-        if page.evaluate(script, argument):
-            return
-        page.wait_for_timeout(50)
-    raise AssertionError(f"never: {script}")
-
-
-def wait(page: Page) -> None:
-    """Waits until the page has nothing to do."""
-    until(page, "document.getElementById('live').textContent !== ''")
-    page.wait_for_selector("#busy", state="hidden")
-
-
-def made(page: Page) -> str:
-    """How many changes the page has made."""
-    return page.evaluate("document.body.dataset.made ?? '0'")
-
-
-def wait_for_change(page: Page, before: str) -> None:
-    until(page, "before => (document.body.dataset.made ?? '0') !== before", before)
-
-
-def press(page: Page, word: str) -> None:
-    before = made(page)
-    page.click(f'#groups [data-word="{word}"]')
-    wait_for_change(page, before)
-
-
-def result(page: Page) -> np.ndarray:
-    """The pixels of the changed photo on the page."""
-    script = """() => {
-        const image = document.getElementById("after");
-        const canvas = document.createElement("canvas");
-        [canvas.width, canvas.height] = [image.naturalWidth, image.naturalHeight];
-        canvas.getContext("2d").drawImage(image, 0, 0);
-        return canvas.toDataURL("image/png");
-    }"""
-    assert page.is_visible("#after")
-    content = base64.b64decode(page.evaluate(script).partition(",")[2])
-    return np.asarray(Image.open(io.BytesIO(content)).convert("RGB"), int)
-
-
-def apart(first: np.ndarray, second: Image.Image) -> float:
-    return float(np.abs(first - np.asarray(second, int)).mean())
 
 
 def test_drop_press_and_keep(page: Page, model: stargan.Translator, two: Path) -> None:
@@ -249,9 +168,13 @@ def test_keyboard_only(page: Page, two: Path) -> None:
         page.keyboard.press("Tab")
         if page.evaluate("document.activeElement.id") == "choose":
             break
-    with page.expect_file_chooser() as chooser:
-        page.keyboard.press("Space")  # of Enter, a driven Chromium does not open the chooser
-    chooser.value.set_files(two)
+    choosers: list[Any] = []
+    page.on("filechooser", choosers.append)
+    page.wait_for_timeout(100)  # Playwright tells the browser that it answers choosers
+    page.keyboard.press("Enter")
+    while not choosers:
+        page.wait_for_timeout(50)
+    choosers[0].set_files(two)
     wait(page)
 
     def tab_to(selector: str) -> None:
@@ -275,6 +198,48 @@ def test_keyboard_only(page: Page, two: Path) -> None:
     page.keyboard.press("Control+z")
     page.keyboard.press("Control+z")
     until(page, "document.getElementById('after').hidden")
+
+
+def test_paste(browser: Any, address: str, two: Path) -> None:
+    opening = opened(browser, address, permissions=["clipboard-read", "clipboard-write"])
+    page = next(opening)
+    script = """async (text) => {
+        const bytes = Uint8Array.from(atob(text), (letter) => letter.charCodeAt(0));
+        const image = new Blob([bytes], { type: "image/png" });
+        await navigator.clipboard.write([new ClipboardItem({ "image/png": image })]);
+    }"""
+    page.evaluate(script, base64.b64encode(two.read_bytes()).decode())
+    page.keyboard.press("Control+v")
+    wait(page)
+    assert page.locator("#outlines button").count() == 2
+    page.evaluate("navigator.clipboard.writeText('Dear diary')")
+    page.keyboard.press("Control+v")  # text is nobody's photo
+    page.wait_for_timeout(200)
+    assert page.locator("#outlines button").count() == 2
+    assert page.is_hidden("#toast")
+    next(opening, None)
+
+
+def test_the_camera(page: Page) -> None:
+    """Chromium's camera for tests shows a pattern, which the model for drawings takes as it takes anything."""
+    page.select_option("#model", "cartoons")
+    page.click("#camera")
+    until(page, "document.getElementById('video').videoWidth > 0")
+    page.click("#take")
+    wait(page)
+    assert page.text_content("#photo-name") == "camera.jpg"
+    assert page.evaluate("document.getElementById('video').srcObject") is None  # the camera is off
+    press(page, "Blond_Hair")
+    assert page.is_visible("#after")
+
+
+def test_the_camera_is_left_without_a_photo(page: Page) -> None:
+    page.click("#camera")
+    until(page, "document.getElementById('video').videoWidth > 0")
+    page.keyboard.press("Escape")
+    until(page, "document.getElementById('video').srcObject === null")
+    assert page.is_visible("#choose")
+    assert page.is_hidden("#toast")
 
 
 def test_a_phone(phone: Page, two: Path) -> None:
@@ -303,6 +268,9 @@ def test_languages(page: Page, two: Path) -> None:
     drop(page, two)
     wait(page)
     assert page.text_content('#groups [data-word="Black_Hair"]').startswith(WORDS["zh"]["labels"]["Black_Hair"])
+    page.click("#about")
+    assert page.text_content("#card-body p") == WORDS["zh"]["limits"][stargan.load("celeba").info.card.limits]
+    page.keyboard.press("Escape")
     latin = """() => [...document.querySelectorAll("main *, .tools *")]
         .filter((one) => one.offsetParent && !one.children.length && /[a-z]{3}/i.test(one.textContent))
         .map((one) => one.textContent)"""

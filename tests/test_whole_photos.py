@@ -12,7 +12,7 @@ from PIL import Image, ImageDraw, ImageOps
 
 import stargan
 from stargan import images
-from stargan.errors import ConfigError, DomainError, ImageError
+from stargan.errors import ConfigError, DataError, DomainError, ImageError
 from stargan.inference import jobs
 
 SIDE = 256
@@ -294,3 +294,19 @@ def test_a_model_shows_itself(model: stargan.Translator, run: Path) -> None:
     assert "<td>Male</td>" in shown
     assert "Male=0 " in shown
     assert "not measured" in stargan.load(run / "model.onnx")._repr_html_()
+
+
+def test_deep_photos_of_one_call_share_their_range(model: stargan.Translator) -> None:
+    bright, dark = (Image.fromarray(np.full((64, 64), level, np.uint16)) for level in (4095, 255))
+
+    def levels(photos: list[Image.Image], **options: tuple[float, float]) -> list[int]:
+        results = model.translate(photos, ["Male"], strength=0, align=False, **options)  # type: ignore[arg-type]
+        return [result.getpixel((5, 5))[0] for result in results]  # type: ignore[index]
+
+    assert levels([bright, dark]) == [255, 16]
+    assert levels([dark]) == [255]
+    assert levels([bright, dark], range=(0, 65535)) == [16, 1]
+    with pytest.raises(ConfigError, match="5,1"):
+        levels([dark], range=(5, 1))
+    with pytest.raises(DataError, match="some floats"):
+        levels([bright, Image.fromarray(np.zeros((64, 64), np.float32))])

@@ -2,7 +2,7 @@
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -11,6 +11,7 @@ import uvicorn
 
 import stargan
 from stargan.web import Access, Limits, api, server
+from stargan.web.watching import Watched
 
 
 @contextmanager
@@ -18,10 +19,12 @@ def serving(
     models: dict[str, stargan.Translator],
     limits: Limits = Limits(),  # noqa: B008
     access: Access = Access(),  # noqa: B008
+    runs: Sequence[Watched] = (),
+    **how: Any,
 ) -> Iterator[httpx.Client]:
-    """Serves, and yields a client."""
+    """Serves, with settings for Uvicorn, and yields a client."""
     with server.listen("127.0.0.1", 0) as opened:
-        config = uvicorn.Config(api.create(models, limits, access), log_level="warning", access_log=False)
+        config = uvicorn.Config(api.create(models, limits, access, runs), log_level="warning", access_log=False, **how)
         running = uvicorn.Server(config)
         thread = threading.Thread(target=running.run, kwargs={"sockets": [opened]})
         thread.start()

@@ -10,12 +10,13 @@ from stargan import training
 from stargan.config import Config, recipes
 from stargan.config.architecture import NOT_OF_EDIT, fitting, parse_size
 from stargan.errors import ConfigError
+from stargan.inference import notebook
 from stargan.inference.load import load
 from stargan.inference.translator import Translator
 from stargan.interop.export import export
 from stargan.model import run_folder
 from stargan.model.run_folder import Curve
-from stargan.progress import Callback, reported_to
+from stargan.progress import Callback, about, reported_to
 from stargan.training.prepare import check_changes, check_new
 
 _LOGGER = logging.getLogger(__name__)
@@ -55,12 +56,20 @@ class Run:
     @property
     def samples(self) -> list[Path]:
         """The grids of samples, oldest first."""
-        return sorted((self.folder / run_folder.SAMPLES).glob("step-*.png"))
+        return list(run_folder.samples(self.folder).values())
+
+    def _repr_html_(self) -> str:
+        """The figures and the newest samples, for notebooks."""
+        state = "finished" if self.finished else "stopped"
+        title = f"{self.folder}: {state} after {self.step:,} steps and {about(self.seconds)[6:]}"
+        figures = {name: f"{value:.3g}" for name, value in self.figures.items()}
+        newest = self.samples[-1:]
+        return notebook.figures_html(title, figures, newest[0].read_bytes() if newest else b"")
 
     @property
     def model(self) -> Path:
         """The trained model, which needs no PyTorch."""
-        return self.folder / "model.onnx"
+        return self.folder / run_folder.MODEL
 
     def load(self) -> Translator:
         """Loads the trained model.

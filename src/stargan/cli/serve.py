@@ -20,12 +20,14 @@ KEY = "STARGAN_API_KEY"
 
 @dataclasses.dataclass(frozen=True)
 class Options:
-    """Open a page in the browser to change photos, and answer an HTTP API.
+    """Open a page in the browser to change photos, or to watch trainings, and answer an HTTP API.
 
     For example: stargan serve
 
     Attributes:
-        models: Model files, run folders, or names of models that come with stargan; by default all of the latter.
+        models: Model files, run folders, or names of models that come with stargan; by default all of the latter, or
+            none with --run.
+        run: Run folder to watch, while it trains or afterwards. Repeat it to see several side by side.
         port: Where to listen; 0 takes any that is free.
         host: The address to listen at. With 0.0.0.0, other machines reach the server.
         browser: Open the page in the browser.
@@ -37,6 +39,7 @@ class Options:
     """
 
     models: Annotated[tyro.conf.Positional[tuple[Path, ...]], option("MODEL...")] = ()
+    run: Annotated[tyro.conf.UseAppendAction[tuple[Path, ...]], option("FOLDER")] = ()
     port: Annotated[int, option("PORT")] = 8000
     host: Annotated[str, option("ADDRESS")] = "127.0.0.1"
     browser: bool = True
@@ -50,21 +53,24 @@ class Options:
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
     web.check_installed()
-    from stargan.web import server  # loads FastAPI
+    from stargan.web import server, watching  # loads FastAPI
 
     key = _key(options.api_key_file)
     if not 0 <= options.port < 65536:
         raise ConfigError(f"--port {options.port}: must be from 0 to 65535")
+    runs = watching.open_runs(options.run)
     with server.listen(options.host, options.port) as opened:
-        models = server.load_all(options.models or [Path(name) for name in _shipped()], options.runtime)
-        url = server.address(opened, key)
+        default = [] if runs else [Path(name) for name in _shipped()]
+        models = server.load_all(options.models or default, options.runtime)
+        places = [(f"training of {', '.join(run.name for run in runs)}", server.address(opened, key, "runs"))]
+        places = [*(places if runs else []), *([(", ".join(models), server.address(opened, key))] if models else [])]
 
         def ready() -> None:
-            print(f"stargan: {', '.join(models)} at {url} (Ctrl-C stops)", flush=True)
+            print(f"stargan: {'; '.join(f'{what} at {url}' for what, url in places)} (Ctrl-C stops)", flush=True)
             if options.browser and sys.stdout.isatty():
-                server.open_browser(url)
+                server.open_browser(places[0][1])
 
-        server.run(models, opened, options.limits, Access(key, options.allow_host, options.cors), ready)
+        server.run(models, opened, options.limits, Access(key, options.allow_host, options.cors), ready, runs)
     return 0
 
 

@@ -53,7 +53,7 @@ def locate(folder: Path, names: Sequence[str]) -> ListedFiles:
         folder: The folder of the list.
         names: As the list has them.
     """
-    names = [_with_slashes(name) for name in names]
+    names = _relative(folder.resolve(), [_with_slashes(name) for name in names])
     sample = [names[row] for row in np.linspace(0, len(names) - 1, min(_SAMPLE, len(names))).astype(int)]
     root = max(_candidates(folder, sample), key=lambda root: _count(root, sample), default=folder)
     missing = _missing(root, names)
@@ -77,6 +77,12 @@ def _with_slashes(name: str) -> str:
     if "\\" in name:
         name = PureWindowsPath(name).as_posix()
     return str(PurePosixPath(name)) if name.startswith("./") else name
+
+
+def _relative(folder: Path, names: Sequence[str]) -> list[str]:
+    """Makes absolute paths to images below or beside the list relative, so that all of it can be moved."""
+    beside = f"{folder.parent.as_posix().rstrip('/')}/"
+    return [os.path.relpath(name, folder) if name.startswith(beside) else name for name in names]
 
 
 def _count(root: Path, names: Sequence[str]) -> int:

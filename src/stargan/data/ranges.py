@@ -2,20 +2,23 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from stargan import images
-from stargan.data.sources import Source
 from stargan.errors import DataError
-from stargan.images import Extent, Range, RangeChoice
+from stargan.images import Extent, ImageSource, Range, RangeChoice
+
+if TYPE_CHECKING:
+    from stargan.data.sources import Source
 
 LOOKED_AT = 128  # images of a data set whose samples are looked at
 DARK = 8  # times as wide as what nearly all samples need: then a range hides them
 APART = 2  # times as wide as each other, ranges of data sets are different
 
 
-def of_sources(found: Sequence[Source], given: Range | None, say: Callable[[str], None]) -> Range | None:
+def of_sources(found: Sequence["Source"], given: Range | None, say: Callable[[str], None]) -> Range | None:
     """The range for the images of some data sets.
 
     Args:
@@ -32,7 +35,7 @@ def of_sources(found: Sequence[Source], given: Range | None, say: Callable[[str]
     return _common({source.name: extent_of(_some(source), source.name) for source in found}, given, say)
 
 
-def of_files(files: Sequence[Path], given: Range | None, say: Callable[[str], None]) -> RangeChoice:
+def of_files(files: Sequence[ImageSource], given: Range | None, say: Callable[[str], None]) -> RangeChoice:
     """The range for some photos, as `of_sources`; `own` if there is none."""
     chosen = [files[index] for index in np.linspace(0, len(files) - 1, min(len(files), LOOKED_AT)).astype(int)]
     extent = extent_of(chosen, "the photos")
@@ -54,13 +57,13 @@ def _common(extents: Mapping[str, Extent | None], given: Range | None, say: Call
     return given
 
 
-def extent_of(paths: Sequence[Path], name: str) -> Extent | None:
+def extent_of(files: Sequence[ImageSource], name: str) -> Extent | None:
     """The samples of the deep images among some files; None if there are none.
 
     Raises:
         DataError: Some have integers and some floats.
     """
-    extents = [extent for extent in map(images.extent_of, paths) if extent]
+    extents = [extent for extent in map(images.extent_of, files) if extent]
     if len({extent.floats for extent in extents}) > 1:
         raise DataError(
             f"{name}: some images have integers of more than 8 bits and some floats, which no range fits; convert them "
@@ -85,7 +88,7 @@ def spelled(used: Range) -> str:
     return ",".join(f"{edge:.6g}" for edge in used)
 
 
-def before_ranges(found: Sequence[Source]) -> Range | None:
+def before_ranges(found: Sequence["Source"]) -> Range | None:
     """The range of a run of an earlier version: integers up to 65535; floats up to 1, 255 or 65535."""
     extents = [extent for source in found if (extent := extent_of(_some(source), source.name))]
     if not extents:
@@ -94,7 +97,7 @@ def before_ranges(found: Sequence[Source]) -> Range | None:
     return 0.0, next((float(top) for top in (1, 255) if extent.floats and extent.highest <= top), 65535.0)
 
 
-def _some(source: Source) -> list[Path]:
+def _some(source: "Source") -> list[Path]:
     """Files from all parts of a data set, of those that may be deep: a JPEG never is."""
     rows = [row for row, file in enumerate(source.files) if not file.lower().endswith((".jpg", ".jpeg", ".webp"))]
     chosen = np.linspace(0, len(rows) - 1, min(len(rows), LOOKED_AT)).astype(int)

@@ -5,6 +5,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from html import escape
 from typing import Any
 
 import numpy as np
@@ -48,6 +49,10 @@ class Report:
 
     models: Sequence[ModelResult]
     settings: Mapping[str, Any]
+
+    def _repr_html_(self) -> str:
+        """The summary, for notebooks."""
+        return f"<pre>{escape(self.summary())}</pre>"
 
     @property
     def metrics(self) -> list[str]:

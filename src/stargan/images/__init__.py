@@ -26,8 +26,10 @@ from stargan.images.samples import Range as Range
 from stargan.images.samples import RangeChoice as RangeChoice
 from stargan.images.samples import together as together
 from stargan.images.samples import usual_range as usual_range
+from stargan.images.sheets import GAP as GAP
 from stargan.images.sheets import grid as grid
 from stargan.images.sheets import shorten as shorten
+from stargan.images.sheets import titled_rows as titled_rows
 from stargan.images.writing import kind as kind
 from stargan.images.writing import may_replace as may_replace
 from stargan.images.writing import save as save

@@ -3,7 +3,6 @@
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 from PIL import ExifTags, Image, JpegImagePlugin
@@ -89,9 +88,9 @@ def read_photo(source: ImageSource, range: RangeChoice = "own") -> Photo:
         return photo
 
 
-def extent_of(path: Path) -> Extent | None:
+def extent_of(source: ImageSource) -> Extent | None:
     """The samples of a deep image; None if it has 8 bits, or cannot be read (decoding it says why)."""
-    with contextlib.suppress(ImageError), opened(path) as (_, deep):
+    with contextlib.suppress(ImageError), opened(source) as (_, deep):
         return deep.extent() if deep else None
     return None
 

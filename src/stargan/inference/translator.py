@@ -1,20 +1,25 @@
 """A model in use: photos and requests in, changed photos out."""
 
+import logging
 from collections.abc import Sequence
-from typing import Protocol, overload
+from typing import Any, Protocol, overload
 
 import numpy as np
 from PIL import Image
 
+from stargan.config.checks import check_range
+from stargan.data import ranges
 from stargan.domains import Domains, requests
 from stargan.domains.estimates import estimates, with_known
 from stargan.domains.requests import Request
 from stargan.errors import DomainError, ImageError
-from stargan.images import ImageSource, Photo, name_of, read, read_photo, to_array, to_images
+from stargan.images import ImageSource, Photo, Range, name_of, read, read_photo, to_array, to_images
 from stargan.inference import notebook, views
 from stargan.inference.steps import Step, Steps, check_strength, steps
 from stargan.inference.views import Choice, FoundFace, Region, View
 from stargan.model.info import ModelInfo
+
+_log = logging.getLogger(__name__)
 
 BATCH_PIXELS = 4 * 128 * 128
 """Pixels in a batch, at most: larger ones need more memory and take longer for each image, since caches are small."""
@@ -76,6 +81,7 @@ class Translator:
         strength: float = 1.0,
         faces: Choice = "all",
         align: bool = True,
+        range: Range | None = None,
     ) -> Image.Image: ...
 
     @overload
@@ -88,6 +94,7 @@ class Translator:
         strength: float = 1.0,
         faces: Choice = "all",
         align: bool = True,
+        range: Range | None = None,
     ) -> list[Image.Image]: ...
 
     def translate(
@@ -99,6 +106,7 @@ class Translator:
         strength: float = 1.0,
         faces: Choice = "all",
         align: bool = True,
+        range: Range | None = None,
     ) -> Image.Image | list[Image.Image]:
         """Translates a photo: the faces in it if the model is about faces, otherwise all of it.
 
@@ -113,6 +121,8 @@ class Translator:
             strength: A factor for the whole change, 0 to 1.5; 0 gives the photo itself.
             faces: Which faces to change.
             align: False if the photo shows one face that is cut and aligned as the training images were.
+            range: Which values of a photo with more than 8 bits or floats become black and white; by default those of
+                the model, if it has some, or else those that the photos have together.
 
         Returns:
             RGB, upright, of the photo's size; a list for several photos.
@@ -120,21 +130,23 @@ class Translator:
         Raises:
             DomainError: `request` or `known` names something that the model does not know.
             ImageError: The photo cannot be read, or there is no (such) face in it.
-            ConfigError: `strength` or `faces` is out of range.
+            ConfigError: `strength`, `faces` or `range` is out of bounds.
+            DataError: Of several photos, some have integers of more than 8 bits and some floats.
             ModelError: The model's attribute classifier is needed and damaged.
         """
         if isinstance(photo, list | tuple) or (isinstance(photo, np.ndarray) and photo.ndim == 4):
-            return [
-                self.translate(one, request, known=known, strength=strength, faces=faces, align=align) for one in photo
-            ]
+            samples = ranges.of_files(list(photo), range or self.info.range, _log.info)
+            shared = None if samples == "own" else samples
+            options: dict[str, Any] = {"known": known, "strength": strength, "faces": faces, "align": align}
+            return [self.translate(one, request, **options, range=shared) for one in photo]
         check_strength(strength)
         requests.parse(self.domains, request)  # before any work
-        view = self.look(photo, known=known, faces=faces, align=align)
+        view = self.look(photo, known=known, faces=faces, align=align, range=range)
         return view.paint(self.edit(view.images, [steps(self.domains, v, request, strength) for v in view.values]))
 
     def translate_all(
         self, photo: ImageSource, *, known: Request = (), faces: Choice = "all", align: bool = True
-    ) -> list[tuple[str, Image.Image]]:
+    ) -> notebook.Translations:
         """Translates a photo to every domain: each attribute flipped, each value of each group set.
 
         Args:
@@ -144,8 +156,8 @@ class Translator:
             align: As in `translate`.
 
         Returns:
-            Pairs of the target in words, for example `Male=0`, and the whole photo, RGB, upright. Of several faces,
-            those that an attribute's target describes already stay as they are.
+            A list of pairs: the target in words, for example `Male=0`, and the whole photo, RGB, upright. Of several
+            faces, those that an attribute's target describes already stay as they are. A notebook shows it as a sheet.
 
         Raises:
             DomainError, ImageError, ConfigError, ModelError: As `translate`.
@@ -156,7 +168,9 @@ class Translator:
             for values in view.values
         ]
         words = [word for word in requests.every_word(self.domains) if any(word in own for own in targets)]
-        return [(word, view.paint(self.edit(view.images, [own.get(word, ()) for own in targets]))) for word in words]
+        return notebook.Translations(
+            (word, view.paint(self.edit(view.images, [own.get(word, ()) for own in targets]))) for word in words
+        )
 
     def translate_aligned(
         self, image: ImageSource, request: Request, *, known: Request = (), strength: float = 1.0
@@ -209,6 +223,7 @@ class Translator:
         known: Request = (),
         faces: Choice = "all",
         align: bool = True,
+        range: Range | None = None,
     ) -> View:
         """Finds what the model changes in a photo, and its labels.
 
@@ -217,12 +232,14 @@ class Translator:
             known: As in `translate`.
             faces: As in `translate`.
             align: As in `translate`.
+            range: As in `translate`.
 
         Raises:
             DomainError, ImageError, ConfigError, ModelError: As `translate`.
         """
         views.check(faces)
-        opened = read_photo(photo, self.info.range or "own")
+        check_range(range)
+        opened = read_photo(photo, range or self.info.range or "own")
         found = views.regions(opened.image, self.info, align=align)
         return self.view(opened, views.chosen(found, faces, name_of(photo)), known=known)
 

@@ -12,6 +12,7 @@ from stargan.domains.estimates import UNCERTAIN, Estimate
 from stargan.errors import ConfigError, ImageError
 from stargan.faces import Face
 from stargan.images import Photo, central_box, fit
+from stargan.inference import notebook
 from stargan.model.info import ModelInfo
 from stargan.photos import Part, put_back
 from stargan.photos.part import SOFT, WHOLE
@@ -80,6 +81,11 @@ class FoundFace:
         assert region.face is not None
         assert region.number is not None
         return cls(region.number, region.face, region.part.image, dict(estimates), tuple(region.warnings(size)))
+
+    def _repr_html_(self) -> str:
+        """The face and its labels, for notebooks."""
+        labels = {word: f"{probability:.0%}" for word, probability in self.labels.items()}
+        return notebook.figures_html(f"face {self.number}", labels, notebook.png(self.image), self.warnings)
 
 
 @dataclass(frozen=True, eq=False)

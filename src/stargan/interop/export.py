@@ -54,7 +54,7 @@ def export(
             info = replace(info, card=_card(report, limits, info))
         return info if licence is None else replace(info, licence=licence)
 
-    path = _locate(source)
+    path = locate(source)
     if path.suffix == out.suffix == ".onnx" and not half and not plain:
         return onnx_file.describe(path, out, describe)
     info, arrays = read_model(source)
@@ -70,7 +70,10 @@ def check_output(out: Path, overwrite: bool) -> None:
         ModelError: The kind of file is unknown, or the file exists and `overwrite` is not set.
     """
     if out.suffix not in WRITERS:
-        raise ModelError(f"{out}: cannot write this kind of model file; it must end in {' or '.join(WRITERS)}")
+        raise ModelError(
+            f"{out}: cannot write this kind of model file; it must end in {' or '.join(WRITERS)}, or "
+            "in a slash for a page"
+        )
     check_new(out, overwrite)
 
 
@@ -84,8 +87,12 @@ def check_new(path: Path, overwrite: bool) -> None:
         raise ModelError(f"{path}: exists; say --overwrite to replace it")
 
 
-def _locate(source: Path) -> Path:
-    """Returns the file to export."""
+def locate(source: Path) -> Path:
+    """Returns the file to export.
+
+    Raises:
+        ModelError: There is none.
+    """
     # The newest checkpoint takes precedence: after a run is extended, its model files are still those from before.
     checkpoints = run_folder.checkpoints(source)
     return checkpoints[-1] if checkpoints else locations.locate(source)
@@ -107,7 +114,7 @@ def _card(report: Path, limits: str, info: ModelInfo) -> Card:
 
 def read_model(source: Path) -> tuple[ModelInfo, safetensors_file.Arrays]:
     """Reads the model to export; the argument and the errors are those of `export`."""
-    path = _locate(source)
+    path = locate(source)
     if path.suffix == ".onnx":
         raise ModelError(f"{path}: an .onnx file is an end product; export the run or its .safetensors file instead")
     info, arrays, _ = safetensors_file.read(path)

@@ -43,3 +43,8 @@ def locate(path: Path, kinds: tuple[str, ...] = BEST_FOR_TRAINING) -> Path:
     if not saved:
         raise ModelError(f"{path}: a folder without model.onnx, model.safetensors or checkpoints")
     return saved[-1]
+
+
+def name_of(path: Path) -> str:
+    """What people call a model: the name of its file, or of its run folder."""
+    return path.parent.name if path.stem == "model" and path.parent.name else path.stem

@@ -62,6 +62,21 @@ def metadata(model: bytes) -> dict[str, str]:
         return {_text(entry.get(1, b"")): _text(entry.get(2, b"")) for entry in entries}
 
 
+def without_metadata(model: bytes) -> bytes:
+    """The same file without its metadata, which runtimes do not need.
+
+    Raises:
+        ModelError: The file is damaged.
+    """
+    with _damage():
+        view, kept, position = memoryview(model), [], 0
+        while position < len(view):
+            (number, _), end = _field(view, position)
+            kept += [] if number == 14 else [view[position:end]]
+            position = end
+        return b"".join(kept)
+
+
 def check(model: bytes) -> None:
     """Checks that a graph is safe to load.
 
@@ -220,22 +235,26 @@ def _fields(message: bytes | memoryview) -> Fields:
 def _walk(message: memoryview) -> Iterator[tuple[int, int | memoryview]]:
     position = 0
     while position < len(message):
-        tag, position = _varint(message, position)
-        kind = tag & 7
-        if kind == 0:
-            value, position = _varint(message, position)
-            yield tag >> 3, value
-            continue
-        if kind == 2:
-            size, position = _varint(message, position)
-        elif kind in (1, 5):
-            size = 8 if kind == 1 else 4
-        else:  # groups, which no current file has
-            raise ValueError
-        if size > len(message) - position:
-            raise ValueError
-        yield tag >> 3, message[position : position + size]
-        position += size
+        field, position = _field(message, position)
+        yield field
+
+
+def _field(message: memoryview, position: int) -> tuple[tuple[int, int | memoryview], int]:
+    """A field, and the position behind it."""
+    tag, position = _varint(message, position)
+    kind = tag & 7
+    if kind == 0:
+        value, position = _varint(message, position)
+        return (tag >> 3, value), position
+    if kind == 2:
+        size, position = _varint(message, position)
+    elif kind in (1, 5):
+        size = 8 if kind == 1 else 4
+    else:  # groups, which no current file has
+        raise ValueError
+    if size > len(message) - position:
+        raise ValueError
+    return (tag >> 3, message[position : position + size]), position + size
 
 
 def _varint(message: memoryview, position: int) -> tuple[int, int]:

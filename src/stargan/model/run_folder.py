@@ -3,11 +3,13 @@
 import contextlib
 import json
 import math
+import os
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from stargan.config import Config
+from stargan.domains import Domains
 from stargan.errors import CheckpointError, ConfigError
 from stargan.storage import lock, read_text, remove_leftovers, write_bytes
 
@@ -16,11 +18,14 @@ DATA = "data.json"
 STATS = "stats.jsonl"
 SAMPLES = "samples"
 CHECKPOINTS = "checkpoints"
+MODEL = "model.onnx"
+LOCK = ".lock"
+PACE = ("lr", "steps_per_second", "seconds")
+"""Figures about how the training goes on, beside those about the networks."""
+
+MAX_CONFIG = 2**24  # characters; thousands of paths are far less
 Curve = tuple[list[float], list[float]]
 """The steps and values of a logged figure."""
-
-
-LOCK = ".lock"
 
 
 def checkpoints(run: Path) -> list[Path]:
@@ -80,6 +85,8 @@ def saved_config(run: Path) -> Config:
     """
     path = run / CONFIG
     try:
+        if path.stat().st_size > MAX_CONFIG:
+            raise ConfigError(f"more than {MAX_CONFIG} bytes; a run's settings are far less")
         settings = json.loads(read_text(path))
         if isinstance(settings, dict):
             settings.setdefault("share", ["none"])  # a run of an earlier version
@@ -93,16 +100,58 @@ def saved_config(run: Path) -> Config:
 
 
 def stats(run: Path) -> dict[str, Curve]:
-    """Reads the logged figures of a run folder by name; empty if there are none."""
+    """Reads the logged figures of a run folder by name, without `PACE`; empty if there are none."""
     path = run / STATS
     points: dict[str, list[tuple[float, float]]] = {}
     for line in read_text(path, errors="replace").splitlines() if path.exists() else []:
-        # A killed run may leave half a line, and a file from another source may contain anything.
-        with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, OverflowError, RecursionError):
-            row = json.loads(line)
-            step = float(row.pop("step"))
-            values = {name: float(value) for name, value in row.items() if value is not None}
-            for name, value in values.items():
-                if name not in ("lr", "steps_per_second") and math.isfinite(value) and math.isfinite(step):
-                    points.setdefault(name, []).append((step, value))
+        step, values = figures(line)
+        for name, value in values.items():
+            if name not in PACE:
+                points.setdefault(name, []).append((step, value))
     return {name: ([s for s, _ in pairs], [v for _, v in pairs]) for name, pairs in points.items()}
+
+
+def figures(line: str) -> tuple[float, dict[str, float]]:
+    """The step and the finite figures of a line of stats.jsonl.
+
+    There are no figures if the line is damaged: a killed run may leave half a line, and a file from another source may
+    contain anything.
+    """
+    with contextlib.suppress(ValueError, AttributeError, KeyError, TypeError, OverflowError, RecursionError):
+        row = json.loads(line)
+        step = float(row.pop("step"))
+        values = {name: float(value) for name, value in row.items() if value is not None}
+        if math.isfinite(step):
+            return step, {name: value for name, value in values.items() if math.isfinite(value)}
+    return 0.0, {}
+
+
+def samples(run: Path) -> dict[int, Path]:
+    """The grids of samples by step, in order.
+
+    Raises:
+        OSError: Their folder cannot be read.
+    """
+    try:
+        with os.scandir(run / SAMPLES) as entries:
+            names = [entry.name for entry in entries if entry.is_file(follow_symlinks=False)]
+    except (FileNotFoundError, NotADirectoryError):
+        return {}
+    steps = sorted(int(match[1]) for match in map(_SAMPLE.fullmatch, names) if match)
+    return {step: sample_path(run, step) for step in steps}
+
+
+_SAMPLE = re.compile(r"step-([0-9]{8,15})\.png")
+
+
+def sample_path(run: Path, step: int) -> Path:
+    """Where the grid of samples of a step is."""
+    return run / SAMPLES / f"step-{step:08}.png"
+
+
+def sample_titles(domains: Domains) -> list[str]:
+    """The titles of the columns of a grid of samples.
+
+    The same column turns an attribute on for one image and off for another, so its title is only the name.
+    """
+    return ["source", *domains.names]

@@ -43,12 +43,19 @@ class Log:
         self._file.close()
         self._events.close()
 
-    def losses(self, step: int, losses: Mapping[str, float], lr: float) -> None:
-        """Adds a line of losses, with the learning rate and the steps per second since the previous such line."""
+    def losses(self, step: int, losses: Mapping[str, float], lr: float, seconds: float) -> None:
+        """Adds a line of losses, with the learning rate, the steps per second since the previous such line, and time.
+
+        Args:
+            step: The number of updates of D done.
+            losses: The losses by name.
+            lr: The learning rate.
+            seconds: How long the run has trained, in all its parts.
+        """
         now = time.monotonic()
         rate = (step - self._counted) / (now - self._since)
         self._since, self._counted = now, step
-        self.scalars(step, {**losses, "lr": lr, "steps_per_second": rate})
+        self.scalars(step, {**losses, "lr": lr, "steps_per_second": rate, "seconds": round(seconds, 3)})
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a line of figures."""
@@ -59,7 +66,7 @@ class Log:
 
     def sample(self, step: int, grid: Image.Image) -> Path:
         """Saves a sample grid as samples/step-N.png, adds it to TensorBoard, and returns its file."""
-        path = self.run / run_folder.SAMPLES / f"step-{step:08}.png"
+        path = run_folder.sample_path(self.run, step)
         images.save(grid, path)
         self._events.add_image("samples", np.asarray(grid), step, dataformats="HWC")
         return path

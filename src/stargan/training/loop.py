@@ -72,16 +72,16 @@ def train(prepared: PreparedRun) -> Result:
             if step % config.log_every == 0 or step % config.checkpoint_every == 0 or last:
                 losses = engine.losses()
                 _check_finite(losses, step, prepared.folder)
-                log.losses(step, losses, lr)
+                log.losses(step, losses, lr, time.monotonic() - began)
                 note = " ".join(f"{name} {losses[name]:.3g}" for name in _IN_THE_BAR if name in losses)
-            progress.total = round(step * config.steps / max(position, 1))
+            progress.total = max(step, round(step * config.steps / max(position, 1)))
             progress.update(step, note)
 
             # ---- validation
             if prepared.validation and (step % config.sample_every == 0 or finished):
                 grid = log.sample(step, prepared.validation.sheet(engine))
-                figures = prepared.validation.measure(engine)
-                log.scalars(step, figures)
+                figures, by_request = prepared.validation.measure(engine)
+                log.scalars(step, {**figures, **by_request})
                 status.say(step, position, config.steps, figures, grid)
 
             # ---- checkpoint

@@ -1,5 +1,6 @@
 """Preparation of a run, new or resumed: data, engine, batches and validation."""
 
+import shlex
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -132,6 +133,7 @@ def prepare(
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     same_data.save(folder, data_key, [part.images for part in data])
     say(_summary(engine, data, domains, config, step))
+    say(f"watch it: stargan serve --run {shlex.quote(str(folder))}")
     sets = [
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
         for part in data

@@ -11,6 +11,7 @@ from stargan import images
 from stargan.config import Architecture
 from stargan.domains import Domains, calibration, requests
 from stargan.engine import Engine
+from stargan.model import run_folder
 
 if TYPE_CHECKING:
     from stargan.training.prepare import DataSet
@@ -60,29 +61,38 @@ class Validation:
                 )
         return None
 
-    def measure(self, engine: Engine) -> dict[str, float]:
-        """Measures figures; all but the last are in [0, 1]. On training images the names start with `train/`.
+    def measure(self, engine: Engine) -> tuple[dict[str, float], dict[str, float]]:
+        """Measures figures; all but `val/rec` are in [0, 1]. On training images the names start with `train/`.
 
         `val/label_error`: mean error of the attribute classifier on the real images, over groups.
         `val/hit`: fraction of the translations that the attribute classifier, which G is not trained with, assigns to
             the target domain.
         `val/kept`: fraction of the other groups that it finds unchanged.
         `val/rec`: mean absolute difference after translating to the target and back.
+
+        Returns:
+            These, and the parts of `val/hit` by request, such as `val/hit/Male=0`, which are of a few images each.
         """
         known = self._known()
-        targets, changed = self._changes(known)
+        words, targets, changed = self._changes(known)
         labels, back_labels = (self.domains.labels(values, self.datasets) for values in (targets, self.values))
         translated = engine.generate(self.pixels, self._condition(labels, self.values))
         back = engine.generate(translated, self._condition(back_labels, targets))
         real_correct = self.domains.agree(self._decide(engine, self.pixels), self.values)
         correct = self.domains.agree(self._decide(engine, translated), targets)
         others = known & ~changed
-        return {
+        totals = {
             f"{self.split}/label_error": float(1 - real_correct[known].mean()),
             f"{self.split}/hit": float(correct[changed].mean()),
             f"{self.split}/kept": float(correct[others].mean()) if others.any() else 1.0,
             f"{self.split}/rec": float(np.abs(back - self.pixels).mean()),
         }
+        by_request = {
+            f"{self.split}/hit/{word}": float(correct[rows][changed[rows]].mean())
+            for word in requests.every_word(self.domains)
+            if (rows := np.flatnonzero(words == word)).size
+        }
+        return totals, by_request
 
     def temperatures(self, engine: Engine) -> tuple[float, ...]:
         """Measures the temperatures of the attribute classifier, see `calibration`; none without validation images."""
@@ -101,11 +111,9 @@ class Validation:
     def sheet(self, engine: Engine) -> Image.Image:
         """Draws a grid; each row has an image and its translations to every domain."""
         rows = np.linspace(0, len(self.pixels) - 1, min(ROWS, len(self.pixels))).astype(int)
-        cells, titles = [], ["source"]
+        cells, titles = [], run_folder.sample_titles(self.domains)
         for row in rows:
             every = requests.every_target(self.domains, self.values[row])
-            # The same column turns an attribute on for one image and off for another, so its title is only the name.
-            titles = ["source", *(word.removesuffix("=0") for word, _ in every)]
             labels = np.stack([labels for _, labels in every])
             repeated = np.repeat(self.pixels[row : row + 1], len(labels), axis=0)
             own = np.repeat(self.values[row : row + 1], len(labels), axis=0)
@@ -122,13 +130,14 @@ class Validation:
         """Returns for which groups each image has labels, (N, number of groups) bool."""
         return self.domains.labelled_groups(self.datasets) & self.domains.known(self.values)
 
-    def _changes(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Chooses a change for each image: target values, (N, C), and changed groups, (N, number of groups) bool."""
-        targets = self.values.copy()
+    def _changes(self, known: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Chooses a change for each image: (N,) words, (N, C) target values, (N, number of groups) changed groups."""
+        words, targets = [], self.values.copy()
         for row, (values, dataset) in enumerate(zip(self.values, self.datasets, strict=True)):
             changes = requests.single_changes(self.domains, values, int(dataset))
-            targets[row] = changes[row % len(changes)][1]
-        return targets, known & ~self.domains.agree(targets, self.values)
+            word, targets[row], _ = changes[row % len(changes)]
+            words.append(word)
+        return np.array(words), targets, known & ~self.domains.agree(targets, self.values)
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:

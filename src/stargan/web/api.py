@@ -1,11 +1,11 @@
 """The HTTP API."""
 
 import base64
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-from fastapi import APIRouter, FastAPI, Request, Response
+from fastapi import APIRouter, FastAPI, Path, Request, Response
 from fastapi.exceptions import HTTPException, RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel
@@ -20,26 +20,36 @@ from stargan.web.describe import describe
 from stargan.web.gathering import Gathering
 from stargan.web.guard import Guard
 from stargan.web.limits import Access, Limits
-from stargan.web.messages import Health, Made, Models, Problem, Seen, Sheet, SheetRequest, Source, Translation
+from stargan.web.messages import Health, Made, Models, Problem, Runs, Seen, Sheet, SheetRequest, Source, Translation
 from stargan.web.metrics import Metrics
 from stargan.web.receiving import receive
 from stargan.web.refusals import ApiError, refusal_of
 from stargan.web.translations import Translations
+from stargan.web.watching import MOST, Watched
 from stargan.web.workers import Workers
 
 M = TypeVar("M", bound=BaseModel)
 T = TypeVar("T")
-PATHS = ("/", "/v1/translate", "/v1/faces", "/v1/sheet", "/v1/models", "/healthz", "/metrics", "/openapi.json")
+PATHS = (
+    "/", "/runs", "/v1/translate", "/v1/faces", "/v1/sheet", "/v1/models", "/v1/runs", "/healthz", "/metrics",
+    "/openapi.json",
+)  # fmt: skip
 IMAGE: dict[str, dict[str, str]] = {"image/jpeg": {}, "image/png": {}, "image/webp": {}}
 
 
-def create(models: dict[str, Translator], limits: Limits = Limits(), access: Access = Access()) -> FastAPI:  # noqa: B008
+def create(
+    models: dict[str, Translator],
+    limits: Limits = Limits(),  # noqa: B008
+    access: Access = Access(),  # noqa: B008
+    runs: Sequence[Watched] = (),
+) -> FastAPI:
     """Makes the application, for Uvicorn or another ASGI server.
 
     Args:
-        models: The models by name; the first is the default.
+        models: The models by name; the first is the default. There may be none if there are runs.
         limits: How much it takes on.
         access: Who may call it.
+        runs: Training runs to show.
     """
     workers = Workers(limits)
     metrics = Metrics(lambda: workers.open, lambda: len(work.memory))
@@ -70,8 +80,12 @@ def create(models: dict[str, Translator], limits: Limits = Limits(), access: Acc
         lifespan=lifespan,
         responses={code: {"model": Problem} for code in ("4XX", "5XX")},
     )
-    app.include_router(_routes(work, metrics))
-    app.include_router(page.routes())
+    if models:
+        app.include_router(_photo_routes(work))
+    if runs:
+        app.include_router(_run_routes(runs))
+    app.include_router(_other_routes(work, metrics))
+    app.include_router(page.routes(photos=bool(models), runs=bool(runs)))
     for kind in (StarganError, RequestValidationError, StarletteHTTPException, Exception):
         app.add_exception_handler(kind, _problem)
     if access.origins:
@@ -80,7 +94,7 @@ def create(models: dict[str, Translator], limits: Limits = Limits(), access: Acc
     return app
 
 
-def _routes(work: Translations, metrics: Metrics) -> APIRouter:
+def _photo_routes(work: Translations) -> APIRouter:
     router = APIRouter()
 
     @router.post("/v1/translate", openapi_extra=_body(Translation), responses={200: {"content": IMAGE}})
@@ -109,6 +123,34 @@ def _routes(work: Translations, metrics: Metrics) -> APIRouter:
         work.memory.forget(name)
         return Response(status_code=204)
 
+    return router
+
+
+def _run_routes(runs: Sequence[Watched]) -> APIRouter:
+    """Training runs. The functions are not async, so that they read files in threads."""
+    router = APIRouter()
+
+    @router.get("/v1/runs", response_model=Runs)
+    def seen() -> Runs:
+        """Says how the training runs go."""
+        return Runs(runs=[run.look() for run in runs])
+
+    @router.get(
+        "/v1/runs/{number}/samples/{step}", responses={200: {"content": {"image/png": {}}}}, response_class=Response
+    )
+    def sample(number: Annotated[int, Path(ge=1, le=MOST)], step: Annotated[int, Path(ge=0, le=10**15)]) -> Response:
+        """Returns the samples of a run at a step, an image."""
+        if number > len(runs):
+            raise ApiError(404, "run", f"no run {number}; there are {len(runs)}")
+        return Response(runs[number - 1].sample(step), media_type="image/png")
+
+    return router
+
+
+def _other_routes(work: Translations, metrics: Metrics) -> APIRouter:
+    router = APIRouter()
+    described = Models(models=[describe(name, model) for name, model in work.models.items()])
+
     @router.get("/v1/models", response_model=Models)
     async def models() -> Models:
         """Says what the models can do."""
@@ -125,7 +167,6 @@ def _routes(work: Translations, metrics: Metrics) -> APIRouter:
         work.memory.forget_old()
         return Response(metrics.text(), media_type="text/plain; version=0.0.4")
 
-    described = Models(models=[describe(name, model) for name, model in work.models.items()])
     return router
 
 

@@ -39,6 +39,7 @@ HEADERS = {
     "Cross-Origin-Opener-Policy": "same-origin",
 }
 OPEN = ("/healthz",)  # paths below which a key is never asked for, beside the page itself
+NAMED = {"/v1/photos/": "/v1/photos/{name}", "/v1/runs/": "/v1/runs/{number}/samples/{step}"}
 PRIVATE = ("/v1/", "/metrics")
 
 
@@ -63,7 +64,8 @@ class Guard:
             await self._app(scope, receive, send)
             return
         began, path = time.perf_counter(), scope["path"]
-        name = path if path in self._paths else "/v1/photos/{name}" if path.startswith("/v1/photos/") else "other"
+        named = (template for start, template in NAMED.items() if path.startswith(start))
+        name = path if path in self._paths else next(named, "other")
 
         async def answer(message: Message) -> None:
             if message["type"] == "http.response.start":

@@ -154,3 +154,48 @@ class Problem(_Message):
 
     code: str
     message: str
+
+
+class CurveSeen(_Message):
+    """A logged figure over the steps; of long runs, some points are left out."""
+
+    steps: list[float]
+    values: list[float]
+
+
+class SheetLayout(_Message):
+    """Where the images are in a file of samples. All sizes are (width, height) in pixels."""
+
+    titles: list[str] = Field(description="Of the columns; the first has the images before.")
+    rows: int
+    top: int = Field(description="Pixels above the first row.")
+    gap: int = Field(description="Pixels between images and around them.")
+    sheet: tuple[int, int]
+    image: tuple[int, int]
+
+
+class RunSeen(_Message):
+    """A training run, as its folder shows it now."""
+
+    name: str
+    state: Literal["training", "finished", "stopped"] = "stopped"
+    problem: str = Field(default="", description="What cannot be read.")
+    step: int = Field(description="The last step that was logged.")
+    steps: int = 0
+    minutes: float | None = Field(default=None, description="The time that the run may take, if it has such a limit.")
+    progress: float = Field(default=0.0, description="How much is done, 0 to 1.")
+    seconds: float | None = Field(default=None, description="How long it has trained.")
+    rate: float | None = Field(default=None, description="Steps per second, lately.")
+    left: float | None = Field(default=None, description="Seconds left.")
+    recipe: str = ""
+    size: tuple[int, int] | None = Field(default=None, description="Of its images.")
+    data: list[str] = []
+    samples: list[int] = Field(description="Steps that have a file of samples.")
+    sheet: SheetLayout | None = None
+    curves: dict[str, CurveSeen]
+
+
+class Runs(_Message):
+    """The training runs of this server."""
+
+    runs: list[RunSeen]

@@ -15,10 +15,14 @@ from stargan.errors import ConfigError
 from stargan.inference.load import load
 from stargan.inference.onnx import Runtime
 from stargan.inference.translator import Translator
+from stargan.model.locations import name_of
 from stargan.web import api
+from stargan.web.connections import bounded
 from stargan.web.limits import Access, Limits
+from stargan.web.watching import Watched
 
 GRACE = 30  # seconds for which requests are finished after a signal
+HEAD = 20  # seconds in which the head of a request must come
 MESSAGES = 128  # connections that wait to be accepted
 
 
@@ -30,7 +34,7 @@ def load_all(paths: Sequence[Path], runtime: Runtime = "onnxruntime") -> dict[st
     """
     models: dict[str, Translator] = {}
     for path in paths:
-        name = path.parent.name if path.stem == "model" and path.parent.name else path.stem
+        name = name_of(path)
         number, free = 2, name
         while free in models:
             free, number = f"{name}-{number}", number + 1
@@ -58,11 +62,11 @@ def listen(host: str, port: int) -> socket.socket:
     return opened
 
 
-def address(opened: socket.socket, key: str = "") -> str:
-    """The address of the page, with the key where only the page can see it."""
+def address(opened: socket.socket, key: str = "", path: str = "") -> str:
+    """The address of a page, with the key where only the page can see it."""
     host, port = opened.getsockname()[:2]
     name = "127.0.0.1" if host == "0.0.0.0" else "[::1]" if host == "::" else f"[{host}]" if ":" in host else host
-    return f"http://{name}:{port}/" + (f"#key={quote(key, safe='')}" if key else "")
+    return f"http://{name}:{port}/{path}" + (f"#key={quote(key, safe='')}" if key else "")
 
 
 def run(
@@ -71,6 +75,7 @@ def run(
     limits: Limits,
     access: Access,
     ready: Callable[[], None] = lambda: None,
+    runs: Sequence[Watched] = (),
 ) -> None:
     """Serves until SIGINT or SIGTERM, and finishes what it has begun.
 
@@ -80,9 +85,11 @@ def run(
         limits: See `api.create`.
         access: See `api.create`.
         ready: Called when the server answers.
+        runs: See `api.create`.
     """
     config = uvicorn.Config(
-        api.create(models, limits, access),
+        api.create(models, limits, access, runs),
+        http=bounded(min(limits.seconds, HEAD)),
         log_level="warning",
         access_log=False,
         server_header=False,

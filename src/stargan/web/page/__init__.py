@@ -21,8 +21,13 @@ KINDS = {
 SWAGGER = ("swagger-ui-bundle.js", "swagger-ui.css")
 
 
-def routes() -> APIRouter:
-    """The page, its files, and the page of the API, which needs nothing from the network."""
+def routes(*, photos: bool = True, runs: bool = False) -> APIRouter:
+    """The pages, their files, and the page of the API, which needs nothing from the network.
+
+    Args:
+        photos: Whether there is the page that changes photos; it is the first one.
+        runs: Whether there is the page that shows training runs.
+    """
     router = APIRouter(include_in_schema=False)
     known = {path.relative_to(FILES).as_posix(): path for path in FILES.rglob("*") if path.suffix in KINDS}
     known |= {f"docs/{name}": Path(swagger_ui_path) / name for name in SWAGGER}
@@ -34,7 +39,13 @@ def routes() -> APIRouter:
 
     @router.get("/")
     async def index() -> Response:
-        return file("index.html")
+        return file("index.html" if photos else "watch/index.html")
+
+    if runs:
+
+        @router.get("/runs")
+        async def watch() -> Response:
+            return file("watch/index.html")
 
     @router.get("/docs")
     async def docs() -> Response:

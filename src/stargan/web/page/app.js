@@ -1,6 +1,5 @@
 // The page: what happens when.
 
-import { Backend } from "./backend.js";
 import { askForKey, showCard, showSheet, takePicture } from "./dialogs.js";
 import { Edits } from "./edits.js";
 import { Panel } from "./panel.js";
@@ -13,7 +12,8 @@ const CREDITS = { "portrait.jpg": "credit_portrait", "cartoon.png": "credit_cart
 
 const NOTHING = { faces: [], labels: [] };
 
-const backend = new Backend(askForKey);
+const { Backend } = await import(document.documentElement.dataset.backend);
+const backend = new Backend(askForKey, loading);
 const edits = new Edits();
 const selected = new Set();
 let models = [];
@@ -21,6 +21,8 @@ let model;
 let photo = null;
 let running = null; // the change being made, so that a newer one can replace it
 let opening = 0;
+let waiting = null; // the words for what the visitor waits for
+let share = 1; // of the model, loaded
 
 const stage = new Stage((number) => toggleFace(number));
 const panel = new Panel({ selectFaces, toggleFace, press, strength, correct });
@@ -43,7 +45,7 @@ async function openPhoto(file) {
   draw();
   $("editor").focus({ preventScroll: true }); // the next Tab goes to the photo
   await stage.open(URL.createObjectURL(file));
-  stage.busy(t("looking"));
+  busy("looking");
   try {
     const opened = await backend.open(file, model.name);
     if (turn !== opening) return;
@@ -57,7 +59,7 @@ async function openPhoto(file) {
     view("start");
     fail(error);
   } finally {
-    if (turn === opening) stage.busy(null);
+    if (turn === opening) busy(null);
   }
 }
 
@@ -85,7 +87,7 @@ async function seen() {
 
 async function lookAgain(options) {
   if (!photo) return;
-  stage.busy(t("looking"));
+  busy("looking");
   try {
     edits.reset();
     await stage.after(null);
@@ -94,7 +96,7 @@ async function lookAgain(options) {
   } catch (error) {
     fail(error);
   } finally {
-    stage.busy(null);
+    busy(null);
   }
 }
 
@@ -148,7 +150,7 @@ async function make() {
     return;
   }
   running = { again: false };
-  const slow = setTimeout(() => stage.busy(t("working")), 250);
+  const slow = setTimeout(() => busy("working"), 250);
   try {
     do {
       running.again = false;
@@ -165,7 +167,7 @@ async function make() {
   } finally {
     clearTimeout(slow);
     running = null;
-    stage.busy(null);
+    busy(null);
     document.body.dataset.made = Number(document.body.dataset.made ?? 0) + 1; // tests wait for it
   }
 }
@@ -237,12 +239,21 @@ function view(name) {
   $("editor").hidden = name !== "editor";
 }
 
+function busy(words) {
+  waiting = words;
+  stage.busy(words && (share < 1 ? t("loading", { percent: Math.round(100 * share) }) : t(words)));
+}
+
+function loading(loaded) {
+  share = loaded;
+  busy(waiting);
+}
+
 function say(text) {
   $("live").textContent = text;
 }
 
 function fail(error) {
-  if (error.name === "AbortError") return;
   if (!error.code) console.error(error);
   $("toast-text").textContent = errorText(error);
   $("toast").hidden = false;
@@ -258,7 +269,7 @@ function showModel() {
   $("lead").textContent = t(model.about === "faces" ? "lead_faces" : "lead_images");
   $("try").hidden = !model.sample;
   if (!model.sample) return;
-  $("sample-image").src = `/page/samples/${model.sample}`;
+  $("sample-image").src = new URL(`samples/${model.sample}`, import.meta.url);
   $("sample-credit").textContent = t(CREDITS[model.sample]);
 }
 
@@ -328,7 +339,7 @@ function listen() {
   on("compare", "click", () => stage.compare(!stage.comparing));
   on("show-all", "click", showAll);
   on("download", "click", download);
-  on("about", "click", () => showCard(model));
+  on("about", "click", () => showCard(model, backend.docs));
   on("model", "change", () => chooseModel($("model").value));
   on("language", "click", () => chooseLanguage(other()));
   on("theme", "click", switchTheme);
@@ -370,6 +381,7 @@ function listenToDrops() {
 }
 
 async function begin() {
+  for (const [own, other] of Object.entries(backend.words)) document.querySelector(`[data-words="${own}"]`).dataset.words = other;
   await chooseLanguage(preferred());
   listen();
   try {

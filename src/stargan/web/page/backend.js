@@ -1,24 +1,14 @@
-// The one module that talks to a model. Another build may bring one that runs the model in the browser; it exports a
-// class with these methods, and a BackendError whose `code` is one of the words under "errors" in words/*.json.
-//
-//   models()                      [{name, about, groups, card, limits, sample, ...}]
-//   open(file, model, {align})    a photo: {name, width, height, faces, labels}
-//   look(photo, model, {align})   the same photo, seen by another model
-//   translate(photo, model, edits, {longest, signal})   a Blob; edits are [{faces, target, strength, known}]
-//   sheet(photo, model, {faces, known, side})           [{word, url}]
-//   close(photo)                  forgets it
+// The model on a server: the methods of `interface.js`, over HTTP.
 
-export class BackendError extends Error {
-  constructor(code, message) {
-    super(message);
-    this.code = code;
-  }
-}
+import { BackendError } from "./interface.js";
 
 const TRIES = 4; // of a request that the server is too busy for
 const KEY = "stargan-key";
 
 export class Backend {
+  words = {};
+  docs = "/docs";
+
   // askForKey: async function that returns a key for a server that needs one.
   constructor(askForKey) {
     this.askForKey = askForKey;
@@ -43,10 +33,10 @@ export class Backend {
     return { ...photo, ...seen, align };
   }
 
-  async translate(photo, model, edits, { longest, signal } = {}) {
+  async translate(photo, model, edits, { longest } = {}) {
     const asked = { model, align: photo.align, edits };
     if (longest) asked.longest = longest;
-    return (await this.#about(photo, "/v1/translate", asked, signal)).blob();
+    return (await this.#about(photo, "/v1/translate", asked)).blob();
   }
 
   async sheet(photo, model, { faces = "all", known = [], side = 320 } = {}) {
@@ -55,14 +45,23 @@ export class Backend {
     return tiles.map(({ word, image }) => ({ word, url: `data:image/jpeg;base64,${image}` }));
   }
 
+  // Training runs: what each shows now, and the samples of a step as a Blob. Runs are numbered from 1.
+  async runs() {
+    return (await (await this.#send("GET", "/v1/runs")).json()).runs;
+  }
+
+  async sample(run, step) {
+    return (await this.#send("GET", `/v1/runs/${run}/samples/${step}`)).blob();
+  }
+
   close(photo) {
     fetch(`/v1/photos/${photo.id}`, { method: "DELETE", headers: this.#headers(), keepalive: true }).catch(() => {});
   }
 
   // A request about a photo that was sent before. If the server has forgotten it, it is sent again.
-  async #about(photo, path, asked, signal) {
+  async #about(photo, path, asked) {
     const send = () =>
-      this.#send("POST", path, JSON.stringify({ ...asked, photo: photo.id }), { "Content-Type": "application/json" }, signal);
+      this.#send("POST", path, JSON.stringify({ ...asked, photo: photo.id }), { "Content-Type": "application/json" });
     try {
       return await send();
     } catch (error) {
@@ -85,13 +84,12 @@ export class Backend {
     return key ? { Authorization: `Bearer ${key}` } : {};
   }
 
-  async #send(method, path, body, headers = {}, signal = undefined) {
+  async #send(method, path, body, headers = {}) {
     for (let tries = 1; ; tries++) {
       let answer;
       try {
-        answer = await fetch(path, { method, body, signal, headers: { ...this.#headers(), ...headers } });
+        answer = await fetch(path, { method, body, headers: { ...this.#headers(), ...headers } });
       } catch (error) {
-        if (error.name === "AbortError") throw error;
         throw new BackendError("network", error.message);
       }
       if (answer.ok) return answer;

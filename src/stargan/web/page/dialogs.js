@@ -1,7 +1,7 @@
 // The dialogs: everything at once, the camera, the model's card, the key.
 
 import { make } from "./panel.js";
-import { label, t } from "./words.js";
+import { label, limits, t } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 
@@ -67,7 +67,7 @@ export async function takePicture() {
   }
 }
 
-export function showCard(model) {
+export function showCard(model, docs) {
   $("card-title").textContent = model.name;
   const facts = [
     [t("card_size"), t("card_size_value", model)],
@@ -75,16 +75,22 @@ export function showCard(model) {
     [t("card_licence"), model.licence],
   ].filter(([, value]) => value);
   $("card-body").replaceChildren(
-    ...(model.limits ? [make("h3", { textContent: t("card_limits") }), make("p", { textContent: model.limits, lang: "en" })] : []),
+    ...(model.limits ? [make("h3", { textContent: t("card_limits") }), ...limitsOf(model)] : []),
     make("h3", { textContent: t("card_care") }),
     make("p", { textContent: t("card_consent") }),
     make("h3", { textContent: t("card_success") }),
     make("p", { className: "hint", textContent: t("card_success_hint") }),
     make("dl", { className: "bars" }, model.groups.flatMap((group) => group.values.flatMap(bar))),
     make("dl", { className: "facts" }, facts.flatMap(([name, value]) => [make("dt", { textContent: name }), make("dd", { textContent: value })])),
-    make("p", {}, [make("a", { href: "/docs", textContent: t("card_api") })]),
+    ...(docs ? [make("p", {}, [make("a", { href: docs, textContent: t("card_api") })])] : []),
   );
   $("card").showModal();
+}
+
+function limitsOf(model) {
+  const { text, translated } = limits(model.limits);
+  if (translated) return [make("p", { textContent: text })];
+  return [make("p", { className: "hint", textContent: t("card_in_english") }), make("p", { textContent: text, lang: "en" })];
 }
 
 function bar(value) {

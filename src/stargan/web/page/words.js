@@ -15,10 +15,10 @@ export function preferred() {
 }
 
 export async function use(name) {
-  words = await (await fetch(`/page/words/${name}.json`)).json();
+  words = await (await fetch(new URL(`words/${name}.json`, import.meta.url))).json();
   language = name;
   document.documentElement.lang = name === "zh" ? "zh-Hans" : name;
-  document.title = t("title");
+  document.title = t(document.body.dataset.title ?? "title");
   for (const element of document.querySelectorAll("[data-words]")) element.textContent = t(element.dataset.words);
   for (const element of document.querySelectorAll("[data-label]")) element.setAttribute("aria-label", t(element.dataset.label));
 }
@@ -42,6 +42,16 @@ export function label(word, seen = false) {
   if (known) return known;
   const plain = readable(word.replace(/=0$/, ""));
   return word.endsWith("=0") ? t("without", { label: language === "en" ? plain.toLowerCase() : plain }) : plain;
+}
+
+// What a logged figure is called, and what it means.
+export function figure(name) {
+  return words.figures[name] ?? { title: name, hint: "" };
+}
+
+// What a model's card says of its limits, in this language if there is a translation: {text, translated}.
+export function limits(text) {
+  return { text: words.limits[text] ?? text, translated: language === "en" || text in words.limits };
 }
 
 // The title of a group of labels, and for each of its values what its chip says.
