@@ -19,8 +19,8 @@ NOT_SHIPPED = {"dev", "docs"}  # extras that only this repository needs
 
 def needed() -> dict[str, importlib.metadata.Distribution]:
     """The installed distributions that stargan needs, directly or not, by name."""
-    extras = set(importlib.metadata.metadata("stargan").get_all("Provides-Extra") or ()) - NOT_SHIPPED
-    waiting, seen = [("stargan", frozenset(extras))], set()
+    everything = frozenset(importlib.metadata.metadata("stargan").get_all("Provides-Extra") or ()) - NOT_SHIPPED
+    waiting, seen = [("stargan", everything)], set()
     found = {}
     while waiting:
         name, extras = waiting.pop()
@@ -43,7 +43,8 @@ def licence(distribution: importlib.metadata.Distribution) -> str:
     """The licence that a distribution states, in a few words; empty if it states none."""
     data = distribution.metadata
     classified = [line.split(" :: ")[-1] for line in data.get_all("Classifier") or () if line.startswith("License ::")]
-    stated = data.get("License-Expression") or "; ".join(classified) or data.get("License") or ""
+    written = [text for name in ("License-Expression", "License") for text in data.get_all(name) or ()]
+    stated = next(filter(None, [*written[:1], "; ".join(classified), *written]), "")
     files = [path for path in distribution.files or () if re.search(r"licen[cs]e|copying", path.name, re.IGNORECASE)]
     return stated.strip().split("\n")[0][:60] or (f"see {files[0]}" if files else "")
 

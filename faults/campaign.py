@@ -109,16 +109,15 @@ class Campaign:
             code = self._wait(self._start(name, fault=(number, nth)))
             self.done[f"{name}: {kind}"] += 1
             what = f"{name}, {kind} at operation {nth} of {operations}"
-            if code or not number:
-                self._check_line(what, code, bool(number))
+            self._check_line(what, code, bool(number))
             self._check_whole(what, name, expected)
             self._check_again(what, name, expected)
 
     def _check_line(self, what: str, code: int, may_fail: bool) -> None:
         """A command that fails says in one line what has happened to which file."""
-        lines = self._said().splitlines()
-        named = [line for line in lines if line.startswith("stargan: ") and str(self.folder) in line]
-        if code and (not may_fail or code != BAD_INPUT or not named or "Traceback" in self._said()):
+        lines = [line for line in self._said().splitlines() if line.startswith("stargan: ")]
+        told = code == BAD_INPUT and may_fail and lines and all(str(self.folder) in line for line in lines)
+        if (code and not told) or "Traceback" in self._said():
             self._note(f"{what}: exit code {code}: {self._said()[-400:]}")
 
     # ---------------------------------------------------------------- what is left

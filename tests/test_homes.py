@@ -159,6 +159,24 @@ def test_damaged_zip(tmp_path: Path) -> None:
     assert "a.zip: not a zip file that can be read" in error_line(tmp_path / "a.zip")
 
 
+def test_zip_with_a_file_without_a_name(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name in ("a/1.png", "b/1.png", "QQQ"):
+            archive.writestr(name, content("red"))
+    path.write_bytes(path.read_bytes().replace(b"QQQ", b"\0QQ"))
+    assert find(path).files == ("a/1.png", "b/1.png")
+
+
+def test_zip_with_damaged_content(tmp_path: Path) -> None:
+    path = tmp_path / "x.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("1.png", content("red"))
+    head = 30 + len("1.png")
+    path.write_bytes(path.read_bytes()[:head] + b"\xff" * 20 + path.read_bytes()[head + 20 :])
+    assert "x.zip: not a zip file that can be read" in error_line(path)
+
+
 def test_an_error_in_a_zip_names_the_zip(tmp_path: Path) -> None:
     write_image(tmp_path / "set" / "a" / "1.png")
     assert f"{tmp_path / 'x.zip'}: only one domain" in error_line(zipped(tmp_path / "set", tmp_path / "x.zip"))

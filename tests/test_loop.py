@@ -1,11 +1,13 @@
 """The training loop: the files of a run, exact resume, stopping, NaN, several data sets."""
 
+import errno
 import json
 import os
 import random
 import signal
 import subprocess
 import sys
+import threading
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,6 +27,7 @@ from stargan.inference.load import load
 from stargan.model import run_folder, safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.training import checkpoint, prepare
+from stargan.training.log import Log
 
 
 def tiny(data: Path, **changes: object) -> Config:
@@ -363,3 +366,16 @@ def test_a_data_set_without_training_images_is_refused(tmp_path: Path) -> None:
     with pytest.raises(DataError):
         training.train(tiny(data.parent), tmp_path / "run", say=lambda line: None)
     assert not (tmp_path / "run" / "config.json").exists()
+
+
+def test_a_run_goes_on_without_events(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    def fail() -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with Log(tmp_path, 0) as log:
+        writer = threading.Thread(target=fail)  # as that of tensorboardX on a full disk
+        writer.start()
+        writer.join()
+        log.scalars(1, {"a": 1.0})
+    assert f"{tmp_path}: no more TensorBoard events (No space left on device)" in caplog.text
+    assert run_folder.stats(tmp_path) == {"a": ([1.0], [1.0])}

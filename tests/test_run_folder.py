@@ -20,6 +20,7 @@ from stargan import training
 from stargan.errors import CheckpointError, ConfigError, DataError, StarganError
 from stargan.model import run_folder
 from stargan.storage import lock
+from stargan.training.prepare import check_new
 
 
 def train(data: Path, run: Path, **changes: object) -> None:
@@ -232,3 +233,14 @@ def test_checkpoints_come_in_the_order_of_their_steps(tmp_path: Path) -> None:
     for step in (99_999_999, 100_000_000, 5):
         (tmp_path / run_folder.CHECKPOINTS / f"step-{step:08}.safetensors").touch()
     assert [int(path.stem[5:]) for path in run_folder.checkpoints(tmp_path)] == [5, 99_999_999, 100_000_000]
+
+
+def test_a_run_that_was_killed_before_its_settings_begins_again(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    (folder / run_folder.CHECKPOINTS).mkdir(parents=True)
+    for left in (".lock", ".0123456789abcdef.partial", f"{run_folder.CHECKPOINTS}/step-00000000.safetensors"):
+        (folder / left).touch()
+        check_new(folder)
+    (folder / run_folder.CHECKPOINTS / "notes.txt").touch()
+    with pytest.raises(ConfigError, match="not an empty folder"):
+        check_new(folder)

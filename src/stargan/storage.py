@@ -35,20 +35,25 @@ def atomic_write(path: Path, *, sync: bool = True, folder: bool = False, ending:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers_once(path.parent.resolve())
-    try:
-        with temporary_path(path.parent, folder=folder, ending=ending) as temporary:
-            yield temporary
-            if sync:
-                with temporary.open("r+b") as file:
-                    os.fsync(file.fileno())
-            temporary.replace(path)
-    except OSError as error:
-        # A write to a full disk names no file, and the temporary name says nothing to the user.
-        if error.filename is None or _TEMPORARY.fullmatch(Path(error.filename).name):
-            raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
-        raise
+    with naming(path), temporary_path(path.parent, folder=folder, ending=ending) as temporary:
+        yield temporary
+        if sync:
+            with temporary.open("r+b") as file:
+                os.fsync(file.fileno())
+        temporary.replace(path)
     if sync:
         _sync_folder(path.parent)
+
+
+@contextlib.contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """Names the file in errors of the system: a write to a full disk names none, and temporary names say nothing."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is None or is_temporary(Path(error.filename).name):
+            raise type(error)(error.errno, error.strerror or str(error), str(path)) from error
+        raise
 
 
 @contextlib.contextmanager
@@ -83,10 +88,15 @@ def remove_leftovers(folder: Path) -> None:
     Those of living processes are locked and stay. Where the system has no such locks, everything stays.
     """
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        for entry in [entry for entry in entries if _TEMPORARY.fullmatch(entry.name)]:
+        for entry in [entry for entry in entries if is_temporary(entry.name)]:
             if entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False):
                 with contextlib.suppress(OSError), _locked(Path(entry.path), wait=False, required=True):
                     _remove(Path(entry.path))
+
+
+def is_temporary(name: str) -> bool:
+    """Whether a file or folder of this name is one of `temporary_path`."""
+    return _TEMPORARY.fullmatch(name) is not None
 
 
 @functools.cache
@@ -119,8 +129,9 @@ def lock(path: Path, *, wait: bool = True) -> Iterator[None]:
         with _locked(path, create=True, wait=wait) as still_there:
             if not still_there:  # the process that had the lock has removed the file meanwhile
                 continue
-            path.write_text(str(os.getpid()))
             try:
+                with naming(path):
+                    path.write_text(str(os.getpid()))
                 yield
             finally:
                 path.unlink(missing_ok=True)

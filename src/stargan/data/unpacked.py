@@ -65,13 +65,15 @@ def _unzip(path: Path, folder: Path) -> None:
                 )
             for item in members:
                 archive.extract(item, folder)
-    except (zipfile.BadZipFile, RuntimeError, NotImplementedError, EOFError, ValueError) as error:
+    except (DataError, OSError):
+        raise
+    except Exception as error:  # of damaged files: zipfile's, of zlib, of lzma, and more
         raise DataError(f"{path}: not a zip file that can be read ({error})") from error
 
 
 def _is_wanted(item: zipfile.ZipInfo) -> bool:
     name = PurePosixPath(item.filename)
-    if item.is_dir() or any(map(image_files.hidden, name.parts)) or ".." in name.parts:
+    if not item.filename or item.is_dir() or any(map(image_files.hidden, name.parts)) or ".." in name.parts:
         return False
     ending = name.suffix.lower()
     return ending in ENDINGS or ending in SUFFIXES or not image_files.ENDING.fullmatch(ending)

@@ -11,7 +11,7 @@ from pathlib import Path
 from stargan.config import Config
 from stargan.domains import Domains
 from stargan.errors import CheckpointError, ConfigError
-from stargan.storage import lock, read_text, remove_leftovers, write_bytes
+from stargan.storage import is_temporary, lock, read_text, remove_leftovers, write_bytes
 
 CONFIG = "config.json"
 DATA = "data.json"
@@ -43,6 +43,12 @@ def checkpoints(run: Path) -> list[Path]:
 
 
 _CHECKPOINT = re.compile(r"step-([0-9]{8,})\.safetensors")
+
+
+def is_unused(run: Path) -> bool:
+    """Whether a folder has nothing in it but what a run leaves that is killed before its settings are saved."""
+    own = {run / LOCK, run / CHECKPOINTS, run / CHECKPOINTS / f"step-{0:08}.safetensors"}
+    return run.is_dir() and all(path in own or is_temporary(path.name) for path in run.rglob("*"))
 
 
 @contextlib.contextmanager

@@ -4,7 +4,10 @@ tensorboardX writes the TensorBoard files, because PyTorch's `SummaryWriter` wou
 imports TensorFlow if it is installed.
 """
 
+import contextlib
 import json
+import logging
+import threading
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -15,7 +18,9 @@ from PIL import Image
 from stargan import images
 from stargan.errors import require
 from stargan.model import run_folder
-from stargan.storage import read_text, write_bytes
+from stargan.storage import naming, read_text, write_bytes
+
+_LOGGER = logging.getLogger(__name__)
 
 
 class Log:
@@ -33,15 +38,29 @@ class Log:
         self.path = run / run_folder.STATS
         self._drop_after(step)
         self._file = self.path.open("a", encoding="utf-8")
-        self._events = library.SummaryWriter(str(run), purge_step=step + 1)
+        self._before, threading.excepthook = threading.excepthook, self._events_failed
+        # No bound, or else this thread would wait for ever once the one that writes has failed.
+        self._lost = False  # whether events can no longer be written
+        self._events = library.SummaryWriter(str(run), purge_step=step + 1, max_queue=0)
         self._since, self._counted = time.monotonic(), step
 
     def __enter__(self) -> "Log":
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._file.close()
-        self._events.close()
+        with contextlib.suppress(OSError):
+            self._events.close()
+        threading.excepthook = self._before
+        with naming(self.path):  # it writes what could not be written before
+            self._file.close()
+
+    def _events_failed(self, failure: threading.ExceptHookArgs) -> None:
+        """Goes on without TensorBoard events: tensorboardX writes them in a thread, which ends with a traceback."""
+        if not isinstance(failure.exc_value, OSError):
+            self._before(failure)
+        elif not self._lost:
+            self._lost = True
+            _LOGGER.warning(f"{self.run}: no more TensorBoard events ({failure.exc_value.strerror})")
 
     def losses(self, step: int, losses: Mapping[str, float], lr: float, seconds: float) -> None:
         """Adds a line of losses, with the learning rate, the steps per second since the previous such line, and time.
@@ -59,16 +78,18 @@ class Log:
 
     def scalars(self, step: int, values: Mapping[str, float]) -> None:
         """Adds a line of figures."""
-        self._file.write(json.dumps({"step": step, **values}) + "\n")
-        self._file.flush()
-        for name, value in values.items():
+        with naming(self.path):
+            self._file.write(json.dumps({"step": step, **values}) + "\n")
+            self._file.flush()
+        for name, value in values.items() if not self._lost else ():
             self._events.add_scalar(name, value, step)
 
     def sample(self, step: int, grid: Image.Image) -> Path:
         """Saves a sample grid as samples/step-N.png, adds it to TensorBoard, and returns its file."""
         path = run_folder.sample_path(self.run, step)
         images.save(grid, path)
-        self._events.add_image("samples", np.asarray(grid), step, dataformats="HWC")
+        if not self._lost:
+            self._events.add_image("samples", np.asarray(grid), step, dataformats="HWC")
         return path
 
     def _drop_after(self, step: int) -> None:

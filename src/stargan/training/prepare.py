@@ -345,7 +345,7 @@ def check_new(folder: Path) -> None:
     """
     if (folder / run_folder.CONFIG).exists():
         raise ConfigError(f"--run {folder}: already contains a run; use --resume {folder} or choose another name")
-    if folder.exists() and (not folder.is_dir() or {entry.name for entry in folder.iterdir()} - {run_folder.LOCK}):
+    if folder.exists() and not run_folder.is_unused(folder):
         raise ConfigError(f"--run {folder}: exists and is not an empty folder; choose another name")
     for above in folder.parents:
         if above.is_file():
