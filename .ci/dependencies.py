@@ -55,17 +55,9 @@ def audit(found: dict[str, importlib.metadata.Distribution]) -> list[str]:
         list_, result = Path(folder) / "requirements.txt", Path(folder) / "result.json"
         public = {name: distribution.version.partition("+")[0] for name, distribution in found.items()}
         list_.write_text("".join(f"{name}=={version}\n" for name, version in public.items()))
-        command = [
-            sys.executable,
-            "-m",
-            "pip_audit",
-            "-r",
-            list_,
-            "--no-deps",
-            "--disable-pip",
-            "--progress-spinner=off",
-        ]
-        done = subprocess.run([*command, "-f", "json", "-o", result], capture_output=True, text=True, check=False)
+        options = ["--no-deps", "--disable-pip", "--progress-spinner=off", "-f", "json", "-o", str(result)]
+        command = [sys.executable, "-m", "pip_audit", *options, "-r", str(list_)]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
         if not result.exists():
             reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             print(f"pip-audit cannot ask for known faults ({reason[:120]})")
@@ -82,7 +74,7 @@ def main() -> int:
         print(f"{name:32} {distribution.version:16} {licence(distribution) or '?'}")
     wrong = [f"{name}: states no licence" for name, distribution in found.items() if not licence(distribution)]
     wrong += audit(found)
-    print("\n".join(wrong) or "no known faults")
+    print("\n".join(wrong))
     return bool(wrong)
 
 

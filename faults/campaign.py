@@ -15,8 +15,6 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
 
-import numpy as np
-
 from faults.scenarios import SCENARIOS, ask, contents, make
 from stargan.errors import BAD_INPUT, StarganError
 
@@ -33,7 +31,7 @@ class Campaign:
 
     Args:
         folder: An empty folder to work in.
-        rng: Chooses the moments of kills.
+        rng: Chooses the moments of kills, and the operations that fail.
     """
 
     def __init__(self, folder: Path, rng: random.Random) -> None:
@@ -98,14 +96,14 @@ class Campaign:
 
         Args:
             name: The command.
-            count: How many operations, at most; they are spread evenly over all.
+            count: How many operations, at most; chosen at random.
             kind: What to call the failure.
             number: The error's number; 0 for short writes.
         """
         expected, _ = self._without_faults(name)
         self._wait(self._start(name, fault=(0, 0)))
         operations = int(self._counted.read_text())
-        for nth in np.unique(np.linspace(1, operations, min(count, operations)).astype(int)).tolist():
+        for nth in sorted(self.rng.sample(range(1, operations + 1), min(count, operations))):
             code = self._wait(self._start(name, fault=(number, nth)))
             self.done[f"{name}: {kind}"] += 1
             what = f"{name}, {kind} at operation {nth} of {operations}"
