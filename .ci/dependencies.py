@@ -1,6 +1,6 @@
 """Lists what stargan and its extras need, with licences, and asks pip-audit for known faults.
 
-python .ci/dependencies.py            the exit code is 1 for a known fault, or a dependency without a licence
+python .ci/dependencies.py            the exit code is 1 for a known fault; ? is a dependency that states no licence
 """
 
 import importlib.metadata
@@ -46,7 +46,8 @@ def licence(distribution: importlib.metadata.Distribution) -> str:
     written = [text for name in ("License-Expression", "License") for text in data.get_all(name) or ()]
     stated = next(filter(None, [*written[:1], "; ".join(classified), *written]), "")
     files = [path for path in distribution.files or () if re.search(r"licen[cs]e|copying", path.name, re.IGNORECASE)]
-    return stated.strip().split("\n")[0][:60] or (f"see {files[0]}" if files else "")
+    stated = stated.strip().removeprefix("UNKNOWN")
+    return stated.split("\n")[0][:60] or (f"see {files[0]}" if files else "")
 
 
 def audit(found: dict[str, importlib.metadata.Distribution]) -> list[str]:
@@ -72,9 +73,9 @@ def main() -> int:
     found = needed()
     for name, distribution in found.items():
         print(f"{name:32} {distribution.version:16} {licence(distribution) or '?'}")
-    wrong = [f"{name}: states no licence" for name, distribution in found.items() if not licence(distribution)]
-    wrong += audit(found)
-    print("\n".join(wrong))
+    wrong = audit(found)
+    for line in wrong:
+        print(line)
     return bool(wrong)
 
 
