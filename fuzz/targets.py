@@ -190,7 +190,7 @@ def _file(name: str, beside: str = "") -> Callable[[bytes, Path], object]:
 _DOMAINS = Domains((LabelSet("faces", (Group(("Black", "Blond")), Group(("Male",)), Group(("Young",)))),))
 
 
-def _read_words(content: bytes, _: Path) -> None:
+def _read_words(content: bytes, folder: Path) -> None:
     """A request and, in a second line, the name of a domain."""
     request, _, name = content.decode("utf-8", "replace").partition("\n")
     domains = Domains((LabelSet("d", (Group((name,)),)),)) if name else _DOMAINS
