@@ -138,4 +138,5 @@ def contents(folder: Path) -> dict[str, object]:
 def _figures(path: Path) -> list[dict[str, float]]:
     """The lines of a log; the last one may be cut off."""
     lines = path.read_text().split("\n")[:-1]
-    return [{k: v for k, v in json.loads(line).items() if k != "steps_per_second"} for line in lines]
+    times = ("seconds", "steps_per_second")
+    return [{k: v for k, v in json.loads(line).items() if k not in times} for line in lines]
