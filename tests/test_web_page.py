@@ -261,7 +261,7 @@ def test_a_phone(phone: Page, two: Path) -> None:
         assert box["y"] + box["height"] <= 740
 
 
-def test_languages(page: Page, two: Path) -> None:
+def test_languages(page: Page, model: stargan.Translator, two: Path) -> None:
     page.click("#language")
     until(page, "document.documentElement.lang === 'zh-Hans'")
     assert page.text_content("#choose").strip() == WORDS["zh"]["choose"]
@@ -269,7 +269,8 @@ def test_languages(page: Page, two: Path) -> None:
     wait(page)
     assert page.text_content('#groups [data-word="Black_Hair"]').startswith(WORDS["zh"]["labels"]["Black_Hair"])
     page.click("#about")
-    assert page.text_content("#card-body p") == WORDS["zh"]["limits"][stargan.load("celeba").info.card.limits]
+    assert model.info.card
+    assert page.text_content("#card-body p") == WORDS["zh"]["limits"][model.info.card.limits]
     page.keyboard.press("Escape")
     latin = """() => [...document.querySelectorAll("main *, .tools *")]
         .filter((one) => one.offsetParent && !one.children.length && /[a-z]{3}/i.test(one.textContent))
