@@ -1,5 +1,7 @@
 """Videos and animated images: faces are followed, the sound is kept."""
 
+import os
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -152,3 +154,22 @@ def test_a_steadied_face_does_not_tremble_or_lag() -> None:
     middles = np.stack([one.landmarks.mean(0) for one in steady])
     assert roughness(middles) < roughness(np.stack([one.landmarks.mean(0) for one in trembling])) / 4
     assert np.abs(middles[:, 0] - 50 - 2 * np.arange(40)).mean() < 0.7
+
+
+def test_a_playlist_fetches_nothing(film: Path, tmp_path: Path) -> None:
+    shutil.copy(film, tmp_path / "other.mp4")
+    playlist = tmp_path / "in.mp4"
+    for content in ("ffconcat version 1.0\nfile other.mp4\n", "#EXTM3U\n#EXTINF:1,\nother.mp4\n#EXT-X-ENDLIST\n"):
+        playlist.write_text(content)
+        with pytest.raises(ImageError, match="not a video that can be read"):
+            clips.files.open_clip(playlist)
+
+
+@pytest.mark.parametrize("name", ["pipe.gif", "pipe.mp4"])
+def test_pipes_are_not_waited_for(tmp_path: Path, name: str) -> None:
+    pytest.importorskip("av", reason="PyAV is not installed")
+    os.mkfifo(tmp_path / name)
+    done = in_process("translate", "cartoons", tmp_path / name, "--to", "smile", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "a pipe, socket or device" in done.stderr

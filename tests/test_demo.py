@@ -61,5 +61,23 @@ def test_the_shipped_model_is_shown(
     assert psnr > baseline + 2
     assert f"stargan demo --train --out {tmp_path / 'demo'}" in printed
     assert (tmp_path / "demo" / "translations.png").is_file()
+    assert cli.main(["demo", "--out", str(tmp_path / "demo")]) == 0  # it may replace its own
+    capsys.readouterr()
     assert cli.main(["demo", "--steps", "3"]) == 2
     assert "say --train as well" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("options", [[], ["--train"]])
+def test_files_of_the_user_stay(options: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    own = tmp_path / "translations.png"
+    Image.new("RGB", (8, 8)).save(own)
+    before = own.read_bytes()
+    assert cli.main(["demo", "--out", str(tmp_path), *options]) == 2
+    assert f"{own}: exists, and stargan demo has not made it" in capsys.readouterr().err
+    assert own.read_bytes() == before
+    own.rename(tmp_path / "mine.png")
+    (tmp_path / "run").mkdir()
+    (tmp_path / "run" / "notes").touch()
+    if options:
+        assert cli.main(["demo", "--out", str(tmp_path), *options]) == 2
+        assert "exists and is not an empty folder" in capsys.readouterr().err

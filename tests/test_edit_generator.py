@@ -25,8 +25,12 @@ from stargan.interop.export import export
 from stargan.model import onnx_file, safetensors_file
 from stargan.model.info import ModelInfo
 
-SMALL = Architecture((64, 64), width=16, blocks=1, d_layers=3, generator="edit")
-TINY = ["--generator", "edit", "--image-size", "64", "--width", "16", "--blocks", "1", "--d-layers", "3"]
+SMALL = Architecture((64, 64), width=16, blocks=1, d_layers=3, generator="edit", details=8)
+TINY = [
+    *("--generator", "edit", "--details", "8"),
+    *("--image-size", "64", "--width", "16", "--blocks", "1", "--d-layers", "3", "--recipe", "paper"),
+    *("--batch-size", "2", "--device", "cpu", "--objective", "hinge", "--n-critic", "1", "--precision", "fp32"),
+]
 TINY += [
     "--recipe",
     "paper",
@@ -88,10 +92,28 @@ def test_parameters_at_128_pixels() -> None:
 
 @pytest.mark.parametrize("side", [64, 128, 256])
 def test_the_size_is_kept(side: int) -> None:
-    made = generator(Architecture((side, side), width=16, blocks=0, generator="edit"))
+    made = generator(Architecture((side, side), width=16, blocks=0, generator="edit", details=8))
     out = made(random_images(1, side), torch.tensor([[1.0, -1.0, 0.0]]))
     assert out.shape == (1, 3, side, side)
     assert out.abs().max() <= 1
+
+
+def test_details_begin_with_nothing_and_reach_single_pixels() -> None:
+    architecture = replace(SMALL, image_size=(128, 128))
+    plain, detailed = generator(replace(architecture, details=0)), generator(architecture)
+    assert detailed.refine is not None
+    detailed.load_state_dict(plain.state_dict(), strict=False)
+    photos, change = random_images(1, 128), torch.tensor([[1.0, 0.0, 0.0]])
+    with torch.no_grad():
+        assert torch.equal(detailed(photos, change), plain(photos, change))
+    detailed(photos, change).sum().backward()
+    assert detailed.refine.last.weight.grad is not None
+    assert detailed.refine.last.weight.grad.abs().max() > 0
+    with torch.no_grad():
+        assert detailed.refine.last.bias is not None
+        detailed.refine.last.bias[:4] = torch.tensor([9.0, -9.0, 9.0, -9.0])  # of the mask, columns of single pixels
+        mask = detailed.edit(photos, change)[1][0, 0, :, 2:-2]
+    assert (mask[:, 1:-1] - 0.5 * (mask[:, 2:] + mask[:, :-2])).abs().max() < 0.1  # smoothed, against grids
 
 
 def test_without_a_change_only_the_mask_decides() -> None:
@@ -135,6 +157,8 @@ def test_nothing_draws_a_grid_at_first() -> None:
         ({"width": 24}, "--width 24: must be a multiple of 16 for --generator edit"),
         ({"attention_mask": True}, "--attention-mask True: must be left out with --generator edit"),
         ({"resize_conv": True}, "--resize-conv True: must be left out with --generator edit"),
+        ({"details": 12}, "--details 12: must be 0 or a multiple of 8 up to 1024"),
+        ({"details": 8, "generator": "stargan"}, "--details 8: must be left out without --generator edit"),
         ({"generator": "unet"}, "--generator unet: must be one of stargan, edit"),
     ],
 )
@@ -201,7 +225,7 @@ def test_openvino(run: Path, model: stargan.Translator) -> None:
 def test_start_from(run: Path, colours: Path, tmp_path: Path) -> None:
     arguments = ["train", "--data", str(colours), "--steps", "1", "--start-from", str(run)]
     assert in_process(*arguments, "--run", tmp_path / "next", *TINY).returncode == 0
-    refused = in_process(*arguments, "--run", tmp_path / "other", *TINY[2:])
+    refused = in_process(*arguments, "--run", tmp_path / "other", *TINY[4:])
     assert refused.returncode == 2
     assert "its generator is edit, not stargan" in refused.stderr
 
@@ -278,7 +302,7 @@ def test_a_description_that_does_not_fit_the_graph_is_refused(run: Path, tmp_pat
     onnx_file.describe(
         run / "model.onnx",
         wrong,
-        lambda info: replace(info, architecture=replace(info.architecture, generator="stargan")),
+        lambda info: replace(info, architecture=replace(info.architecture, generator="stargan", details=0)),
     )
     with pytest.raises(ModelError, match=r"wrong.onnx: its description does not fit its graph, whose inputs are"):
         stargan.load(wrong)

@@ -278,7 +278,7 @@ def test_resume_is_exact(colours: Path, tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"generator": "stargan"}, "--generator stargan: must be edit with --discriminator projected"),
+        ({"generator": "stargan", "details": 0}, "--generator stargan: must be edit with --discriminator projected"),
         ({"n_critic": 2}, "--n-critic 2: must be 1 with --discriminator projected"),
         ({"augment": False}, "--augment False: must be on with --discriminator projected"),
         ({"targets": "permuted"}, "--targets permuted: must be changes with --discriminator projected"),

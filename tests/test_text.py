@@ -32,6 +32,13 @@ def test_one_line() -> None:
     assert str(StarganError(EVIL)) == SHOWN
 
 
+def test_long_words_are_shortened() -> None:
+    line = str(StarganError(f"--face {'1' * 5000}: must be a number"))
+    assert line.endswith("111: must be a number")
+    assert len(line) < 300
+    assert str(StarganError("/a" * 400)) == "/a" * 400  # a path
+
+
 def test_names_of_files_in_errors(tmp_path: Path) -> None:
     (tmp_path / "evil\n\x1b[31m.png").write_bytes(b"no image")
     for path in (tmp_path, tmp_path / "evil\n\x1b[31m.png", tmp_path / "none\n\x1b[31m.png"):

@@ -14,19 +14,21 @@ from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.data import cartoons
 from stargan.domains import requests
-from stargan.errors import INTERRUPTED
+from stargan.errors import INTERRUPTED, ConfigError
 from stargan.evaluation import metrics
 from stargan.inference.load import load
 from stargan.inference.translator import Translator
 from stargan.interop.export import export
 from stargan.model import run_folder
 from stargan.progress import Progress
+from stargan.training.prepare import check_new
 
 _LOGGER = logging.getLogger(__name__)
 MODEL = "cartoons"  # comes with the package
 FACES = 1500  # to train on
 TEST_SEED = 1  # not the seed of the training's faces
 TEST_PAIRS = 240
+_NAME, _SHEET = "stargan demo", "translations.png"
 ROWS = 4  # faces in translations.png
 SIDE = 128  # approximate size of a face in translations.png, in pixels
 
@@ -36,7 +38,11 @@ def show(out: Path) -> None:
 
     Args:
         out: Folder for translations.png.
+
+    Raises:
+        ConfigError: The folder has a translations.png that no demo has made.
     """
+    _check(out)
     _report(load(MODEL), out, f"The model {MODEL!r}")
     _LOGGER.info(f"To train a model yourself, in a few minutes on a CPU: stargan demo --train --out {out}")
 
@@ -52,13 +58,20 @@ def train(out: Path, steps: int | None = None) -> int:
 
     Returns:
         The exit code: 0, or 130 if Ctrl-C stopped the training.
+
+    Raises:
+        ConfigError: As `show`, or the folder for the run has other files.
     """
     began = time.monotonic()
+    _check(out)
+    resume = (out / "run" / run_folder.CONFIG).exists()
+    if not resume:
+        check_new(out / "run")
     config = _config(out, steps)
     if not (out / "faces").exists():
         with Progress("draw", FACES, "faces") as progress:
             cartoons.write(out / "faces", FACES, size=config.image_size[0], progress=progress.update)
-    result = training.train(config, out / "run", resume=(out / "run" / run_folder.CONFIG).exists())
+    result = training.train(config, out / "run", resume=resume)
     if not result.finished:
         _LOGGER.info(f"stopped after step {result.step}, with a checkpoint; run the same command again to go on")
         return INTERRUPTED
@@ -69,14 +82,17 @@ def train(out: Path, steps: int | None = None) -> int:
     return 0
 
 
+def _check(out: Path) -> None:
+    if not images.may_replace(_NAME, out / _SHEET):
+        raise ConfigError(f"{out / _SHEET}: exists, and stargan demo has not made it; say another folder with --out")
+
+
 def _report(model: Translator, out: Path, name: str) -> None:
     """Translates faces that the model was not trained on; writes an image of some and prints figures of all."""
     pairs = list(cartoons.pairs(TEST_PAIRS, TEST_SEED, model.image_size[0]))
     figures = measure(model, pairs)
-    images.save(_grid(model), out / "translations.png")
-    _LOGGER.info(
-        f"{name} translated {len(pairs)} faces that it was not trained on; some of them: {out / 'translations.png'}"
-    )
+    images.save_as_made_by(_NAME, _grid(model), out / _SHEET)
+    _LOGGER.info(f"{name} translated {len(pairs)} faces that it was not trained on; some of them: {out / _SHEET}")
     _LOGGER.info(
         f"PSNR to the true translations: {figures['psnr']:.1f} dB; of the untouched faces: "
         f"{figures['baseline_psnr']:.1f} dB."

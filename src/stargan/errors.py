@@ -15,6 +15,7 @@ Library code raises these; only the command line turns them into an exit code.
 """
 
 import importlib
+import re
 from types import ModuleType
 
 BAD_INPUT = 2  # exit code
@@ -67,11 +68,13 @@ class MissingExtraError(StarganError):
 def one_line(text: str) -> str:
     """Escapes what does not print: newlines, codes that control a terminal, and bytes of an oddly encoded file name.
 
-    Names of files, labels and models come from strangers.
+    Names of files, labels and models come from strangers. Words that are longer than paths are shortened.
     """
-    return "".join(char if char.isprintable() or char in _JOINERS else repr(char)[1:-1] for char in text)
+    escaped = "".join(char if char.isprintable() or char in _JOINERS else repr(char)[1:-1] for char in text)
+    return _LONG.sub(lambda word: f"{word[0][:_SHOWN]}...{word[0][-_SHOWN:]}", escaped)
 
 
+_LONG, _SHOWN = re.compile(r"\S{1000,}"), 100
 _JOINERS = "\u200c\u200d"  # parts of words in Persian and Hindi, and of emoji
 
 

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Annotated
 
 import tyro
-from PIL import ExifTags, Image
 
 from stargan import images
 from stargan.cli.options import (
@@ -24,7 +23,7 @@ from stargan.cli.options import (
 from stargan.config.checks import check_range
 from stargan.config.training import Align
 from stargan.data import cache, ranges, sources, summary
-from stargan.errors import ConfigError, ImageError, one_line
+from stargan.errors import ConfigError, one_line
 from stargan.faces import CELEBA
 from stargan.progress import Progress
 from stargan.storage import remove_leftovers, temporary_path
@@ -63,7 +62,7 @@ def run(options: Options) -> int:
     if options.sheet:  # before the images are read
         check_output("--sheet", options.sheet, folder=False)
         images.kind(options.sheet)
-        if options.sheet.exists() and not options.overwrite and not _is_sheet(options.sheet):
+        if not options.overwrite and not images.may_replace(_NAME, options.sheet):
             raise ConfigError(
                 f"--sheet {options.sheet}: exists, and is no contact sheet; say --overwrite to replace it"
             )
@@ -89,26 +88,10 @@ def run(options: Options) -> int:
         print("\n".join([summary.table(source, loaded), *map(one_line, notes)]))
         if options.sheet:
             sheet = summary.contact_sheet(source, loaded)
-            images.save(sheet, options.sheet, images.Photo(sheet, exif=_exif()))
+            images.save_as_made_by(_NAME, sheet, options.sheet)
             print(f"contact sheet: {options.sheet}")
     return 0
 
 
-_MADE_BY = "stargan data"
-
-
-def _exif() -> bytes:
-    """What tells a contact sheet from the user's own images, so that the next one may replace it."""
-    exif = Image.Exif()
-    exif[ExifTags.Base.Software] = _MADE_BY
-    return exif.tobytes()
-
-
-def _is_sheet(path: Path) -> bool:
-    try:
-        return _MADE_BY.encode() in images.read_photo(path).exif
-    except ImageError:
-        return False
-
-
+_NAME = "stargan data"  # in the EXIF data of contact sheets
 COMMAND = Command(Options, run)

@@ -24,6 +24,8 @@ NOT_OF_EDIT = ("attention_mask", "resize_conv")
 """Settings of the paper's G that an edit generator does not have."""
 EDIT_CHANNELS = 16
 """The channels of an edit generator are normalised in as many groups."""
+DETAIL_CHANNELS = 8
+"""The channels with which it draws details, too."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,7 @@ class Architecture:
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
         generator: The paper's G, or one that edits parts of the image by the change of its labels (not in the paper).
+        details: Channels with which an edit generator adds details at the full size of the image; 0 for none.
     """
 
     image_size: tuple[int, int] = (128, 128)
@@ -47,6 +50,7 @@ class Architecture:
     attention_mask: bool = False
     resize_conv: bool = False
     generator: Generator = "stargan"
+    details: int = 0
 
     def __post_init__(self) -> None:
         # Networks beyond these bounds fit no machine. A typo gets an error message instead of a traceback.
@@ -59,6 +63,8 @@ class Architecture:
         check(self, "generator", self.generator in get_args(Generator), f"one of {', '.join(get_args(Generator))}")
         if self.generator == "edit":
             self._check_edit()
+        else:
+            check(self, "details", not self.details, "left out without --generator edit")
 
     def _check_edit(self) -> None:
         width, height = self.image_size
@@ -66,6 +72,8 @@ class Architecture:
         check(self, "image_size", width == height and width in EDIT_SIDES, allowed)
         multiple = self.width % EDIT_CHANNELS == 0
         check(self, "width", multiple, f"a multiple of {EDIT_CHANNELS} for --generator edit")
+        fine = 0 <= self.details <= 1024 and self.details % DETAIL_CHANNELS == 0
+        check(self, "details", fine, f"0 or a multiple of {DETAIL_CHANNELS} up to 1024")
         for name in NOT_OF_EDIT:
             check(self, name, not getattr(self, name), "left out with --generator edit, which has its own mask")
 

@@ -88,6 +88,7 @@ RECIPES: dict[str, Config] = {
     "edit": Config(
         recipe="edit",
         generator="edit",
+        details=32,
         blocks=3,
         discriminator="projected",
         targets="changes",
@@ -106,7 +107,7 @@ RECIPES: dict[str, Config] = {
         beta2=0.99,
         decay_from=0.8,
         final_lr=0.1,
-        ema=0.998,
+        ema=0.9995,
     ),
     # For `stargan demo --train`: two CPU cores learn this in less than four minutes. The attention mask keeps what need
     # not change from the first step on. The hinge objective needs no penalty and only one update of D per update of G,

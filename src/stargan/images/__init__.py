@@ -31,5 +31,7 @@ from stargan.images.sheets import grid as grid
 from stargan.images.sheets import shorten as shorten
 from stargan.images.sheets import titled_rows as titled_rows
 from stargan.images.writing import kind as kind
+from stargan.images.writing import may_replace as may_replace
 from stargan.images.writing import save as save
+from stargan.images.writing import save_as_made_by as save_as_made_by
 from stargan.images.writing import write as write

@@ -3,10 +3,10 @@
 from pathlib import Path
 from typing import Any, BinaryIO
 
-from PIL import Image
+from PIL import ExifTags, Image
 
 from stargan.errors import ImageError
-from stargan.images.reading import Photo
+from stargan.images.reading import Photo, read_photo
 from stargan.storage import atomic_write
 
 # PNG: level 3 takes a third of the default's time and four per cent more bytes (measured on photographs).
@@ -65,3 +65,18 @@ def write(image: Image.Image, file: Path | BinaryIO, format_name: str, like: Pho
         if format_name == "JPEG" and like.subsampling >= 0:
             settings["subsampling"] = like.subsampling
     image.save(file, format_name, **settings)
+
+
+def save_as_made_by(command: str, image: Image.Image, path: Path) -> None:
+    """Writes an image that says which command made it, so that the command may replace it; see `save`."""
+    exif = Image.Exif()
+    exif[ExifTags.Base.Software] = command
+    save(image, path, Photo(image, exif=exif.tobytes()))
+
+
+def may_replace(command: str, path: Path) -> bool:
+    """Whether there is no such file, or an image that this command has made."""
+    try:
+        return not path.exists() or command.encode() in read_photo(path).exif
+    except ImageError:
+        return False

@@ -188,7 +188,8 @@ def _tell(report: Report, job: Job, view: View, settled: Collection[int] = ()) -
     report.seen += [f"{name}: {line}" for line in view.lines()]
     report.warnings += [f"{name}: {line}" for line in view.warnings()]
     if uncertain := view.uncertain(settled):
-        report.uncertain.append(f"{name}: {' and '.join(uncertain)} {'are' if len(uncertain) > 1 else 'is'} uncertain")
+        words = " and ".join(filter(None, (", ".join(uncertain[:-1]), uncertain[-1])))
+        report.uncertain.append(f"{name}: {words} {'are' if len(uncertain) > 1 else 'is'} uncertain")
 
 
 # ---------------------------------------------------------------- translating

@@ -59,7 +59,9 @@ class Forecast:
         config, steps = self.config, round(self.seconds / self.step_seconds)
         memory = f"about {self.peak_memory / 2**30:.1f} GiB of memory"
         if steps < config.steps:
-            few = "; smaller networks learn more in it: --image-size 64 --width 32" if steps < LITTLE else ""
+            large = max(config.image_size) > 64 or config.width > 32
+            more = "smaller networks learn more in it: --image-size 64 --width 32" if large else "it needs more of them"
+            few = f"; {more}" if steps < LITTLE else ""
             return (
                 f"{config.minutes:g} minutes are enough for about {steps:,} of {config.steps:,} steps on this machine, "
                 f"with {memory}; the learning rate follows the minutes{few}"

@@ -74,7 +74,7 @@ def train(prepared: PreparedRun) -> Result:
                 _check_finite(losses, step, prepared.folder)
                 log.losses(step, losses, lr, time.monotonic() - began)
                 note = " ".join(f"{name} {losses[name]:.3g}" for name in _IN_THE_BAR if name in losses)
-            progress.total = round(step * config.steps / max(position, 1))
+            progress.total = max(step, round(step * config.steps / max(position, 1)))
             progress.update(step, note)
 
             # ---- validation

@@ -1,6 +1,7 @@
 """Reading and writing videos, by PyAV, and animated images, by Pillow."""
 
 import contextlib
+import errno
 from collections.abc import Iterator
 from fractions import Fraction
 from itertools import chain
@@ -13,12 +14,17 @@ from PIL import Image
 from stargan.errors import ImageError, require
 from stargan.images import MAX_PIXELS, decode
 from stargan.images import kind as image_kind
+from stargan.storage import open_regular
 
 CONTAINERS = {".mp4": "mp4", ".m4v": "mp4", ".mov": "mov", ".mkv": "matroska", ".webm": "webm", ".avi": "avi"}
 """Endings of video files, and FFmpeg's names of their formats."""
 
 ANIMATED = (".gif", ".webp", ".png", ".apng")
 """Endings of images that may have several frames."""
+_FORMATS = ("GIF", "WEBP", "PNG")
+
+_READING = {"format_whitelist": "mov,mp4,m4a,3gp,3g2,mj2,matroska,webm,avi", "protocol_whitelist": "none"}
+"""FFmpeg's options to read a video: playlists, which a file of any name may be, would fetch other files."""
 
 _CODECS = {"webm": ("libvpx-vp9", {"crf": "24", "b": "0", "row-mt": "1"}), "avi": ("mpeg4", {"qscale": "3"})}
 _X264 = ("libx264", {"crf": "17", "preset": "medium"})
@@ -134,7 +140,7 @@ class Video:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Any]:
         try:
-            with self._av.open(str(self.path)) as source:
+            with open_regular(self.path) as file, self._av.open(file, options=_READING) as source:
                 if not source.streams.video:
                     raise ImageError(f"{self.path}: has no pictures in it")
                 picture = source.streams.video[0]
@@ -145,6 +151,8 @@ class Video:
         except FileNotFoundError as error:
             raise ImageError(f"{self.path}: no such file") from error
         except self._av.FFmpegError as error:
+            if error.errno == errno.ENOSPC:  # of the file that is written meanwhile
+                raise OSError(error.errno, error.strerror) from error
             raise ImageError(f"{self.path}: not a video that can be read ({error.strerror})") from error
 
 
@@ -189,7 +197,7 @@ class Animation:
     @contextlib.contextmanager
     def _opened(self) -> Iterator[Image.Image]:
         try:
-            with Image.open(self.path, formats=("GIF", "WEBP", "PNG")) as image:
+            with open_regular(self.path) as file, Image.open(file, formats=_FORMATS) as image:
                 if image.width * image.height * self.count > 10 * MAX_PIXELS:
                     raise ImageError(
                         f"{self.path}: {self.count} frames of {image.width}x{image.height} pixels; "
@@ -204,7 +212,7 @@ class Animation:
 
 def _frame_count(path: Path) -> int:
     try:
-        with Image.open(path, formats=("GIF", "WEBP", "PNG")) as image:
+        with open_regular(path) as file, Image.open(file, formats=_FORMATS) as image:
             return int(getattr(image, "n_frames", 1))
     except Exception:  # whoever reads it says why
         return 0

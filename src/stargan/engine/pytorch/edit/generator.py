@@ -5,6 +5,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from stargan.config import Architecture
+from stargan.config.architecture import DETAIL_CHANNELS
 
 GRID = 32  # cells a side into which an image of any size is folded
 MAPS = 64  # pixels a side at which the mask, the gains and the offsets are drawn
@@ -30,9 +31,9 @@ def active(x: Tensor) -> Tensor:
 class Modulation(nn.Module):
     """Group norm whose scale and shift depend on the embedded change; without a change, plain group norm."""
 
-    def __init__(self, channels: int) -> None:
+    def __init__(self, channels: int, groups: int = GROUPS) -> None:
         super().__init__()
-        self.norm = nn.GroupNorm(GROUPS, channels)
+        self.norm = nn.GroupNorm(groups, channels)
         self.affine = nn.Linear(EMBEDDING, 2 * channels, bias=False)
         nn.init.normal_(self.affine.weight, std=0.5 * EMBEDDING**-0.5)
 
@@ -80,12 +81,40 @@ class Up(nn.Module):
         return active(self.norm(mixed, embedded))
 
 
+class Details(nn.Module):
+    """Draws details at the full size of the image, from the image itself; before training, nothing.
+
+    Args:
+        inputs: Channels of the generator's last features, on its grid.
+        width: Its own channels.
+        enlarge: How many times finer the image is than the maps of the generator.
+        outputs: The maps that it adds to.
+    """
+
+    def __init__(self, inputs: int, width: int, enlarge: int, outputs: int) -> None:
+        super().__init__()
+        self.enlarge = enlarge
+        self.look = convolution(3 * enlarge**2, width)
+        self.reduce = convolution(inputs, width, 1, bias=False)
+        self.mix = convolution(2 * width, width, bias=False)
+        self.norm = Modulation(width, DETAIL_CHANNELS)
+        self.last = convolution(width, outputs * enlarge**2)
+        nn.init.zeros_(self.last.weight)
+
+    def forward(self, images: Tensor, x: Tensor, embedded: Tensor) -> Tensor:
+        """Maps (N, 3, H, W) and (N, inputs, GRID, GRID) to (N, outputs, H, W)."""
+        seen = active(self.look(F.pixel_unshuffle(images, self.enlarge)))
+        known = F.interpolate(self.reduce(x), scale_factor=float(MAPS // GRID), mode="nearest")
+        mixed = active(self.norm(self.mix(torch.cat([seen, known], 1)), embedded))
+        return softened(F.pixel_shuffle(self.last(mixed), self.enlarge))
+
+
 class EditGenerator(nn.Module):
     """Edits an image x by a change of its labels: y = x + m (tanh(g x + o) - x).
 
     The network works on a grid of 32x32 cells whatever the size of the image, which comes in by pixel unshuffle. It
     draws a mask m, and a gain g and an offset o for each colour, at 64 pixels a side; they are enlarged to the size of
-    the image. The gain keeps details of the image that the network has not drawn itself.
+    the image, where a few channels may add details. The gain keeps what the network has not drawn itself.
 
     Args:
         architecture: Its sizes: the encoder has `width`, 2 `width` and 4 `width` channels at 32, 16 and 8 cells a side.
@@ -109,6 +138,8 @@ class EditGenerator(nn.Module):
         self.middle = Residual(middle)
         self.up2 = Up(middle, low, low)
         self.last = convolution(low, 7 * self.shuffle**2)
+        details = architecture.details
+        self.refine = Details(low, details, self.enlarge, 7) if details else None
         with torch.no_grad():  # the pixels of a cell start with the same weights, so that there is no checkerboard
             each = self.last.weight[:: self.shuffle**2].clone() * 0.3
             self.last.weight.copy_(each.repeat_interleave(self.shuffle**2, 0))
@@ -144,9 +175,9 @@ class EditGenerator(nn.Module):
         x = self.middle(self.up1(x, second, embedded), embedded)
         x = self.up2(x, first, embedded)
         maps = softened(F.pixel_shuffle(self.last(x), self.shuffle))
-        if self.enlarge == 1:
-            return maps
-        return F.interpolate(maps, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)
+        if self.enlarge > 1:
+            maps = F.interpolate(maps, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)
+        return maps if self.refine is None else maps + self.refine(images, x, embedded)
 
 
 def softened(maps: Tensor) -> Tensor:
