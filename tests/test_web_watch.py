@@ -150,6 +150,17 @@ def test_a_time_budget_gives_the_time_left(copied: Path) -> None:
     assert seen.minutes == 10
 
 
+def test_a_run_of_an_earlier_version(copied: Path) -> None:
+    """It logged no seconds and no success of single requests."""
+    lines = [{"step": step, "g_rec": 0.5, "steps_per_second": 4.0} for step in range(1, 11)]
+    (copied / run_folder.STATS).write_text("".join(json.dumps(line) + "\n" for line in lines))
+    for changes, left in (({"steps": 50}, 10.0), ({"steps": 50, "minutes": 1.0}, None)):
+        run_folder.save_config(copied, replace(run_folder.saved_config(copied), **changes))
+        with lock(copied / run_folder.LOCK):
+            seen = look(copied)
+        assert (seen.state, seen.seconds, seen.rate, seen.left) == ("training", None, 4.0, left)
+
+
 def test_a_killed_run_is_stopped(copied: Path) -> None:
     run_folder.save_config(copied, replace(run_folder.saved_config(copied), steps=40))
     (copied / run_folder.LOCK).touch()
