@@ -3,7 +3,8 @@
 The rule: every fenced block of Python is run, and in indented blocks every line that begins with `stargan`. The blocks
 of a file share a folder with the data, photos and models that they name. Trainings and evaluations are shortened. A
 block below a comment `<!-- not run: REASON -->` is left out; `NOT_RUN` lists all of them. Lines with pip, make or
-python, which install things or take hours, are not commands of ours.
+python, which install things or take hours, are not commands of ours. The Chinese pages have the same blocks, which
+`test_docs.py` checks.
 """
 
 import itertools
