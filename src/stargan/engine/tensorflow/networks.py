@@ -92,9 +92,9 @@ def file_shape(weight: tf.Variable) -> tuple[int, ...]:
 # ---------------------------------------------------------------- the layers
 
 
-def convolution(channels: int, kernel: int, stride: int = 1, *, bias: bool = False, padding: str = "same") -> layers.Layer:
-    """A convolution, padded with zeros."""
-    return layers.Conv2D(channels, kernel, stride, padding, use_bias=bias)
+def convolution(channels: int, kernel: int | tuple[int, int], stride: int = 1, padding: str = "same") -> layers.Layer:
+    """A convolution without bias, padded with zeros."""
+    return layers.Conv2D(channels, kernel, stride, padding, use_bias=False)
 
 
 def instance_norm() -> layers.Layer:
@@ -145,8 +145,8 @@ class Generator(Network):
 
     def _block(self, name: str, channels: int) -> Callable[[tf.Tensor], tf.Tensor]:
         """x + IN(conv(ReLU(IN(conv(x)))))."""
-        first, norm1 = self.add(f"{name}.layers.0", convolution(channels, 3)), self.add(f"{name}.layers.1", instance_norm())
-        second, norm2 = self.add(f"{name}.layers.3", convolution(channels, 3)), self.add(f"{name}.layers.4", instance_norm())
+        first, second = (self.add(f"{name}.layers.{index}", convolution(channels, 3)) for index in (0, 3))
+        norm1, norm2 = (self.add(f"{name}.layers.{index}", instance_norm()) for index in (1, 4))
         return lambda x: x + norm2(second(tf.nn.relu(norm1(first(x)))))
 
     def call(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
@@ -168,8 +168,8 @@ class Strided(Network):
         self.convolutions = []
         for level, channels in enumerate(widths):
             even = (height >> level) % 2 == 0 == (width >> level) % 2
-            layer = self.add(f"layers.{2 * level}", convolution(channels, 4, 2, bias=True, padding="same" if even else "valid"))
-            self.convolutions.append((layer, even))
+            layer = layers.Conv2D(channels, 4, 2, "same" if even else "valid")
+            self.convolutions.append((self.add(f"layers.{2 * level}", layer), even))
 
     def run(self, images: tf.Tensor) -> tf.Tensor:
         """Applies them."""

@@ -75,10 +75,7 @@ def _generator(architecture: Architecture, num_labels: int, weights: Arrays, hal
         else:
             x, index = stage(x, index, "ConvTranspose", pads=[1] * 4, strides=[2, 2]), index + 3
     x = graph.convolution(x, f"layers.{index}", pads=[3] * 4)
-    if architecture.attention_mask:
-        x = _masked(graph, x)
-    else:
-        x = graph.node("Tanh", x)
+    x = _masked(graph, x) if architecture.attention_mask else graph.node("Tanh", x)
     inputs = {"images": ["batch", 3, height, width], "labels": ["batch", num_labels]}
     return graph.finish(x, "translated", ["batch", 3, height, width], inputs)
 

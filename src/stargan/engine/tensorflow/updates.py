@@ -57,7 +57,7 @@ class Updates:
             lr: The learning rate.
             lambda_cls: The weight of the classification loss.
         """
-        self.terms.update(self._d_update(dict(tensors), dataset, tf.constant(lr), tf.constant(lambda_cls)))
+        self.terms.update(self._d_update(dict(tensors), dataset, _scalar(lr), _scalar(lambda_cls)))
 
     def d_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_d`, not compiled; returns the terms."""
@@ -123,11 +123,11 @@ class Updates:
 
     def update_g(self, tensors: Tensors, dataset: int, lr: float, lambda_cls: float) -> None:
         """Updates G, its EMA and the attribute classifier once; the arguments are those of `update_d`."""
-        self.terms.update(self._g_update(dict(tensors), dataset, tf.constant(lr), tf.constant(lambda_cls)))
+        self.terms.update(self._g_update(dict(tensors), dataset, _scalar(lr), _scalar(lambda_cls)))
         self.g_updates += 1
         if self.ema_generator is not self.generator:
             # The decay starts low, so that the initial weights are soon forgotten; otherwise short runs would suffer.
-            self._average(tf.constant(min(self.config.ema, self.g_updates / (9 + self.g_updates))))
+            self._average(_scalar(min(self.config.ema, self.g_updates / (9 + self.g_updates))))
 
     def g_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_g` without the EMA, not compiled; returns the terms."""
@@ -189,3 +189,8 @@ class Updates:
     def _augmented(self, images: tf.Tensor, draws: Tensors) -> tf.Tensor:
         """Returns the images as D sees them."""
         return augment(images, draws["views"]) if self.config.augment else images
+
+
+def _scalar(value: float) -> tf.Tensor:
+    """A tensor, so that another value needs no other graph."""
+    return tf.constant(value, tf.float32)
