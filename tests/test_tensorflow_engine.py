@@ -149,7 +149,7 @@ def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-def train(*arguments: object) -> str:
+def train(*arguments: str | Path) -> str:
     done = in_process("train", *arguments)
     assert done.returncode == 0, done.stderr
     return done.stdout + done.stderr
@@ -198,7 +198,7 @@ def test_its_model_file_computes_what_it_does(run: Path) -> None:
 
 @pytest.mark.parametrize("settings", [{}, {"attention_mask": True, "resize_conv": True}])
 @pytest.mark.parametrize("half", [False, True])
-def test_both_export_the_same_graph(settings: dict[str, bool], half: bool) -> None:
+def test_both_export_the_same_graph(settings: dict[str, Any], half: bool) -> None:
     config = replace(SMALL, **settings)
     arrays = side(config, DOMAINS).engine.state()
     arrays = {key: array for key, array in arrays.items() if key.startswith(("generator/", "classifier/"))}

@@ -10,7 +10,7 @@ from stargan.engine.tensorflow.networks import Generator, Network
 def multiply_adds(network: Network, image_size: tuple[int, int]) -> int:
     """The multiply-adds of one image's forward pass through convolutions and matrix products."""
     width, height = image_size
-    shapes = [(1, height, width, 3)]
+    shapes: list[tuple[int, ...]] = [(1, height, width, 3)]
     if isinstance(network, Generator):
         shapes.append((1, network.num_labels))
     function = tf.function(network.call).get_concrete_function(*(tf.TensorSpec(shape) for shape in shapes))

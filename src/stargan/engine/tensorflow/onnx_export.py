@@ -76,7 +76,7 @@ def _generator(architecture: Architecture, num_labels: int, weights: Arrays, hal
             x, index = stage(x, index, "ConvTranspose", pads=[1] * 4, strides=[2, 2]), index + 3
     x = graph.convolution(x, f"layers.{index}", pads=[3] * 4)
     x = _masked(graph, x) if architecture.attention_mask else graph.node("Tanh", x)
-    inputs = {"images": ["batch", 3, height, width], "labels": ["batch", num_labels]}
+    inputs: dict[str, list[int | str]] = {"images": ["batch", 3, height, width], "labels": ["batch", num_labels]}
     return graph.finish(x, "translated", ["batch", 3, height, width], inputs)
 
 

@@ -14,7 +14,6 @@ from stargan.errors import CheckpointError
 
 EPSILON = 1e-8
 MOMENTS = ("exp_avg", "exp_avg_sq")
-SLOTS = ("step", *MOMENTS)
 
 
 class Adam:
@@ -71,7 +70,7 @@ class Adam:
         self.clear()
         if not arrays:
             return
-        expected = {f"{name}/{slot}": () for name in self.weights for slot in ("step",)}
+        expected: dict[str, tuple[int, ...]] = {f"{name}/step": () for name in self.weights}
         expected |= {f"{name}/{slot}": file_shape(weight) for name, weight in self.weights.items() for slot in MOMENTS}
         for key in sorted(arrays.keys() | expected.keys()):
             if key not in arrays:

@@ -1,6 +1,5 @@
 """The updates of D and of G, one `tf.function` each."""
 
-import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -176,8 +175,11 @@ class Updates:
             of_d: Whether it is an update of D.
         """
         random = np.random.default_rng((self.config.seed, step, of_d))
-        uniform = functools.partial(random.random, dtype=np.float32)
-        drawn = {}
+        drawn: dict[str, np.ndarray] = {}
+
+        def uniform(shape: tuple[int, ...]) -> np.ndarray:
+            return random.random(shape, dtype=np.float32)
+
         if of_d and self.config.objective in losses.PENALISED:
             drawn["alpha"] = uniform((shape[0], 1, 1, 1))
         if of_d and self.config.objective == "dragan":
