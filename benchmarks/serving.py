@@ -85,14 +85,16 @@ def tasks(model: Translator) -> list[Task]:
     return made
 
 
-def bare(model: Translator, work: Sequence[Task], seconds: float) -> dict[str, float]:
-    """Images per second of the generator alone, in the batches that suit it."""
+def bare(model: Translator, work: Sequence[Task], seconds: float, classify: bool) -> dict[str, float]:
+    """Images per second of the generator in the batches that suit it, alone or after the attribute classifier."""
     prepared = model.prepare([content for content, _, _ in work])
     values = model.values(prepared)
     translations = [steps(model.domains, row, [word]) for row, (_, word, _) in zip(values, work, strict=True)]
     size = min(max_batch(model.image_size), len(work))
 
     def batch() -> int:
+        if classify:
+            model.values(prepared[:size])
         model.edit(prepared[:size], translations[:size])
         return size
 
@@ -281,25 +283,30 @@ def main() -> None:
     seconds = 1.0 if options.short else 5.0
     model = stargan.load(options.model)
     work = tasks(model)
-    speeds = {"generator alone": bare(model, work, seconds), "model.translate": in_process(model, work, seconds)}
+    speeds = {
+        "generator alone": bare(model, work, seconds, False),
+        "generator and classifier": bare(model, work, seconds, True),
+        "model.translate": in_process(model, work, seconds),
+    }
     for what, speed in speeds.items():
         print(f"{what}: {_figures(speed)}", flush=True)
     with serving(options.model) as server:
-        rows = measure_server(server, work, options, speeds["generator alone"])
+        rows = measure_server(server, work, options, speeds)
     full_queue(options.model, work)
     if options.json:
         measure.write_json(options.json, {"bare": speeds, "served": rows}, measure.machine())
 
 
 def measure_server(
-    server: Server, work: Sequence[Task], options: argparse.Namespace, alone: dict[str, float]
+    server: Server, work: Sequence[Task], options: argparse.Namespace, speeds: dict[str, dict[str, float]]
 ) -> list[dict[str, float]]:
-    """Prints and returns the figures of a running server; `alone` are those of the generator."""
+    """Prints and returns the figures of a running server; `speeds` are those without it."""
     rows = []
     for clients in options.clients:
         rows.append(load_test(server, work, clients, 64 if options.short else options.requests))
-        shares = {f"{name} / alone": rows[-1][name] / alone[name] for name in alone}
-        print(_figures(rows[-1] | shares), flush=True)
+        print(_figures(rows[-1]), flush=True)
+        shares = {what: rows[-1]["per CPU second"] / speed["per CPU second"] for what, speed in speeds.items()}
+        print(f"  for each second of computing, relative to {_figures(shares)}", flush=True)
     lost_clients(server, work)
     slow_clients(server, work)
     if options.minutes:

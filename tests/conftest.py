@@ -120,7 +120,7 @@ def run(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A finished run of twelve steps."""
     folder = tmp_path_factory.mktemp("runs") / "tiny"
     schedule = ["--steps", "12", "--checkpoint-every", "5", "--sample-every", "6", "--log-every", "3"]
-    done = stargan("train", "--data", colours, "--run", folder, *TINY, *schedule)
+    done = stargan("train", "--data", colours, "--run", folder, *TINY, *schedule, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder
 

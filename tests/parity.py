@@ -1,6 +1,6 @@
 """Compares this package with numbers from other codes, which are stored in .npz files.
 
-    python tests/parity.py FIXTURE.npz ...
+    python tests/parity.py FIXTURE.npz ... [--engine tensorflow]
 
 There are two kinds of fixture, which differ in their keys. Those of the official PyTorch code contain weights, inputs,
 outputs, losses, gradients, and the weights after one update of D and then one of G. Those of taki0112's TensorFlow code
@@ -24,12 +24,12 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
+from parity_engines import Side, side
 from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.config.training import Config, Objective
 from stargan.domains import Domains, Group, LabelSet
-from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.interop.official import Sizes, from_official, official_names
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.model.safetensors_file import Arrays, under
@@ -44,7 +44,7 @@ KINKS = 4  # such inputs, at most, that are moved to the other side; the nearest
 Kink = tuple[tuple[int, ...], int]
 """An input of a ReLU: the shape of all inputs, and its index among them."""
 
-Spoil = Callable[[PytorchEngine], object]
+Spoil = Callable[[Any], object]
 """Changes an engine before the comparison, to check that the comparison fails."""
 
 
@@ -133,35 +133,32 @@ def official(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iterato
     domains, dataset, (known_labels, target_labels) = layout(fixture, meta)
     betas = {"beta1": meta["betas"][0], "beta2": meta["betas"][1]}
     weights = {name: meta[name] for name in ("lambda_cls", "lambda_rec", "lambda_gp")}
-    engine = build(arrays, sizes, domains, {"lr": meta["lr"], **betas, **weights, **settings})
-    spoil(engine)
-    images, alpha = tensors(engine, fixture["in/images"], fixture["in/alpha"])
-    labels, targets = tensors(engine, known_labels, target_labels)
+    own = build(arrays, sizes, domains, {"lr": meta["lr"], **betas, **weights, **settings})
+    spoil(own.engine)
+    images = fixture["in/images"]
 
     yield Quantity("sizes", float(sizes != fixture_sizes(fixture, meta)), 0)
     yield exact("labels of the source", known_labels, fixture["in/c_org"])
     yield exact("labels of the target", target_labels, fixture["in/c_trg"])
 
-    with torch.no_grad():
-        fake = engine.updates.generator(images, targets)
-        back = engine.updates.generator(fake, labels)
-        src, cls = engine.updates.discriminator(images)
+    fake = own.translate(images, target_labels)
+    src, cls = own.discriminate(images)
     yield close("G fake", fake, fixture["G/fake"])
-    yield close("G fake, EMA", engine.generate(fixture["in/images"], target_labels), fixture["G/fake"])
-    yield close("G reconstruction", back, fixture["G/reconstruction"])
+    yield close("G fake, EMA", own.engine.generate(images, target_labels), fixture["G/fake"])
+    yield close("G reconstruction", own.translate(fake, known_labels), fixture["G/reconstruction"])
     yield close("D src", src, fixture["D_real/src"])
     yield close("D cls", cls, fixture["D_real/cls"])
 
-    engine.updates.update_d(images, labels, targets, dataset, meta["lr"], {"alpha": alpha})
-    yield from updated(engine, fixture, sizes, "discriminator", meta["lr"])
-    engine.updates.update_g(images, labels, targets, dataset, meta["lr"])
-    yield from updated(engine, fixture, sizes, "generator", meta["lr"])
+    batch = {"images": images, "labels": known_labels, "targets": target_labels}
+    for network in ("discriminator", "generator"):
+        own.update(network, batch, dataset, meta["lr"], {"alpha": fixture["in/alpha"]} if network[0] == "d" else {})
+        yield from updated(own, fixture, sizes, network, meta)
 
-    ours = engine.losses()
+    ours = own.engine.losses()
     names = {"d_real": "D_real", "d_fake": "D_fake", "d_cls": "D_cls", "d_gp": "D_gp", "d_total": "D_total"}
     names |= {"g_fake": "G_adv", "g_cls": "G_cls", "g_rec": "G_rec", "g_total": "G_total"}
     for name, theirs in names.items():
-        yield close(f"loss {theirs}", np.array(ours.get(name, np.nan)), fixture[f"loss/{theirs}"])
+        yield close(f"loss {theirs}", ours.get(name, np.nan), fixture[f"loss/{theirs}"])
 
 
 def layout(fixture: Arrays, meta: dict[str, Any]) -> tuple[Domains, int, tuple[np.ndarray, np.ndarray]]:
@@ -195,27 +192,28 @@ def fixture_sizes(fixture: Arrays, meta: dict[str, Any]) -> Sizes:
     return Sizes(architecture, labels, classes)
 
 
-def updated(engine: PytorchEngine, fixture: Arrays, sizes: Sizes, network: str, lr: float) -> Iterator[Quantity]:
-    """Yields the gradients and weights of the network that was just updated."""
+def updated(own: Side, fixture: Arrays, sizes: Sizes, network: str, meta: dict[str, Any]) -> Iterator[Quantity]:
+    """Yields the gradients, which are in Adam's first moments, and the weights of the network just updated."""
     symbol = "G" if network == "generator" else "D"
     theirs = {
         ours.removeprefix(f"{network}/"): name
         for ours, name in official_names(sizes).items()
         if ours.startswith(f"{network}/")
     }
-    engine.updates.optimizers[network].fold()
+    state = own.engine.state()
+    weights = under(state, "training/generator" if network == "generator" else network)
     floor = 1e-6 * max(np.linalg.norm(fixture[f"grad/{name}"]) for name in theirs.values())
-    for ours, parameter in engine.updates.networks[network].named_parameters():
+    for ours in weights:
         gradient = fixture[f"grad/{theirs[ours]}"]
-        own = parameter.grad
-        difference = np.linalg.norm(array(own) - gradient) if own is not None else np.inf
+        moment = state.get(f"training/adam/{network}/{ours}/exp_avg", np.full_like(gradient, np.inf))
+        difference = np.linalg.norm(moment / (1 - meta["betas"][0]) - gradient)
         yield Quantity(f"gradient {symbol} {ours}", float(difference / max(np.linalg.norm(gradient), floor)), GRADIENT)
-    for ours, parameter in engine.updates.networks[network].named_parameters():
+    for ours, weight in weights.items():
         gradient = np.abs(fixture[f"grad/{theirs[ours]}"])
         # Adam's first step depends only on the sign of the gradient, which is noise where the gradient is tiny.
         certain = gradient > 1e-4 * gradient.max()
-        differences = np.abs(array(parameter) - fixture[f"after_{symbol}/{theirs[ours]}"])[certain]
-        yield Quantity(f"updated {symbol} {ours}", float(differences.max(initial=0)), WEIGHT * lr)
+        differences = np.abs(weight - fixture[f"after_{symbol}/{theirs[ours]}"])[certain]
+        yield Quantity(f"updated {symbol} {ours}", float(differences.max(initial=0)), WEIGHT * meta["lr"])
 
 
 # ---------------------------------------------------------------- the TensorFlow code
@@ -230,20 +228,19 @@ def tensorflow1(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iter
     fixture = {name.removesuffix("_nhwc"): nchw(array) for name, array in fixture.items()}
 
     for objective in get_args(Objective):
-        engine = build(arrays, sizes, domains, {"objective": objective, **settings})
-        spoil(engine)
-        real, labels, targets = tensors(engine, fixture["in/images"], fixture["in/label_org"], fixture["in/label_trg"])
-        with torch.no_grad():
-            fake = engine.updates.generator(real, targets)
+        own = build(arrays, sizes, domains, {"objective": objective, **settings})
+        spoil(own.engine)
+        real, labels, targets = (fixture[f"in/{name}"] for name in ("images", "label_org", "label_trg"))
+        fake = own.translate(real, targets)
         if objective == get_args(Objective)[0]:
-            yield from outputs(engine, fixture, real, fake, labels)
+            yield from outputs(own, fixture, real, fake, labels)
 
         keys = (f"draw/{objective}/{name}" for name in ("alpha", "noise"))
-        draws = {key.rpartition("/")[2]: tensors(engine, fixture[key])[0] for key in keys if key in fixture}
+        draws = {key.rpartition("/")[2]: fixture[key] for key in keys if key in fixture}
         if objective == "dragan":
             draws["alpha"] = (draws["alpha"] + 1) / 2  # the TensorFlow code draws it from [-1, 1]
-        d_terms = engine.updates.d_terms(real, fake, labels, 0, draws)
-        g_terms = engine.updates.g_terms(real, labels, targets, 0, {})
+        d_terms = own.d_terms(real, fake, labels, draws)
+        g_terms = own.g_terms(real, labels, targets)
         yield close(f"loss {objective} D", d_terms["d_real"] + d_terms["d_fake"], fixture[f"loss/{objective}/D"])
         yield close(f"loss {objective} G", g_terms["g_fake"], fixture[f"loss/{objective}/G"])
         if f"penalty/{objective}" in fixture:
@@ -256,15 +253,14 @@ def tensorflow1(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iter
     yield close("loss reconstruction", g_terms["g_rec"], fixture["loss/rec_l1"])
 
 
-def outputs(engine: PytorchEngine, fixture: Arrays, real: Tensor, fake: Tensor, labels: Tensor) -> Iterator[Quantity]:
+def outputs(own: Side, fixture: Arrays, real: np.ndarray, fake: np.ndarray, labels: np.ndarray) -> Iterator[Quantity]:
     """Yields the outputs of the networks of a TensorFlow fixture."""
-    with torch.no_grad():
-        yield close("G fake", fake, fixture["G/fake"])
-        yield close("G reconstruction", engine.updates.generator(fake, labels), fixture["G/reconstruction"])
-        for name, images in (("real", real), ("fake", fake)):
-            src, cls = engine.updates.discriminator(images)
-            yield close(f"D {name} src", src, fixture[f"D_{name}/src"])
-            yield close(f"D {name} cls", cls, fixture[f"D_{name}/cls"])
+    yield close("G fake", fake, fixture["G/fake"])
+    yield close("G reconstruction", own.translate(fake, labels), fixture["G/reconstruction"])
+    for name, images in (("real", real), ("fake", fake)):
+        src, cls = own.discriminate(images)
+        yield close(f"D {name} src", src, fixture[f"D_{name}/src"])
+        yield close(f"D {name} cls", cls, fixture[f"D_{name}/cls"])
 
 
 def nchw(array: np.ndarray) -> np.ndarray:
@@ -275,24 +271,16 @@ def nchw(array: np.ndarray) -> np.ndarray:
 # ---------------------------------------------------------------- both
 
 
-def build(arrays: Arrays, sizes: Sizes, domains: Domains, settings: dict[str, Any]) -> PytorchEngine:
+def build(arrays: Arrays, sizes: Sizes, domains: Domains, settings: dict[str, Any]) -> Side:
     """Creates an engine with the given sizes and weights."""
-    engine = PytorchEngine(Config(**{**vars(sizes.architecture), **settings}), domains)
-    engine.load_weights(arrays)
-    return engine
+    own = side(Config(**{**vars(sizes.architecture), **settings}), domains)
+    own.engine.load_weights(arrays)
+    return own
 
 
-def tensors(engine: PytorchEngine, *arrays: np.ndarray) -> list[Tensor]:
-    return [torch.from_numpy(np.ascontiguousarray(array)).to(engine.updates.device) for array in arrays]
-
-
-def array(tensor: Tensor) -> np.ndarray:
-    return tensor.detach().cpu().numpy()
-
-
-def close(name: str, ours: Tensor | np.ndarray, theirs: np.ndarray) -> Quantity:
+def close(name: str, ours: np.ndarray | float, theirs: np.ndarray) -> Quantity:
     """Measures the largest difference relative to the largest value; values below 0.01 count as 0.01."""
-    own = array(ours) if isinstance(ours, Tensor) else ours
+    own = np.asarray(ours)
     if own.shape != theirs.shape:
         return Quantity(f"{name}: shape {own.shape}, not {theirs.shape}", np.inf, VALUE)
     return Quantity(name, float(np.abs(own - theirs).max() / max(np.abs(theirs).max(), 1e-2)), VALUE)
@@ -305,12 +293,13 @@ def exact(name: str, ours: np.ndarray, theirs: np.ndarray) -> Quantity:
 def main(arguments: list[str]) -> int:
     parser = argparse.ArgumentParser(description="Compares stargan with numbers from other codes.")
     parser.add_argument("fixtures", nargs="+", type=Path, metavar="FIXTURE.npz")
+    parser.add_argument("--engine", default="pytorch", choices=("pytorch", "tensorflow"))
     parser.add_argument("--device", default="cpu", choices=("cpu", "cuda"))
     options = parser.parse_args(arguments)
     torch.backends.cudnn.allow_tf32 = False  # the fixtures were computed in float32
     failed = 0
     for path in options.fixtures:
-        quantities = compare(path, device=options.device)
+        quantities = compare(path, device=options.device, engine=options.engine)
         bad = sum(not quantity.passes for quantity in quantities)
         failed += bad
         print(path, *quantities, f"{len(quantities) - bad} of {len(quantities)} pass", sep="\n")

@@ -58,7 +58,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "tensorflow": ("engine/tensorflow", "interop"),
     "keras": ("engine/tensorflow", "interop"),
     "jax": (),
-    "onnx": ("engine/pytorch", "model/onnx_file"),
+    "onnx": ("engine/pytorch", "engine/tensorflow", "model/onnx_file"),
     "onnxscript": ("engine/pytorch",),
     "onnxruntime": ("model/onnx_session",),
     "openvino": ("inference",),

@@ -27,6 +27,7 @@ class _Entry:
 
 _KNOWN: dict[str, _Entry | Framework] = {
     "pytorch": _Entry("stargan.engine.pytorch.framework", "torch", "train"),
+    "tensorflow": _Entry("stargan.engine.tensorflow.framework", "tensorflow", "tensorflow"),
 }
 
 
@@ -56,6 +57,7 @@ def framework(name: str, purpose: str = "train") -> Framework:
     entry = _KNOWN[name]
     if not isinstance(entry, _Entry):
         return entry
+    importlib.import_module(entry.module.rpartition(".")[0])  # it may have to set something before the library loads
     require(entry.library, entry.extra, purpose)
     found: Framework = importlib.import_module(entry.module).FRAMEWORK
     return found

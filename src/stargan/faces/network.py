@@ -17,6 +17,7 @@ STRIDE = 4  # pixels of the image for one of the map
 MULTIPLE = 32  # sides that the network takes
 
 WEIGHTS = resources.files(__package__).joinpath("weights/centerface.onnx")
+LICENCE = resources.files(__package__).joinpath("weights/LICENSE.md")
 
 Detections = tuple[np.ndarray, np.ndarray, np.ndarray]
 """Scores (N,), boxes (N, 4) as left, top, right, bottom, landmarks (N, 5, 2); float32, in pixels."""

@@ -64,4 +64,6 @@ class Translations(list[tuple[str, Image.Image]]):
             return None
         tiles = [ImageOps.pad(image.convert("RGB"), (SIDE, SIDE), color="white") for _, image in self]
         columns = min(COLUMNS, len(tiles))
-        return png(images.grid(np.stack(tiles), columns, captions=[word for word, _ in self]))
+        return png(
+            images.grid(np.stack([np.asarray(tile) for tile in tiles]), columns, captions=[word for word, _ in self])
+        )

@@ -353,7 +353,7 @@ def check_new(folder: Path) -> None:
 
 
 CHANGEABLE = frozenset({
-    "data", "steps", "minutes", "device", "precision", "workers", "max_bad", "allow_empty",
+    "data", "steps", "minutes", "engine", "device", "precision", "workers", "max_bad", "allow_empty",
     "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
 """Settings that may change when a run is resumed. They do not affect the weights, except that the run may become longer

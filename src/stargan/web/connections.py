@@ -32,7 +32,7 @@ def bounded(seconds: float, reading: float = READING) -> type[H11Protocol]:
         def data_received(self, data: bytes) -> None:
             super().data_received(data)
             if self.cycle is not None and not self.cycle.response_complete:
-                self._sending = _ended(self._sending)
+                self._forget(sending=True)
             elif self._sending is None:
                 self._sending = self.loop.call_later(seconds, self._close)
 
@@ -42,11 +42,19 @@ def bounded(seconds: float, reading: float = READING) -> type[H11Protocol]:
 
         def resume_writing(self) -> None:
             super().resume_writing()
-            self._reading = _ended(self._reading)
+            self._forget(reading=True)
 
         def connection_lost(self, exc: Exception | None) -> None:
-            self._sending, self._reading = _ended(self._sending), _ended(self._reading)
+            self._forget(sending=True, reading=True)
             super().connection_lost(exc)
+
+        def _forget(self, *, sending: bool = False, reading: bool = False) -> None:
+            if sending and self._sending:
+                self._sending.cancel()
+                self._sending = None
+            if reading and self._reading:
+                self._reading.cancel()
+                self._reading = None
 
         def _close(self) -> None:
             if not self.transport.is_closing():
@@ -54,8 +62,3 @@ def bounded(seconds: float, reading: float = READING) -> type[H11Protocol]:
                 self.transport.close()
 
     return Bounded
-
-
-def _ended(timer: asyncio.TimerHandle | None) -> None:
-    if timer is not None:
-        timer.cancel()

@@ -114,8 +114,7 @@ def _model(source: Path, name: str, model: Translator, folder: Path) -> dict[str
         graphs["classifier"] = base64.b64decode(file.classifier)
     if model.info.face_crop:
         graphs["finder"] = faces.network.WEIGHTS.read_bytes()
-        licence = faces.network.WEIGHTS.with_name("LICENSE.md")
-        (folder / "finder-LICENSE.md").write_bytes(licence.read_bytes())
+        (folder / "finder-LICENSE.md").write_bytes(faces.network.LICENCE.read_bytes())
     for graph, content in graphs.items():
         (folder / f"{graph}.onnx").write_bytes(content)
     about = describe(name, model).model_dump()

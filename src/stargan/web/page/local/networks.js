@@ -3,6 +3,7 @@
 const RUNTIME = new URL("../runtime/", import.meta.url);
 const MODELS = new URL("../model/", import.meta.url);
 const THREADS = 4;
+const TOLERANCE = 0.02; // between the results of GPU and CPU, in [-1, 1]
 
 export class DownloadError extends Error {
   code = "download";
@@ -69,10 +70,26 @@ export class Networks {
     env.wasm.wasmBinary = binary;
     env.wasm.wasmPaths = { mjs: new URL(build.glue, RUNTIME).href };
     env.wasm.numThreads = self.crossOriginIsolated ? Math.min(THREADS, navigator.hardwareConcurrency) : 1;
-    const options = { executionProviders: [this.gpu ? "webgpu" : "wasm"] };
+    const open = (graph, provider) => InferenceSession.create(new Uint8Array(graph), { executionProviders: [provider] });
     for (const [index, name] of Object.keys(files).entries()) {
-      this.#sessions[name] = await InferenceSession.create(new Uint8Array(graphs[index]), options);
+      this.#sessions[name] = await open(graphs[index], this.gpu ? "webgpu" : "wasm");
     }
+    if (this.gpu) await this.#compare(await open(graphs[Object.keys(files).indexOf("generator")], "wasm"));
+  }
+
+  // Some drivers compute wrong results. So the GPU first changes an image as the CPU does.
+  async #compare(onCpu) {
+    const { width, height, network } = this.#model;
+    const image = Float32Array.from({ length: 3 * width * height }, (_, at) => Math.sin(at / 97));
+    const condition = Float32Array.from({ length: network.layout.labels }, (_, at) => Number(at === 0));
+    const found = await this.generate(image, condition);
+    const onGpu = this.#sessions.generator;
+    this.#sessions.generator = onCpu;
+    const expected = await this.generate(image, condition);
+    this.#sessions.generator = onGpu;
+    await onCpu.release();
+    const apart = found.reduce((most, value, at) => Math.max(most, Math.abs(value - expected[at])), 0);
+    if (!(apart < TOLERANCE)) throw new Error(`its results differ by ${apart} from those of the CPU`);
   }
 
   async #run(name, inputs, output) {

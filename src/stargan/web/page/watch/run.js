@@ -40,8 +40,9 @@ export class RunCard {
       make("span", { className: `state ${run.state}`, textContent: t(STATES[run.state]) }),
     );
     this.element.setAttribute("aria-labelledby", title.id);
-    const percent = Math.floor(100 * run.progress);
-    this.done.style.setProperty("--value", `${100 * run.progress}%`);
+    const done = 100 * (run.state === "finished" ? 1 : run.progress); // of a run that --minutes ended, too
+    const percent = Math.floor(done);
+    this.done.style.setProperty("--value", `${done}%`);
     this.done.ariaValueNow = percent;
     this.done.ariaLabel = t("watch_done");
   }

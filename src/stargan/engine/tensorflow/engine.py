@@ -1,0 +1,196 @@
+"""The TensorFlow engine: it takes and returns numpy arrays."""
+
+import resource
+import sys
+from collections.abc import Callable, Mapping
+
+import numpy as np
+import tensorflow as tf
+
+from stargan.config import Config, schedules
+from stargan.config.training import Precision
+from stargan.domains import Domains
+from stargan.engine.tensorflow import networks
+from stargan.engine.tensorflow.cost import multiply_adds
+from stargan.engine.tensorflow.updates import Updates
+from stargan.errors import CheckpointError, ConfigError, ModelError
+from stargan.images import scale
+from stargan.model.safetensors_file import under
+
+G_UPDATES = "training/g_updates"
+LOSSES = "training/losses"
+GENERATE_BATCH = 32
+"""Images that `generate` and `classify` process at once, which limits their memory."""
+
+
+class TensorflowEngine:
+    """See `stargan.engine.Engine`.
+
+    Args:
+        config: All settings.
+        domains: The label layout.
+
+    Raises:
+        ConfigError: The device or the precision is not available, or this engine lacks a setting.
+    """
+
+    rank = 0
+    world_size = 1
+    precision: Precision = "fp32"
+
+    def __init__(self, config: Config, domains: Domains) -> None:
+        _check(config)
+        self.config = config
+        self.updates = Updates(config, domains)
+        self.num_parameters = {name: network.count() for name, network in self.updates.networks.items()}
+        self._generate = tf.function(self.updates.ema_generator.call, reduce_retracing=True)
+        self._classify = tf.function(self.updates.classifier.call, reduce_retracing=True)
+
+    # ---------------------------------------------------------------- updates
+
+    def upload(self, pixels: np.ndarray) -> None:
+        """Gains nothing here; see `Engine.upload`."""
+        return
+
+    def d_step(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        targets: np.ndarray,
+        dataset: int,
+        *,
+        step: int,
+        lr: float,
+        lambda_cls: float | None = None,
+    ) -> None:
+        """Updates D once; see `Engine.d_step`."""
+        tensors = self._tensors(images, labels, targets) | self.updates.draws(step, images.shape, of_d=True)
+        self.updates.update_d(tensors, dataset, lr, self._class_weight(step, lambda_cls))
+
+    def g_step(
+        self,
+        images: np.ndarray,
+        labels: np.ndarray,
+        targets: np.ndarray,
+        dataset: int,
+        *,
+        step: int,
+        lr: float,
+        lambda_cls: float | None = None,
+    ) -> None:
+        """Updates G, its EMA and the attribute classifier once; see `Engine.g_step`."""
+        tensors = self._tensors(images, labels, targets) | self.updates.draws(step, images.shape, of_d=False)
+        self.updates.update_g(tensors, dataset, lr, self._class_weight(step, lambda_cls))
+
+    def losses(self) -> dict[str, float]:
+        """Returns the loss terms of the last updates; see `Engine.losses`."""
+        return {name: float(term) for name, term in self.updates.terms.items()}
+
+    def _class_weight(self, step: int, given: float | None) -> float:
+        return schedules.class_weight(self.config, step) if given is None else given
+
+    def _tensors(self, images: np.ndarray, labels: np.ndarray, targets: np.ndarray) -> dict[str, np.ndarray]:
+        return {"images": scale(images.astype(np.float32)), "labels": labels, "targets": targets}
+
+    # ---------------------------------------------------------------- inference
+
+    def generate(self, images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+        """Translates with G's EMA weights; see `Engine.generate`."""
+        return run_generator(self._generate, images, labels)
+
+    def classify(self, images: np.ndarray) -> np.ndarray:
+        """Returns the attribute classifier's logits; see `Engine.classify`."""
+        return run_classifier(self._classify, images)
+
+    # ---------------------------------------------------------------- cost
+
+    def macs(self) -> dict[str, int]:
+        """Returns the multiply-adds of one image's forward pass; see `Engine.macs`."""
+        return {name: multiply_adds(network, self.config.image_size) for name, network in self.updates.networks.items()}
+
+    def peak_memory(self) -> int:
+        """Returns the peak memory so far in bytes; see `Engine.peak_memory`."""
+        if self.config.device == "cuda":
+            return int(tf.config.experimental.get_memory_info("GPU:0")["peak"])
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
+
+    # ---------------------------------------------------------------- state
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Returns everything needed to continue exactly; see `Engine.state`."""
+        arrays = {G_UPDATES: np.array(self.updates.g_updates, np.int64)}
+        for name, network in self._stored().items():
+            arrays |= {f"{name}/{key}": array for key, array in networks.to_arrays(network).items()}
+        for name, adam in self.updates.optimizers.items():
+            arrays |= {f"training/adam/{name}/{key}": array for key, array in adam.to_arrays().items()}
+        return arrays | {f"{LOSSES}/{name}": np.array(loss, np.float32) for name, loss in self.losses().items()}
+
+    def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Restores what `state` returned; see `Engine.load_state`."""
+        prefixes = [*self._stored(), *(f"training/adam/{name}" for name in self.updates.optimizers), LOSSES]
+        for name in arrays:
+            if name != G_UPDATES and not name.startswith(tuple(f"{prefix}/" for prefix in prefixes)):
+                raise CheckpointError(f"unexpected array {name}")
+        if G_UPDATES not in arrays or arrays[G_UPDATES].shape != ():
+            raise CheckpointError(f"{G_UPDATES} is missing or not a single number")
+        self.updates.g_updates = int(arrays[G_UPDATES])
+        self._load(self._stored(), arrays)
+        for name, adam in self.updates.optimizers.items():
+            prefix = f"training/adam/{name}"
+            adam.from_arrays(under(arrays, prefix), prefix)
+        self.updates.terms = {name: tf.constant(float(loss)) for name, loss in under(arrays, LOSSES).items()}
+
+    def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
+        """Starts from the weights of a model file; see `Engine.load_weights`."""
+        loaded = dict(self.updates.networks)
+        if not under(arrays, "classifier"):
+            del loaded["classifier"]
+        self._load(loaded, arrays)
+        self._load({"generator": self.updates.ema_generator}, arrays)
+        self.updates.g_updates = 0
+        for adam in self.updates.optimizers.values():
+            adam.clear()
+
+    def _load(self, loaded: Mapping[str, networks.Network], arrays: Mapping[str, np.ndarray]) -> None:
+        try:
+            for name, network in loaded.items():
+                networks.from_arrays(network, under(arrays, name), name)
+        except ModelError as error:
+            raise CheckpointError(str(error)) from error
+
+    def _stored(self) -> dict[str, networks.Network]:
+        """Returns the networks by their names in a file, where `generator` has the EMA weights."""
+        return {
+            "generator": self.updates.ema_generator,
+            "discriminator": self.updates.discriminator,
+            "classifier": self.updates.classifier,
+            "training/generator": self.updates.generator,
+        }
+
+
+def run_generator(generate: Callable[..., tf.Tensor], images: np.ndarray, labels: np.ndarray) -> np.ndarray:
+    """Translates (N, 3, H, W) images to (N, L) labels with a function of (N, H, W, 3) images, in small batches."""
+    parts = [
+        generate(images[start : start + GENERATE_BATCH].transpose(0, 2, 3, 1), labels[start : start + GENERATE_BATCH])
+        for start in range(0, len(images), GENERATE_BATCH)
+    ]
+    return np.ascontiguousarray(np.concatenate([part.numpy() for part in parts]).transpose(0, 3, 1, 2))
+
+
+def run_classifier(classify: Callable[..., tf.Tensor], images: np.ndarray) -> np.ndarray:
+    """Classifies (N, 3, H, W) images with a function of (N, H, W, 3) images, in small batches."""
+    parts = [
+        classify(images[start : start + GENERATE_BATCH].transpose(0, 2, 3, 1))
+        for start in range(0, len(images), GENERATE_BATCH)
+    ]
+    return np.concatenate([part.numpy() for part in parts])
+
+
+def _check(config: Config) -> None:
+    """Refuses what this engine lacks."""
+    if config.generator != "stargan" or config.discriminator != "stargan":
+        raise ConfigError("--generator edit: not with --engine tensorflow yet; use --engine pytorch")
+    if config.precision == "bf16":
+        raise ConfigError("--precision bf16: must be auto or fp32 with --engine tensorflow")
+    if config.device == "cuda" and not tf.config.list_physical_devices("GPU"):
+        raise ConfigError("--device cuda: this TensorFlow sees no GPU; use --device cpu")

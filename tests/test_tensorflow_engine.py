@@ -1,0 +1,244 @@
+"""The TensorFlow engine: it agrees with PyTorch's, with the official code's numbers, and either continues the other."""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import parity
+import pytest
+from conftest import draw_folders, in_process
+from parity_engines import Side, side
+
+pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip install '.[tensorflow]'")
+
+import stargan
+from stargan.config import Architecture, Config
+from stargan.domains import Domains, Group, LabelSet
+from stargan.engine import registry
+from stargan.errors import CheckpointError, ConfigError
+from stargan.model import run_folder, safetensors_file
+from stargan.model.safetensors_file import under
+
+DOMAINS = Domains((LabelSet("a", (Group(("x", "y", "z")), Group(("u",)))),))
+JOINT = Domains((*DOMAINS.sets, LabelSet("b", (Group(("v",)), Group(("w",))))))
+SMALL = Config(
+    image_size=(32, 32), width=8, blocks=1, d_layers=3, batch_size=4, device="cpu", precision="fp32", recipe="paper"
+)
+OPTIONS: dict[str, dict[str, Any]] = {
+    "wgan-gp": {},
+    "wgan-lp": {"objective": "wgan-lp"},
+    "gan": {"objective": "gan"},
+    "dragan": {"objective": "dragan"},
+    "lsgan": {"objective": "lsgan"},
+    "hinge": {"objective": "hinge"},
+    "attention mask, resize convolutions": {"attention_mask": True, "resize_conv": True},
+    "augmentation": {"augment": True, "objective": "hinge"},
+    "penalty on the classification": {"lambda_cls_gp": 20.0},
+    "odd sizes": {"image_size": (20, 36), "d_layers": 4},
+    "no EMA": {"ema": 0.0},
+}
+CLOSE = 1e-4  # relative to the largest value
+BATCHES = 8  # of which one must agree: where a ReLU's input is at rounding distance of zero, the engines may differ
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-6))
+
+
+def sides(config: Config, domains: Domains) -> tuple[Side, Side]:
+    """Both engines with the same state, in a second update, so that Adam's moments are not zero."""
+    ours, theirs = side(replace(config, engine="tensorflow"), domains), side(config, domains)
+    for network in ("discriminator", "generator"):
+        theirs.update(network, batch(config, domains), 0, 1e-3, drawn(ours, config, network))
+    return ours, theirs
+
+
+def batch(config: Config, domains: Domains, dataset: int = 0, seed: int = 1) -> dict[str, np.ndarray]:
+    random = np.random.default_rng(seed)
+    width, height = config.image_size
+    labels, targets = (domains.labels(domains.random_values(random, 4), dataset) for _ in range(2))
+    images = random.uniform(-1, 1, (4, 3, height, width)).astype(np.float32)
+    return {"images": images, "labels": labels, "targets": targets}
+
+
+def drawn(ours: Side, config: Config, network: str) -> dict[str, np.ndarray]:
+    width, height = config.image_size
+    draws = ours.engine.updates.draws(0, (4, height, width, 3), of_d=network == "discriminator")
+    return {name: array.transpose(0, 3, 1, 2) if array.ndim == 4 else array for name, array in draws.items()}
+
+
+def largest_difference(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> float:
+    """Of the losses and of Adam's moments, in which the gradients are."""
+    assert ours.keys() == theirs.keys()
+    keys = [key for key in theirs if "/exp_avg" in key or key.startswith("training/losses/")]
+    return max(difference(ours[key], theirs[key]) for key in keys)
+
+
+@pytest.mark.parametrize("dataset", [0, 1])
+@pytest.mark.parametrize("name", OPTIONS)
+def test_outputs_losses_gradients_and_moments_agree(name: str, dataset: int) -> None:
+    config, domains = replace(SMALL, **OPTIONS[name]), JOINT if dataset else DOMAINS
+    ours, theirs = sides(config, domains)
+    some, state = batch(config, domains, dataset), theirs.engine.state()
+    ours.engine.load_state(state)
+    assert difference(*(each.translate(some["images"], some["targets"]) for each in (ours, theirs))) < CLOSE
+    assert difference(*(each.engine.generate(some["images"], some["targets"]) for each in (ours, theirs))) < CLOSE
+    assert difference(*(each.engine.classify(some["images"]) for each in (ours, theirs))) < CLOSE
+    for network in ("discriminator", "generator"):
+        found = []
+        for seed in range(BATCHES):
+            for each in (ours, theirs):
+                each.engine.load_state(state)
+                each.update(network, batch(config, domains, dataset, seed), dataset, 1e-3, drawn(ours, config, network))
+            found.append(largest_difference(ours.engine.state(), theirs.engine.state()))
+            if found[-1] < CLOSE:
+                break
+        assert found[-1] < CLOSE, found
+    assert ours.engine.macs() == theirs.engine.macs()
+    assert ours.engine.num_parameters == theirs.engine.num_parameters
+
+
+def test_weights_after_an_update_agree() -> None:
+    """Where the gradient is above rounding noise, which alone decides the sign of Adam's first step elsewhere."""
+    ours, theirs = side(replace(SMALL, engine="tensorflow"), DOMAINS), side(SMALL, DOMAINS)
+    ours.engine.load_state(theirs.engine.state())
+    for network, stored in (("discriminator", "discriminator"), ("generator", "training/generator")):
+        for each in (ours, theirs):
+            each.update(network, batch(SMALL, DOMAINS), 0, 1e-3, drawn(ours, SMALL, network))
+        mine, other = ours.engine.state(), theirs.engine.state()
+        for key, weight in under(other, stored).items():
+            moment = np.abs(other[f"training/adam/{network}/{key}/exp_avg"])
+            certain = moment > 1e-3 * moment.max()
+            assert np.abs(mine[f"{stored}/{key}"] - weight)[certain].max() < 1e-3 * 0.05, key
+        ours.engine.load_state(other)
+
+
+@pytest.mark.parametrize("name", ["celeba_binary", "rafd_categorical", "joint_first", "joint_second", "taki0112"])
+def test_the_numbers_of_the_original_codes(name: str) -> None:
+    quantities = parity.compare(Path(__file__).parent / "fixtures" / f"{name}.npz", engine="tensorflow")
+    assert len(quantities) == (24 if name == "taki0112" else 89)
+    assert [str(quantity) for quantity in quantities if not quantity.passes] == []
+
+
+def test_a_spoiled_engine_is_detected() -> None:
+    def spoil(engine: Any) -> None:
+        weight = engine.updates.discriminator.parameters()["layers.0.weight"]
+        weight.assign_add(np.full(weight.shape, 1e-3))
+
+    quantities = parity.compare(
+        Path(__file__).parent / "fixtures" / "celeba_binary.npz", lambda engine: spoil(engine), engine="tensorflow"
+    )
+    assert {"D src", "loss D_cls"} <= {quantity.name for quantity in quantities if not quantity.passes}
+
+
+# ---------------------------------------------------------------- runs
+
+TINY = [
+    *("--image-size", "16", "--width", "4", "--blocks", "1", "--d-layers", "2", "--batch-size", "4", "--device", "cpu"),
+    *("--recipe", "paper", "--n-critic", "2", "--steps", "12", "--checkpoint-every", "4", "--log-every", "2"),
+    *("--sample-every", "12", "--precision", "fp32"),
+]
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("data") / "colours"
+    draw_folders(folder, 24)
+    return folder
+
+
+def train(*arguments: str | Path) -> str:
+    done = in_process("train", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout + done.stderr
+
+
+def final(run: Path) -> dict[str, np.ndarray]:
+    return dict(safetensors_file.read(run_folder.checkpoints(run)[-1], training=True)[1])
+
+
+@pytest.fixture(scope="module")
+def run(data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("runs") / "whole"
+    train("--data", data, "--run", folder, "--engine", "tensorflow", *TINY)
+    return folder
+
+
+def test_resume_is_exact(run: Path, data: Path, tmp_path: Path) -> None:
+    cut = tmp_path / "cut"
+    train("--data", data, "--run", cut, "--engine", "tensorflow", *TINY, "--steps", "12", "--decay-from", "1")
+    whole = tmp_path / "whole"
+    train("--data", data, "--run", whole, "--engine", "tensorflow", *TINY, "--steps", "20", "--decay-from", "1")
+    train("--resume", cut, "--steps", "20")
+    assert {key for key, array in final(whole).items() if not np.array_equal(array, final(cut)[key])} == set()
+
+
+@pytest.mark.parametrize(("first", "second"), [("tensorflow", "pytorch"), ("pytorch", "tensorflow")])
+def test_an_engine_continues_the_run_of_the_other(data: Path, tmp_path: Path, first: str, second: str) -> None:
+    train("--data", data, "--run", tmp_path / "run", "--engine", first, *TINY)
+    before = final(tmp_path / "run")
+    train("--resume", tmp_path / "run", "--engine", second, "--steps", "16")
+    after = final(tmp_path / "run")
+    assert after.keys() == before.keys()
+    assert after["training/adam/generator/layers.0.weight/step"] == 8
+
+
+def test_its_model_file_computes_what_it_does(run: Path) -> None:
+    info, arrays, _ = safetensors_file.read(run_folder.checkpoints(run)[-1])
+    model, random = stargan.load(run / "model.onnx"), np.random.default_rng(0)
+    images = random.uniform(-1, 1, (3, 3, 16, 16)).astype(np.float32)
+    labels = info.domains.labels(info.domains.random_values(random, 3), 0)
+    for engine in ("tensorflow", "pytorch"):
+        predictor = registry.framework(engine).predictor(info.architecture, info.domains, arrays)
+        assert difference(model.generate(images, labels), predictor.generate(images, labels)) < CLOSE
+        assert difference(model.backend.classify(images), predictor.classify(images)) < CLOSE
+
+
+@pytest.mark.parametrize("settings", [{}, {"attention_mask": True, "resize_conv": True}])
+@pytest.mark.parametrize("half", [False, True])
+def test_both_export_the_same_graph(settings: dict[str, Any], half: bool) -> None:
+    config = replace(SMALL, **settings)
+    arrays = side(config, DOMAINS).engine.state()
+    arrays = {key: array for key, array in arrays.items() if key.startswith(("generator/", "classifier/"))}
+    for engine in ("tensorflow", "pytorch"):
+        graphs = registry.framework(engine).export_onnx(config.architecture, DOMAINS, arrays, half=half, plain=True)
+        assert graphs.difference < CLOSE
+
+
+def test_shapes_of_parameters() -> None:
+    ours, theirs = (
+        registry.framework(engine).parameter_shapes(Architecture((32, 24), 8, 1, 3), 4, 3)
+        for engine in ("tensorflow", "pytorch")
+    )
+    assert ours == theirs
+
+
+# ---------------------------------------------------------------- refusals
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"generator": "edit", "image_size": (64, 64), "width": 16}, "--generator edit: not with --engine tensorflow"),
+        ({"precision": "bf16"}, "--precision bf16: must be auto or fp32 with --engine tensorflow"),
+        ({"device": "cuda"}, "--device cuda: this TensorFlow sees no GPU"),
+    ],
+)
+def test_what_it_lacks_is_refused(settings: dict[str, Any], message: str) -> None:
+    with pytest.raises(ConfigError, match=message):
+        registry.create(replace(SMALL, engine="tensorflow", **settings), DOMAINS)
+
+
+def test_damaged_states_are_refused() -> None:
+    own = side(replace(SMALL, engine="tensorflow"), DOMAINS)
+    state = own.engine.state()
+    key = "training/generator/layers.0.weight"
+    for changed, message in (
+        ({k: v for k, v in state.items() if k != key}, f"{key} is missing"),
+        (state | {key: state[key][:1]}, f"{key} has shape"),
+        (state | {"extra": state[key]}, "unexpected array extra"),
+    ):
+        with pytest.raises(CheckpointError, match=message):
+            own.engine.load_state(changed)
