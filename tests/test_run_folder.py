@@ -149,14 +149,16 @@ def test_changed_images_are_noticed(change: Callable[[Path], None], line: str, c
     with pytest.raises(CheckpointError, match=f"{line}.*; say --allow-changes to go on"):
         resume(copied / "run", steps=4)
     assert [said for said in resume(copied / "run", steps=4, allow_changes=True) if "the run goes on with them" in said]
-    assert not [said for said in resume(copied / "run", steps=6) if "changed" in said]  # it is now the run's data
+    assert not [said for said in resume(copied / "run", steps=6) if "have changed" in said]  # it is now the run's data
 
 
 def test_the_same_images_at_another_place_and_time_are_the_same(copied: Path) -> None:
     (copied / "data").rename(copied / "renamed")
     for path in (copied / "renamed").rglob("*.png"):
         os.utime(path, (1, 1))
-    assert not [line for line in resume(copied / "run", steps=4, data=(str(copied / "renamed"),)) if "changed" in line]
+    assert not [
+        line for line in resume(copied / "run", steps=4, data=(str(copied / "renamed"),)) if "have changed" in line
+    ]
 
 
 # ---------------------------------------------------------------- damage

@@ -307,6 +307,8 @@ def test_only_runs(client: httpx.Client) -> None:
     assert client.get("/").text == client.get("/runs").text
     paths = client.get("/openapi.json").json()["paths"].keys()
     assert paths == {"/v1/runs", "/v1/runs/{number}/samples/{step}", "/v1/models", "/healthz", "/metrics"}
+    assert client.get("/v1/runs").status_code == 200
+    assert client.get("/v1/runs/1/samples/12").status_code == 200
     assert 'path="/v1/runs"' in client.get("/metrics").text
     assert 'path="/v1/runs/{number}/samples/{step}"' in client.get("/metrics").text
 

@@ -63,7 +63,8 @@ def train(prepared: PreparedRun) -> Result:
                 batch = prepared.g_batches.batch(step) if config.g_own_batch else batch
                 engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, **rates)
             step += 1
-            position = schedules.position(config, step, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            position = schedules.position(config, step, seconds)
             finished = position >= config.steps
             last = finished or stopped()
 
@@ -72,7 +73,7 @@ def train(prepared: PreparedRun) -> Result:
             if step % config.log_every == 0 or step % config.checkpoint_every == 0 or last:
                 losses = engine.losses()
                 _check_finite(losses, step, prepared.folder)
-                log.losses(step, losses, lr, time.monotonic() - began)
+                log.losses(step, losses, lr, seconds)
                 note = " ".join(f"{name} {losses[name]:.3g}" for name in _IN_THE_BAR if name in losses)
             progress.total = max(step, round(step * config.steps / max(position, 1)))
             progress.update(step, note)

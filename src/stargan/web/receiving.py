@@ -73,6 +73,8 @@ async def _form(request: Request, limits: Limits) -> tuple[dict[str, Any], bytes
         return _fields(form), await upload.read() if isinstance(upload, UploadFile) else None
     finally:
         await form.close()
+        for file in parser._files_to_close_on_error:  # also that of a part without an end, which is not in the form
+            file.close()
 
 
 def _fields(form: FormData) -> dict[str, Any]:
