@@ -133,8 +133,8 @@ def test_a_damaged_run_is_shown_with_a_line(browser: Any, address: str, going: P
     (going / run_folder.CONFIG).write_text("<b>no settings</b>")
     run_folder.sample_path(going, 12).write_bytes(b"no image")
     page.reload()
-    until(page, "!document.querySelectorAll('.run-problem')[1]?.hidden")
-    assert "config.json: damaged" in page.text_content(".run-1 .run-problem")
+    until(page, "document.querySelector('.run-1 .run-problem')?.textContent.includes('config.json: damaged')")
+    assert page.locator(".run-1 .run-problem").is_visible()
     until(
         page,
         f"document.querySelector('.run-1').textContent.includes({json.dumps(WORDS['en']['watch_samples_broken'])})",
