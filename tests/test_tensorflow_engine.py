@@ -76,8 +76,7 @@ def largest_difference(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.n
     return max(difference(ours[key], theirs[key]) for key in keys)
 
 
-@pytest.mark.parametrize("dataset", [0, 1])
-@pytest.mark.parametrize("name", OPTIONS)
+@pytest.mark.parametrize(("name", "dataset"), [("wgan-gp", 1), *((name, at % 2) for at, name in enumerate(OPTIONS))])
 def test_outputs_losses_gradients_and_moments_agree(name: str, dataset: int) -> None:
     config, domains = replace(SMALL, **OPTIONS[name]), JOINT if dataset else DOMAINS
     ours, theirs = sides(config, domains)
