@@ -7,7 +7,8 @@ import torch
 
 from stargan.config import Config
 from stargan.domains import Domains, Group, LabelSet
-from stargan.engine.pytorch.augment import BRIGHTNESS, COVER, SHIFT, augment
+from stargan.engine.constants import BRIGHTNESS, COVER, SHIFT
+from stargan.engine.pytorch.augment import augment
 from stargan.engine.pytorch.engine import PytorchEngine
 
 CONFIG = Config(

@@ -10,6 +10,7 @@ from torch import Tensor
 from stargan.config import Architecture
 from stargan.config.training import Objective
 from stargan.domains import Head
+from stargan.engine.constants import PENALISED
 from stargan.engine.pytorch import losses, networks
 
 REAL = np.array([[-2.0, 0.5], [1.5, 3.0]])
@@ -59,7 +60,7 @@ def test_likelihoods_are_finite_for_large_outputs(objective: Objective) -> None:
 
 
 def test_penalised_objectives() -> None:
-    assert {"wgan-gp", "wgan-lp", "dragan"} == losses.PENALISED
+    assert {"wgan-gp", "wgan-lp", "dragan"} == PENALISED
 
 
 # ---------------------------------------------------------------- penalties

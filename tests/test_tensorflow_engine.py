@@ -238,6 +238,7 @@ def test_damaged_states_are_refused() -> None:
         ({k: v for k, v in state.items() if k != key}, f"{key} is missing"),
         (state | {key: state[key][:1]}, f"{key} has shape"),
         (state | {"extra": state[key]}, "unexpected array extra"),
+        (state | {"training/losses/g_rec": np.zeros(2)}, "an array in training/losses is not a single number"),
     ):
         with pytest.raises(CheckpointError, match=message):
             own.engine.load_state(changed)

@@ -13,8 +13,8 @@ import torch
 from stargan import engine as engines
 from stargan.config.training import Config, Objective
 from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.constants import CLASSIFIER_LR, PENALISED
 from stargan.engine.pytorch import engine as engine_module
-from stargan.engine.pytorch import losses, updates
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError
 from stargan.model.safetensors_file import Arrays
@@ -137,6 +137,7 @@ def put(name: str, array: np.ndarray) -> Callable[[Arrays], object]:
         (without("classifier/cls.bias"), "classifier/cls.bias is missing"),
         (without("training/g_updates"), "training/g_updates is missing"),
         (put("training/g_updates", np.zeros(3)), "training/g_updates is missing or not a single number"),
+        (put("training/losses/g_rec", np.zeros(2)), "an array in training/losses is not a single number"),
         (put("classifier/other", np.zeros(3)), "unexpected array classifier/other"),
         (put("other", np.zeros(3)), "unexpected array other"),
         (put("training/other", np.zeros(3)), "unexpected array training/other"),
@@ -229,7 +230,7 @@ def test_updates_use_the_given_learning_rate() -> None:
         moved = [np.abs(engine.state()[name] - before[name]).max() for engine in (high, low, zero)]
         assert moved[2] == 0
         assert moved[0] == pytest.approx(10 * moved[1], rel=0.02)
-        expected = updates.CLASSIFIER_LR * 1e-3 / CONFIG.lr if name.startswith("classifier") else 1e-3
+        expected = CLASSIFIER_LR * 1e-3 / CONFIG.lr if name.startswith("classifier") else 1e-3
         assert moved[0] == pytest.approx(expected, rel=0.02)
 
 
@@ -300,7 +301,7 @@ def test_every_objective_trains(objective: Objective) -> None:
     train(engine, range(4))
     terms = engine.losses()
     assert all(np.isfinite(value) for value in terms.values())
-    assert ("d_gp" in terms) == (objective in losses.PENALISED)
+    assert ("d_gp" in terms) == (objective in PENALISED)
     assert {"generator", "training/generator", "classifier"} <= changed(before, engine.state())
     assert all(np.isfinite(array).all() for array in engine.state().values())
 

@@ -11,19 +11,19 @@ from torch.utils.flop_counter import FlopCounterMode
 from stargan.config import Config, schedules
 from stargan.config.training import Precision
 from stargan.domains import Domains
+from stargan.engine import state as states
+from stargan.engine.constants import GENERATE_BATCH
 from stargan.engine.pytorch import device as devices
 from stargan.engine.pytorch import networks, optimizer
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
 from stargan.engine.pytorch.edit.updates import EditUpdates
-from stargan.engine.pytorch.memory import GENERATE_BATCH, check
+from stargan.engine.pytorch.memory import check
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import CheckpointError, ModelError
 from stargan.images import scale
 from stargan.model.safetensors_file import under
 
 Pixels = np.ndarray | DeviceBatch
-G_UPDATES = "training/g_updates"
-LOSSES = "training/losses"
 
 
 class PytorchEngine:
@@ -140,33 +140,25 @@ class PytorchEngine:
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything needed to continue exactly; see `Engine.state`."""
-        arrays = {G_UPDATES: np.array(self.updates.g_updates, np.int64)}
-        for name, network in self._stored().items():
-            arrays |= {f"{name}/{key}": array for key, array in networks.to_arrays(network).items()}
-        for name, network in self.updates.networks.items():
-            slots = optimizer.to_arrays(self.updates.optimizers[name], network)
-            arrays |= {f"training/adam/{name}/{key}": array for key, array in slots.items()}
-        # A resumed run logs G's losses before its next update of G.
-        return arrays | {f"{LOSSES}/{name}": np.array(loss, np.float32) for name, loss in self.losses().items()}
+        return states.State(
+            {name: networks.to_arrays(network) for name, network in self._stored().items()},
+            {
+                name: optimizer.to_arrays(adam, self.updates.networks[name])
+                for name, adam in self.updates.optimizers.items()
+            },
+            self.updates.g_updates,
+            self.losses(),
+        ).to_arrays()
 
     def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restores what `state` returned; see `Engine.load_state`."""
-        prefixes = [*self._stored(), *(f"training/adam/{name}" for name in self.updates.optimizers), LOSSES]
-        for name in arrays:
-            if name != G_UPDATES and not name.startswith(tuple(f"{prefix}/" for prefix in prefixes)):
-                raise CheckpointError(f"unexpected array {name}")
-        if G_UPDATES not in arrays or arrays[G_UPDATES].shape != ():
-            raise CheckpointError(f"{G_UPDATES} is missing or not a single number")
-        self.updates.g_updates = int(arrays[G_UPDATES])
+        found = states.from_arrays(arrays, self._stored(), self.updates.optimizers)
+        self.updates.g_updates = found.g_updates
         self._load(self._stored(), arrays)
-        for name, network in self.updates.networks.items():
-            prefix = f"training/adam/{name}"
-            optimizer.from_arrays(self.updates.optimizers[name], network, under(arrays, prefix), prefix)
-        losses = under(arrays, LOSSES)
-        if any(loss.shape != () or loss.dtype.kind != "f" for loss in losses.values()):
-            raise CheckpointError(f"an array in {LOSSES} is not a single number")
+        for name, adam in self.updates.optimizers.items():
+            optimizer.from_arrays(adam, self.updates.networks[name], found.adam[name], f"{states.ADAM}/{name}")
         device = self.updates.device
-        self.updates.terms = {name: torch.tensor(float(loss), device=device) for name, loss in losses.items()}
+        self.updates.terms = {name: torch.tensor(loss, device=device) for name, loss in found.losses.items()}
         if self.updates.recorder:
             self.updates.recorder.forget()
 

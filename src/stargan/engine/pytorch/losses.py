@@ -44,9 +44,6 @@ def g_adversarial(objective: Objective, fake: Tensor) -> Tensor:
 
 # ---------------------------------------------------------------- gradient penalties
 
-PENALISED: frozenset[Objective] = frozenset({"wgan-gp", "wgan-lp", "dragan"})
-"""The objectives with a gradient penalty."""
-
 
 def between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
     """Interpolates between real and translated images; alpha, (N, 1, 1, 1) in [0, 1], is the weight of the real one."""

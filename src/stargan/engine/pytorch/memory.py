@@ -8,6 +8,7 @@ import torch
 from stargan import machine
 from stargan.config import Config
 from stargan.domains import Domains
+from stargan.engine.constants import GENERATE_BATCH
 from stargan.engine.pytorch import networks
 from stargan.errors import ConfigError
 
@@ -16,8 +17,6 @@ LIBRARIES = 80 * 2**20
 """Bytes that PyTorch takes at its first update."""
 THREAD = 2**17
 """Bytes that a thread takes."""
-GENERATE_BATCH = 32
-"""Images that `PytorchEngine.generate` and `classify` process at once, which limits their memory."""
 VALIDATION_IMAGES = 128
 
 

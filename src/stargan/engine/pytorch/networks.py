@@ -8,14 +8,11 @@ from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.domains import Domains
+from stargan.engine.constants import MASK_FLOOR
 from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.fast.convolution import StridedConv, applies, norm_relu_conv
 from stargan.errors import ModelError
 from stargan.model.safetensors_file import under
-
-MASK_FLOOR = 0.1
-"""Smallest value of the attention mask. If the mask could reach zero, G could collapse to the identity before D has
-learnt the classes. The saturated mask then passes on no gradient, and G cannot recover."""
 
 
 class InstanceNorm(nn.InstanceNorm2d):

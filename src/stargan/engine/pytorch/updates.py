@@ -11,13 +11,13 @@ from torch import Tensor, nn
 
 from stargan.config import Config
 from stargan.domains import Domains
+from stargan.engine.constants import CLASSIFIER_LR, PENALISED
 from stargan.engine.pytorch import device as devices
 from stargan.engine.pytorch import losses, networks, optimizer
 from stargan.engine.pytorch.augment import augment
 from stargan.engine.pytorch.cuda_graphs import Recorder, Tensors
 from stargan.engine.pytorch.fast import rewrite, winograd
 
-CLASSIFIER_LR = 1e-3  # for supervised learning of a small network; it decays with the learning rate of G and D
 PART_SIDE = 256
 """Sum of the sides of the images that G processes at once on a CPU: two images of 128 px, four of 64 px. Eight of
 64 px, which have as many pixels as two of 128 px, are 3 % faster but take 4 % more memory."""
@@ -142,7 +142,7 @@ class Updates:
         d_real, d_fake = losses.d_adversarial(self.config.objective, src_real, src_fake)
         d_cls = losses.classification(cls[: len(real)].float(), labels, self.heads[dataset])
         terms = {"d_real": d_real, "d_fake": d_fake, "d_cls": d_cls}
-        if self.config.objective in losses.PENALISED:
+        if self.config.objective in PENALISED:
             # Always in float32: second-order gradients overflow or get lost in rounding errors in shorter formats.
             terms["d_gp"] = losses.gradient_penalty(
                 lambda points: self.discriminator(points)[0],
@@ -253,7 +253,7 @@ class Updates:
 
     def _d_draws(self, real: Tensor) -> dict[str, Tensor]:
         draws = {}
-        if self.config.objective in losses.PENALISED:
+        if self.config.objective in PENALISED:
             draws["alpha"] = self._random(len(real), 1, 1, 1)
         if self.config.objective == "dragan":
             draws["noise"] = self._random(*real.shape)

@@ -2,9 +2,7 @@
 
 import tensorflow as tf
 
-SHIFT = 1 / 8  # largest shift in each direction, as a fraction of height and width
-BRIGHTNESS = 0.25  # largest change of brightness up or down, for values in [-1, 1]
-COVER = 1 / 4  # sides of the covered rectangle, as fractions of height and width
+from stargan.engine.constants import BRIGHTNESS, COVER, SHIFT
 
 
 def augment(images: tf.Tensor, draws: tf.Tensor) -> tf.Tensor:

@@ -10,17 +10,14 @@ import tensorflow as tf
 from stargan.config import Config, schedules
 from stargan.config.training import Precision
 from stargan.domains import Domains
+from stargan.engine import state as states
+from stargan.engine.constants import GENERATE_BATCH
 from stargan.engine.tensorflow import networks
 from stargan.engine.tensorflow.cost import multiply_adds
 from stargan.engine.tensorflow.updates import Updates
 from stargan.errors import CheckpointError, ConfigError, ModelError
 from stargan.images import scale
 from stargan.model.safetensors_file import under
-
-G_UPDATES = "training/g_updates"
-LOSSES = "training/losses"
-GENERATE_BATCH = 32
-"""Images that `generate` and `classify` process at once, which limits their memory."""
 
 
 class TensorflowEngine:
@@ -118,27 +115,21 @@ class TensorflowEngine:
 
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything needed to continue exactly; see `Engine.state`."""
-        arrays = {G_UPDATES: np.array(self.updates.g_updates, np.int64)}
-        for name, network in self._stored().items():
-            arrays |= {f"{name}/{key}": array for key, array in networks.to_arrays(network).items()}
-        for name, adam in self.updates.optimizers.items():
-            arrays |= {f"training/adam/{name}/{key}": array for key, array in adam.to_arrays().items()}
-        return arrays | {f"{LOSSES}/{name}": np.array(loss, np.float32) for name, loss in self.losses().items()}
+        return states.State(
+            {name: networks.to_arrays(network) for name, network in self._stored().items()},
+            {name: adam.to_arrays() for name, adam in self.updates.optimizers.items()},
+            self.updates.g_updates,
+            self.losses(),
+        ).to_arrays()
 
     def load_state(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Restores what `state` returned; see `Engine.load_state`."""
-        prefixes = [*self._stored(), *(f"training/adam/{name}" for name in self.updates.optimizers), LOSSES]
-        for name in arrays:
-            if name != G_UPDATES and not name.startswith(tuple(f"{prefix}/" for prefix in prefixes)):
-                raise CheckpointError(f"unexpected array {name}")
-        if G_UPDATES not in arrays or arrays[G_UPDATES].shape != ():
-            raise CheckpointError(f"{G_UPDATES} is missing or not a single number")
-        self.updates.g_updates = int(arrays[G_UPDATES])
+        found = states.from_arrays(arrays, self._stored(), self.updates.optimizers)
+        self.updates.g_updates = found.g_updates
         self._load(self._stored(), arrays)
         for name, adam in self.updates.optimizers.items():
-            prefix = f"training/adam/{name}"
-            adam.from_arrays(under(arrays, prefix), prefix)
-        self.updates.terms = {name: tf.constant(float(loss)) for name, loss in under(arrays, LOSSES).items()}
+            adam.from_arrays(found.adam[name], f"{states.ADAM}/{name}")
+        self.updates.terms = {name: tf.constant(loss, tf.float32) for name, loss in found.losses.items()}
 
     def load_weights(self, arrays: Mapping[str, np.ndarray]) -> None:
         """Starts from the weights of a model file; see `Engine.load_weights`."""

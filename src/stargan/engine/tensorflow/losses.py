@@ -7,9 +7,6 @@ import tensorflow as tf
 from stargan.config.training import Objective
 from stargan.domains import Head
 
-PENALISED: frozenset[Objective] = frozenset({"wgan-gp", "wgan-lp", "dragan"})
-"""The objectives with a gradient penalty."""
-
 
 def d_adversarial(objective: Objective, real: tf.Tensor, fake: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     """D's adversarial terms for its outputs, (N, h, w, 1), for real and for translated images."""

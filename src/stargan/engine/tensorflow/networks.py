@@ -12,11 +12,10 @@ from keras import layers
 
 from stargan.config import Architecture
 from stargan.domains import Domains
+from stargan.engine.constants import MASK_FLOOR
 from stargan.errors import ModelError
 from stargan.model.safetensors_file import under
 
-MASK_FLOOR = 0.1
-"""As in the PyTorch engine: the smallest value of the attention mask."""
 NAMES = ("generator", "discriminator", "classifier")
 """The names of the networks in model files."""
 _FIELDS = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}

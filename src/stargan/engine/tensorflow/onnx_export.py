@@ -8,9 +8,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from stargan.config import Architecture
 from stargan.domains import Domains
+from stargan.engine.constants import MASK_FLOOR
 from stargan.engine.interface import OnnxGraphs
 from stargan.engine.tensorflow import networks
-from stargan.engine.tensorflow.networks import MASK_FLOOR
 from stargan.model.onnx_session import session
 from stargan.model.safetensors_file import under
 

@@ -7,11 +7,11 @@ import tensorflow as tf
 
 from stargan.config import Config
 from stargan.domains import Domains
+from stargan.engine.constants import CLASSIFIER_LR, PENALISED
 from stargan.engine.tensorflow import losses, networks
 from stargan.engine.tensorflow.augment import augment
 from stargan.engine.tensorflow.optimizer import Adam
 
-CLASSIFIER_LR = 1e-3  # as in the PyTorch engine
 Tensors = Mapping[str, tf.Tensor]
 
 
@@ -99,7 +99,7 @@ class Updates:
             "d_fake": d_fake,
             "d_cls": losses.classification(cls[:count], labels, self.heads[dataset]),
         }
-        if self.config.objective in losses.PENALISED:
+        if self.config.objective in PENALISED:
             terms["d_gp"] = losses.gradient_penalty(
                 lambda points: self.discriminator(points)[0],
                 self._penalty_points(real, fake, draws),
@@ -180,7 +180,7 @@ class Updates:
         def uniform(shape: tuple[int, ...]) -> np.ndarray:
             return random.random(shape, dtype=np.float32)
 
-        if of_d and self.config.objective in losses.PENALISED:
+        if of_d and self.config.objective in PENALISED:
             drawn["alpha"] = uniform((shape[0], 1, 1, 1))
         if of_d and self.config.objective == "dragan":
             drawn["noise"] = uniform(shape)
