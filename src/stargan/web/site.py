@@ -19,7 +19,7 @@ from stargan.web import runtime
 
 PAGE = Path(__file__).parent / "page"
 FILES = (
-    *("app.js", "dialogs.js", "edits.js", "interface.js", "panel.js", "stage.js", "theme.js", "words.js"),
+    *("app.js", "dialogs.js", "edits.js", "header.js", "interface.js", "panel.js", "stage.js", "theme.js", "words.js"),
     *("style.css", "icon.svg", "local", "samples", "words"),
 )
 POLICY = "; ".join((

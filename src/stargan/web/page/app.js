@@ -2,9 +2,10 @@
 
 import { askForKey, showCard, showSheet, takePicture } from "./dialogs.js";
 import { Edits } from "./edits.js";
+import * as header from "./header.js";
 import { Panel } from "./panel.js";
 import { Stage } from "./stage.js";
-import { current, errorText, label, other, preferred, remember, remembered, t, use } from "./words.js";
+import { current, errorText, label, remember, remembered, t, use } from "./words.js";
 
 const $ = (id) => document.getElementById(id);
 const PREVIEW = 1280; // pixels of the longer side of what is shown; a download has all
@@ -280,29 +281,9 @@ async function chooseModel(name) {
   await lookAgain();
 }
 
-async function chooseLanguage(name) {
-  await use(name);
-  remember("language", name);
-  $("language").textContent = t("other_language");
-  $("language").lang = other() === "zh" ? "zh-Hans" : other();
-  $("language").ariaLabel = t("switch_language");
-  themeLabel();
+function drawWords() {
   if (model) showModel();
   draw();
-}
-
-const dark = () => getComputedStyle(document.documentElement).colorScheme === "dark" || (!document.documentElement.dataset.theme && matchMedia("(prefers-color-scheme: dark)").matches);
-
-function themeLabel() {
-  $("theme").ariaLabel = t(dark() ? "theme_light" : "theme_dark");
-  $("theme").title = $("theme").ariaLabel;
-}
-
-function switchTheme() {
-  const next = dark() ? "light" : "dark";
-  document.documentElement.dataset.theme = next;
-  remember("theme", next);
-  themeLabel();
 }
 
 async function sample() {
@@ -341,8 +322,6 @@ function listen() {
   on("download", "click", download);
   on("about", "click", () => showCard(model, backend.docs));
   on("model", "change", () => chooseModel($("model").value));
-  on("language", "click", () => chooseLanguage(other()));
-  on("theme", "click", switchTheme);
   on("toast-close", "click", hideToast);
   $("camera").hidden = !navigator.mediaDevices?.getUserMedia;
   document.addEventListener("paste", (event) => {
@@ -382,7 +361,7 @@ function listenToDrops() {
 
 async function begin() {
   for (const [own, other] of Object.entries(backend.words)) document.querySelector(`[data-words="${own}"]`).dataset.words = other;
-  await chooseLanguage(preferred());
+  await header.begin(drawWords);
   listen();
   try {
     models = await backend.models();

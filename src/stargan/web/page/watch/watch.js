@@ -2,8 +2,9 @@
 
 import { Backend } from "../backend.js";
 import { askForKey } from "../dialogs.js";
+import * as header from "../header.js";
 import { make } from "../panel.js";
-import { current, errorText, figure, label, other, preferred, remember, t, use } from "../words.js";
+import { current, errorText, figure, label, t, use } from "../words.js";
 import { Chart, at, short } from "./chart.js";
 import { RunCard, STATES } from "./run.js";
 import { Samples } from "./samples.js";
@@ -231,35 +232,13 @@ function playLabel() {
   $("play").title = $("play").ariaLabel;
 }
 
-async function chooseLanguage(name) {
-  await use(name);
-  remember("language", name);
-  $("language").textContent = t("other_language");
-  $("language").lang = other() === "zh" ? "zh-Hans" : other();
-  $("language").ariaLabel = t("switch_language");
-  themeLabel();
+function drawWords() {
   playLabel();
   if (looked) draw();
 }
 
-const dark = () => (document.documentElement.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-
-function themeLabel() {
-  $("theme").ariaLabel = t(dark() ? "theme_light" : "theme_dark");
-  $("theme").title = $("theme").ariaLabel;
-}
-
-function switchTheme() {
-  const next = dark() ? "light" : "dark";
-  document.documentElement.dataset.theme = next;
-  remember("theme", next);
-  themeLabel();
-}
-
 async function begin() {
-  await chooseLanguage(preferred());
-  $("language").addEventListener("click", () => chooseLanguage(other()));
-  $("theme").addEventListener("click", switchTheme);
+  await header.begin(drawWords);
   $("play").addEventListener("click", play);
   $("time").addEventListener("input", () => {
     stop();
