@@ -38,8 +38,8 @@ def _distances(prefix: str, space: str, remark: str) -> dict[str, Metric]:
 
 DEFINITIONS: dict[str, Metric] = {
     "error": Metric(
-        "share of translations in which a classifier does not find all requested labels, mean over classifiers; as if all "
-        "values of a label were equally frequent",
+        "share of translations in which a classifier does not find all requested labels, mean over classifiers; "
+        "decided as if all values of a label were equally frequent",
         -1,
     ),
     "real_error": Metric("the classifiers' error on the same labels of the real source images", 0),
