@@ -12,8 +12,8 @@ from stargan.config.training import Precision
 from stargan.domains import Domains
 from stargan.engine import state as states
 from stargan.engine.constants import GENERATE_BATCH
-from stargan.engine.tensorflow import networks
 from stargan.engine.tensorflow.cost import multiply_adds
+from stargan.engine.tensorflow.network import Network, from_arrays, to_arrays
 from stargan.engine.tensorflow.updates import Updates
 from stargan.errors import CheckpointError, ConfigError, ModelError
 from stargan.images import scale
@@ -116,7 +116,7 @@ class TensorflowEngine:
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything needed to continue exactly; see `Engine.state`."""
         return states.State(
-            {name: networks.to_arrays(network) for name, network in self._stored().items()},
+            {name: to_arrays(network) for name, network in self._stored().items()},
             {name: adam.to_arrays() for name, adam in self.updates.optimizers.items()},
             self.updates.g_updates,
             self.losses(),
@@ -142,14 +142,14 @@ class TensorflowEngine:
         for adam in self.updates.optimizers.values():
             adam.clear()
 
-    def _load(self, loaded: Mapping[str, networks.Network], arrays: Mapping[str, np.ndarray]) -> None:
+    def _load(self, loaded: Mapping[str, Network], arrays: Mapping[str, np.ndarray]) -> None:
         try:
             for name, network in loaded.items():
-                networks.from_arrays(network, under(arrays, name), name)
+                from_arrays(network, under(arrays, name), name)
         except ModelError as error:
             raise CheckpointError(str(error)) from error
 
-    def _stored(self) -> dict[str, networks.Network]:
+    def _stored(self) -> dict[str, Network]:
         """Returns the networks by their names in a file, where `generator` has the EMA weights."""
         return {
             "generator": self.updates.ema_generator,
@@ -179,8 +179,8 @@ def run_classifier(classify: Callable[..., tf.Tensor], images: np.ndarray) -> np
 
 def _check(config: Config) -> None:
     """Refuses what this engine lacks."""
-    if config.generator != "stargan" or config.discriminator != "stargan":
-        raise ConfigError("--generator edit: not with --engine tensorflow yet; use --engine pytorch")
+    if config.discriminator != "stargan":
+        raise ConfigError("--discriminator projected: not with --engine tensorflow yet; use --engine pytorch")
     if config.precision == "bf16":
         raise ConfigError("--precision bf16: must be auto or fp32 with --engine tensorflow")
     if config.device == "cuda" and not tf.config.list_physical_devices("GPU"):

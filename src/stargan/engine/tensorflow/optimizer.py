@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from stargan.config import Config
-from stargan.engine.tensorflow.networks import Network, file_shape, from_file, to_file
+from stargan.engine.tensorflow.network import Network, file_shape, from_file, to_file
 from stargan.errors import CheckpointError
 
 EPSILON = 1e-8

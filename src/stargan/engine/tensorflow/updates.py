@@ -10,6 +10,7 @@ from stargan.domains import Domains
 from stargan.engine.constants import CLASSIFIER_LR, PENALISED
 from stargan.engine.tensorflow import losses, networks
 from stargan.engine.tensorflow.augment import augment
+from stargan.engine.tensorflow.network import from_arrays, to_arrays
 from stargan.engine.tensorflow.optimizer import Adam
 
 Tensors = Mapping[str, tf.Tensor]
@@ -29,14 +30,14 @@ class Updates:
         self.networks = {name: networks.build(name, config.architecture, domains) for name in networks.NAMES}
         random = np.random.default_rng(config.seed)
         for name, network in self.networks.items():
-            networks.initialise(network, random, xavier=config.init == "xavier" and name != "classifier")
+            network.initialise(random, xavier=config.init == "xavier" and name != "classifier")
         self.generator = self.networks["generator"]
         self.discriminator = self.networks["discriminator"]
         self.classifier = self.networks["classifier"]
         self.ema_generator = self.generator
         if config.ema:
             self.ema_generator = networks.build("generator", config.architecture, domains)
-            networks.from_arrays(self.ema_generator, networks.to_arrays(self.generator), "generator")
+            from_arrays(self.ema_generator, to_arrays(self.generator), "generator")
         self.optimizers = {name: Adam(network, config) for name, network in self.networks.items()}
         self.g_updates = 0
         self.terms: dict[str, tf.Tensor] = {}
@@ -60,7 +61,7 @@ class Updates:
 
     def d_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_d`, not compiled; returns the terms."""
-        fake = self.generator(tensors["images"], tensors["targets"])
+        fake = self.generator(tensors["images"], self._condition(tensors["targets"], tensors["labels"]))
         weights = list(self.discriminator.parameters().values())
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
@@ -142,12 +143,12 @@ class Updates:
         self, real: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, dataset: int, draws: Tensors
     ) -> dict[str, tf.Tensor]:
         """Computes the unweighted terms of G's loss (eqs. 8, 6 and 7); of `draws`, only `views`, (N, 5), is used."""
-        fake = self.generator(real, targets)
+        fake = self.generator(real, self._condition(targets, labels))
         src, cls = self.discriminator(self._augmented(fake, draws))
         return {
             "g_fake": losses.g_adversarial(self.config.objective, src),
             "g_cls": losses.classification(cls, targets, self.heads[dataset]),
-            "g_rec": losses.reconstruction(real, self.generator(fake, labels)),
+            "g_rec": losses.reconstruction(real, self.generator(fake, self._condition(labels, targets))),
         }
 
     def _update_classifier(self, tensors: Tensors, dataset: int, lr: tf.Tensor) -> tf.Tensor:
@@ -187,6 +188,10 @@ class Updates:
         if self.config.augment:
             drawn["views"] = uniform((shape[0] * (2 if of_d else 1), 5))
         return drawn
+
+    def _condition(self, targets: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """G's second input, as `Architecture.condition` returns it, to translate from labels to targets."""
+        return targets - labels if self.config.generator == "edit" else targets
 
     def _augmented(self, images: tf.Tensor, draws: Tensors) -> tf.Tensor:
         """Returns the images as D sees them."""

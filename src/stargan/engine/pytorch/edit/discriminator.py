@@ -13,8 +13,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from stargan.config import Architecture
 from stargan.domains import Domains
+from stargan.engine.edit_constants import SLOPE
 from stargan.engine.pytorch.edit import features
-from stargan.engine.pytorch.edit.generator import SLOPE, active, convolution
+from stargan.engine.pytorch.edit.generator import active, convolution
 from stargan.engine.pytorch.edit.groups import signed
 
 GAIN = 3.0  # of the heads' outputs, which spectral norms keep small
