@@ -48,7 +48,7 @@ def read(path: Path, framework: str) -> tuple[ModelInfo, Arrays]:
         raise ModelError(f"{path}: its graphs are not those that stargan export writes ({why})") from error
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"{path}: the weights found in it give other images than its graph does (a difference of {difference:.1e}); "
+            f"{path}: the weights found in it give other images than its graph (a difference of {difference:.1e}); "
             "export the run or its .safetensors file instead"
         )
     return file.info, arrays
@@ -94,9 +94,7 @@ def _generator(graph: Any, info: ModelInfo, framework: Framework) -> Arrays:
 
 def _classifier(graph: Any) -> Arrays:
     return {
-        f"classifier/{name}": array
-        for name, array in _constants(graph).items()
-        if name.endswith((".weight", ".bias"))
+        f"classifier/{name}": array for name, array in _constants(graph).items() if name.endswith((".weight", ".bias"))
     }
 
 
