@@ -54,6 +54,19 @@ def read(path: Path, framework: str) -> tuple[ModelInfo, Arrays]:
     return file.info, arrays
 
 
+def check_size(info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuses a description of networks far larger than the arrays, before memory is taken for them.
+
+    Raises:
+        ModelError: It states such sizes.
+    """
+    count = sum(array.size for array in arrays.values())
+    if info.architecture.least_weights > count:
+        raise ModelError(
+            f"its arrays have {count} numbers, its description needs {info.architecture.least_weights} at least"
+        )
+
+
 def _graph(content: bytes) -> Any:
     onnx_graph.check(content)
     return require("onnx", "tensorflow", PURPOSE).load_from_string(content).graph
@@ -76,6 +89,7 @@ def _constants(graph: Any) -> Arrays:
 
 def _generator(graph: Any, info: ModelInfo, framework: Framework) -> Arrays:
     constants = _constants(graph)
+    check_size(info, constants)
     named = _restored(constants, info) if info.architecture.generator == "stargan" else constants
     norms = _norms(graph, constants, grouped=info.architecture.generator == "edit")
     found: Arrays = {}

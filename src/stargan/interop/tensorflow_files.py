@@ -16,6 +16,7 @@ from PIL import Image
 from stargan import engine, faces, images
 from stargan.data import cartoons, image_files
 from stargan.errors import DataError, ModelError, require
+from stargan.interop import onnx_arrays
 from stargan.interop.form import LITERT, OF_TENSORFLOW, SAVED_MODEL, Form, kind_of
 from stargan.model.info import ModelInfo
 from stargan.model.safetensors_file import Arrays
@@ -51,7 +52,7 @@ class Measured:
         return f"{self.size / 1e6:.1f} MB, {self.milliseconds:.0f} ms an image"
 
 
-def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> None:
+def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> Measured:
     """Writes a file, and says its size, its speed and how far its images are from those of Keras in float32.
 
     Args:
@@ -60,11 +61,15 @@ def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> None:
         arrays: Its arrays by name.
         form: How the file stores it.
 
+    Returns:
+        What was measured.
+
     Raises:
         ModelError: An array is missing, unexpected or of the wrong shape, or the file gives other images.
         DataError: The images for the calibration cannot be used.
         MissingExtraError: TensorFlow or LiteRT is not installed.
     """
+    onnx_arrays.check_size(info, arrays)
     kind, quantization = kind_of(path), form.quantization
     library = _library(kind)
     samples = [_cut(file, info) for file in _spread(_files(form.calibrate), CALIBRATION)] or _drawn(info, MEASURED)
@@ -72,8 +77,9 @@ def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> None:
         model = library["keras_file"].build(info, arrays)
         batches = _batches(model, info, samples)
         measured = _spread(batches, MEASURED)
+        others = [batch for batch in batches if not any(batch is each for each in measured)]
         if kind == LITERT:
-            library["litert"].convert(model, info, temporary, quantization, batches)
+            library["litert"].convert(model, info, temporary, quantization, others or batches)
         else:
             library[_OPENERS[kind]].write(model, info, temporary)
         found = _measure(library[_OPENERS[kind]].opened(temporary, info), model, measured, temporary)
@@ -83,6 +89,7 @@ def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> None:
                 f"than {TOLERANCE:.0e}"
             )
     _report(path, found, form, len(measured))
+    return found
 
 
 def _library(kind: str) -> dict[str, Any]:
