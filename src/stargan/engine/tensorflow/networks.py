@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 from stargan.config import Architecture
 from stargan.domains import Domains
@@ -53,7 +53,7 @@ class Generator(Network):
             nonlocal index
             yield self.add(f"layers.{index}", layer)
             yield self.add(f"layers.{index + 1}", instance_norm())
-            yield tf.nn.relu
+            yield ops.relu
             index += 3
 
         yield from stage(convolution(width, 7))
@@ -75,17 +75,17 @@ class Generator(Network):
         """x + IN(conv(ReLU(IN(conv(x)))))."""
         first, second = (self.add(f"{name}.layers.{index}", convolution(channels, 3)) for index in (0, 3))
         norm1, norm2 = (self.add(f"{name}.layers.{index}", instance_norm()) for index in (1, 4))
-        return lambda x: x + norm2(second(tf.nn.relu(norm1(first(x)))))
+        return lambda x: x + norm2(second(ops.relu(norm1(first(x)))))
 
     def call(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Translates images, (N, H, W, 3) in [-1, 1], to target labels, (N, L)."""
-        x = tf.concat([images, tf.ones_like(images[..., :1]) * labels[:, None, None, :]], -1)
+        x = ops.concatenate([images, ops.ones_like(images[..., :1]) * labels[:, None, None, :]], -1)
         for stage in self.stages:
             x = stage(x)
         if not self.architecture.attention_mask:
-            return tf.tanh(x)
-        mask = MASK_FLOOR + (1 - MASK_FLOOR) * tf.sigmoid(x[..., 3:])
-        return images + mask * (tf.tanh(x[..., :3]) - images)
+            return ops.tanh(x)
+        mask = MASK_FLOOR + (1 - MASK_FLOOR) * ops.sigmoid(x[..., 3:])
+        return images + mask * (ops.tanh(x[..., :3]) - images)
 
 
 class Strided(Network):
@@ -103,7 +103,7 @@ class Strided(Network):
         """Applies them."""
         x = images
         for layer, even in self.convolutions:
-            x = tf.nn.leaky_relu(layer(x if even else tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])), 0.01)
+            x = ops.leaky_relu(layer(x if even else ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])), 0.01)
         return x
 
 
@@ -146,7 +146,7 @@ class AttributeClassifier(Strided):
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Maps images to logits, (N, C)."""
-        return self.cls(tf.reduce_mean(self.run(images), (1, 2)))
+        return self.cls(ops.mean(self.run(images), (1, 2)))
 
 
 # ---------------------------------------------------------------- building
