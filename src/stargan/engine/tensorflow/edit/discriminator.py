@@ -31,10 +31,9 @@ class EditDiscriminator(Network):
         self.domains = domains
         self._add_critic(architecture.width * 3 // 4, architecture.image_size[0].bit_length() - 7)
         self._add_projected()
-        side = architecture.image_size[0]
-        self(tf.zeros((1, side, side, 3)))
         features = [tf.zeros((1, side, side, count)) for count, side in zip(CHANNELS, (24, 12, 6, 3), strict=True)]
         self.projected(features, tf.zeros((1, domains.num_classes)))
+        self(tf.zeros((1, *architecture.image_size, 3)))
 
     # ---------------------------------------------------------------- the convolutional part
 
@@ -163,6 +162,7 @@ class Spectral(layers.Layer):
     use_bias = True
 
     def add_kernel(self, shape: tuple[int, ...]) -> None:
+        """Adds the weights, given the shape of the kernel."""
         self.kernel = self.add_weight(shape, name="original")
         outputs = shape[-1]
         self.u = self.add_weight((outputs,), "ones", trainable=False, name="u")
@@ -204,9 +204,11 @@ class SpectralConv2D(Spectral):
         self.channels, self.size = channels, kernel
 
     def build(self, input_shape: Any) -> None:
+        """Adds the weights."""
         self.add_kernel((self.size, self.size, input_shape[-1], self.channels))
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps (N, H, W, C) to (N, H, W, channels)."""
         return tf.nn.conv2d(x, self.normalised(), 1, "SAME") + self.bias.value
 
 
@@ -220,9 +222,11 @@ class SpectralDense(Spectral):
         self.channels = channels
 
     def build(self, input_shape: Any) -> None:
+        """Adds the weights."""
         self.add_kernel((input_shape[-1], self.channels))
 
     def call(self, x: tf.Tensor) -> tf.Tensor:
+        """Maps (N, C) to (N, channels)."""
         return tf.linalg.matmul(x, self.normalised())
 
 
