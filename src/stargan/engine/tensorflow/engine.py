@@ -13,6 +13,7 @@ from stargan.domains import Domains
 from stargan.engine import state as states
 from stargan.engine.constants import GENERATE_BATCH
 from stargan.engine.tensorflow.cost import multiply_adds
+from stargan.engine.tensorflow.edit.updates import EditUpdates
 from stargan.engine.tensorflow.network import Network, from_arrays, to_arrays
 from stargan.engine.tensorflow.updates import Updates
 from stargan.errors import CheckpointError, ConfigError, ModelError
@@ -38,7 +39,7 @@ class TensorflowEngine:
     def __init__(self, config: Config, domains: Domains) -> None:
         _check(config)
         self.config = config
-        self.updates = Updates(config, domains)
+        self.updates = EditUpdates(config, domains) if config.discriminator == "projected" else Updates(config, domains)
         self.num_parameters = {name: network.count() for name, network in self.updates.networks.items()}
         self._generate = tf.function(self.updates.ema_generator.call, reduce_retracing=True)
         self._classify = tf.function(self.updates.classifier.call, reduce_retracing=True)
@@ -61,6 +62,7 @@ class TensorflowEngine:
         lambda_cls: float | None = None,
     ) -> None:
         """Updates D once; see `Engine.d_step`."""
+        self.updates.step = step
         tensors = self._tensors(images, labels, targets) | self.updates.draws(step, images.shape, of_d=True)
         self.updates.update_d(tensors, dataset, lr, self._class_weight(step, lambda_cls))
 
@@ -76,6 +78,7 @@ class TensorflowEngine:
         lambda_cls: float | None = None,
     ) -> None:
         """Updates G, its EMA and the attribute classifier once; see `Engine.g_step`."""
+        self.updates.step = step
         tensors = self._tensors(images, labels, targets) | self.updates.draws(step, images.shape, of_d=False)
         self.updates.update_g(tensors, dataset, lr, self._class_weight(step, lambda_cls))
 
@@ -179,8 +182,6 @@ def run_classifier(classify: Callable[..., tf.Tensor], images: np.ndarray) -> np
 
 def _check(config: Config) -> None:
     """Refuses what this engine lacks."""
-    if config.discriminator != "stargan":
-        raise ConfigError("--discriminator projected: not with --engine tensorflow yet; use --engine pytorch")
     if config.precision == "bf16":
         raise ConfigError("--precision bf16: must be auto or fp32 with --engine tensorflow")
     if config.device == "cuda" and not tf.config.list_physical_devices("GPU"):

@@ -13,7 +13,12 @@ from keras import layers
 
 from stargan.errors import ModelError
 
-_FIELDS = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}
+_FIELDS = {
+    **{"kernel": "weight", "gamma": "weight", "beta": "bias"},
+    **{"original": "parametrizations.weight.original", "u": "parametrizations.weight.0._u"},
+    **{"v": "parametrizations.weight.0._v"},
+}
+"""The names in files of weights that have another one in Keras, or in layers with a spectral norm."""
 _AXES = {4: (3, 2, 0, 1), 2: (1, 0)}  # of kernels, to the order of files: output (or input), input, height, width
 _BACK = {4: (2, 3, 1, 0), 2: (1, 0)}
 
@@ -31,11 +36,18 @@ class Network(keras.Model):
         return layer
 
     def parameters(self) -> dict[str, tf.Variable]:
-        """The weights by their names in files."""
+        """The weights that are trained, by their names in files."""
+        return self._by_name(lambda layer: layer.trainable_variables)
+
+    def stored(self) -> dict[str, tf.Variable]:
+        """All that a file contains, by name."""
+        return self._by_name(lambda layer: layer.variables)
+
+    def _by_name(self, variables: Callable[[keras.layers.Layer], list[keras.Variable]]) -> dict[str, tf.Variable]:
         return {
-            f"{name}.{_FIELDS[variable.name]}": variable.value
+            f"{name}.{_FIELDS.get(variable.name, variable.name)}": variable.value
             for name, layer in self.named.items()
-            for variable in layer.trainable_variables
+            for variable in variables(layer)
         }
 
     def initialise(self, random: np.random.Generator, *, xavier: bool) -> None:
@@ -46,7 +58,7 @@ class Network(keras.Model):
         """
         for layer in self.named.values():
             if not isinstance(layer, layers.GroupNormalization):
-                _draw_uniform(layer, random, xavier=xavier)
+                draw_uniform(layer, random, xavier=xavier)
 
     def count(self) -> int:
         """The number of weights."""
@@ -65,7 +77,7 @@ def from_file(array: np.ndarray) -> np.ndarray:
 
 def to_arrays(network: Network) -> dict[str, np.ndarray]:
     """Returns copies of the weights as numpy arrays by name."""
-    return {name: to_file(weight.numpy()) for name, weight in network.parameters().items()}
+    return {name: to_file(weight.numpy()) for name, weight in network.stored().items()}
 
 
 def from_arrays(network: Network, arrays: Mapping[str, np.ndarray], what: str) -> None:
@@ -74,7 +86,7 @@ def from_arrays(network: Network, arrays: Mapping[str, np.ndarray], what: str) -
     Raises:
         ModelError: An array is missing, unexpected or of the wrong shape; the message names it.
     """
-    weights = network.parameters()
+    weights = network.stored()
     for name in sorted(weights.keys() | arrays.keys()):
         if name not in arrays:
             raise ModelError(f"{what}/{name} is missing")
@@ -93,7 +105,8 @@ def file_shape(weight: tf.Variable) -> tuple[int, ...]:
     return tuple(shape[axis] for axis in _AXES.get(len(shape), range(len(shape))))
 
 
-def _draw_uniform(layer: layers.Layer, random: np.random.Generator, *, xavier: bool) -> None:
+def draw_uniform(layer: layers.Layer, random: np.random.Generator, *, xavier: bool) -> None:
+    """Draws the kernel and the bias of a layer; see `Network.initialise`."""
     kernel = layer.kernel.value
     shape = file_shape(kernel)
     area = int(np.prod(shape[2:]))

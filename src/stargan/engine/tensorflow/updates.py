@@ -10,7 +10,7 @@ from stargan.domains import Domains
 from stargan.engine.constants import CLASSIFIER_LR, PENALISED
 from stargan.engine.tensorflow import losses, networks
 from stargan.engine.tensorflow.augment import augment
-from stargan.engine.tensorflow.network import from_arrays, to_arrays
+from stargan.engine.tensorflow.network import Network, from_arrays, to_arrays
 from stargan.engine.tensorflow.optimizer import Adam
 
 Tensors = Mapping[str, tf.Tensor]
@@ -27,7 +27,7 @@ class Updates:
     def __init__(self, config: Config, domains: Domains) -> None:
         self.config = config
         self.heads = [domains.heads(index) for index in range(len(domains.sets))]
-        self.networks = {name: networks.build(name, config.architecture, domains) for name in networks.NAMES}
+        self.networks = {name: self._build(name, domains) for name in networks.NAMES}
         random = np.random.default_rng(config.seed)
         for name, network in self.networks.items():
             network.initialise(random, xavier=config.init == "xavier" and name != "classifier")
@@ -39,11 +39,15 @@ class Updates:
             self.ema_generator = networks.build("generator", config.architecture, domains)
             from_arrays(self.ema_generator, to_arrays(self.generator), "generator")
         self.optimizers = {name: Adam(network, config) for name, network in self.networks.items()}
+        self.step = 0  # the number of updates of D before the next one
         self.g_updates = 0
         self.terms: dict[str, tf.Tensor] = {}
         self._d_update = tf.function(self.d_update)
         self._g_update = tf.function(self.g_update)
         self._average = tf.function(self._update_ema)
+
+    def _build(self, name: str, domains: Domains) -> Network:
+        return networks.build(name, self.config.architecture, domains)
 
     # ---------------------------------------------------------------- D
 
@@ -57,7 +61,7 @@ class Updates:
             lr: The learning rate.
             lambda_cls: The weight of the classification loss.
         """
-        self.terms.update(self._d_update(dict(tensors), dataset, _scalar(lr), _scalar(lambda_cls)))
+        self.terms.update(self._d_update(dict(tensors), dataset, scalar(lr), scalar(lambda_cls)))
 
     def d_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_d`, not compiled; returns the terms."""
@@ -123,11 +127,15 @@ class Updates:
 
     def update_g(self, tensors: Tensors, dataset: int, lr: float, lambda_cls: float) -> None:
         """Updates G, its EMA and the attribute classifier once; the arguments are those of `update_d`."""
-        self.terms.update(self._g_update(dict(tensors), dataset, _scalar(lr), _scalar(lambda_cls)))
+        self.terms.update(self._g_update(dict(tensors), dataset, scalar(lr), scalar(lambda_cls)))
+        self.update_ema()
+
+    def update_ema(self) -> None:
+        """Counts an update of G, and updates the EMA of its weights."""
         self.g_updates += 1
         if self.ema_generator is not self.generator:
             # The decay starts low, so that the initial weights are soon forgotten; otherwise short runs would suffer.
-            self._average(_scalar(min(self.config.ema, self.g_updates / (9 + self.g_updates))))
+            self._average(scalar(min(self.config.ema, self.g_updates / (9 + self.g_updates))))
 
     def g_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_g` without the EMA, not compiled; returns the terms."""
@@ -137,7 +145,7 @@ class Updates:
             terms = self.g_terms(tensors["images"], tensors["labels"], tensors["targets"], dataset, tensors)
             total = terms["g_fake"] + lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
         self.optimizers["generator"].apply(tape.gradient(total, weights), lr)
-        return {**terms, "g_total": total, "classifier": self._update_classifier(tensors, dataset, lr)}
+        return {**terms, "g_total": total, "classifier": self.update_classifier(tensors, dataset, lr)}
 
     def g_terms(
         self, real: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, dataset: int, draws: Tensors
@@ -151,7 +159,8 @@ class Updates:
             "g_rec": losses.reconstruction(real, self.generator(fake, self._condition(labels, targets))),
         }
 
-    def _update_classifier(self, tensors: Tensors, dataset: int, lr: tf.Tensor) -> tf.Tensor:
+    def update_classifier(self, tensors: Tensors, dataset: int, lr: tf.Tensor) -> tf.Tensor:
+        """Updates the attribute classifier once, not compiled; returns its loss."""
         weights = list(self.classifier.parameters().values())
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
@@ -198,6 +207,6 @@ class Updates:
         return augment(images, draws["views"]) if self.config.augment else images
 
 
-def _scalar(value: float) -> tf.Tensor:
+def scalar(value: float) -> tf.Tensor:
     """A tensor, so that another value needs no other graph."""
     return tf.constant(value, tf.float32)
