@@ -15,7 +15,7 @@ from PIL import Image
 
 from stargan import engine, faces, images
 from stargan.data import cartoons, image_files
-from stargan.errors import DataError, ModelError, require
+from stargan.errors import DataError, ModelError, StarganError, require
 from stargan.interop import onnx_arrays
 from stargan.interop.form import LITERT, OF_TENSORFLOW, SAVED_MODEL, Form, kind_of
 from stargan.model.info import ModelInfo
@@ -38,18 +38,20 @@ class Measured:
 
     Attributes:
         size: Bytes on the disk.
-        milliseconds: For one image; LiteRT on one thread.
+        milliseconds: For one image.
+        where: On what, in words.
         difference: The largest one between its images and those of Keras in float32.
         psnr: Of its images, against those, in dB.
     """
 
     size: int
     milliseconds: float
+    where: str
     difference: float
     psnr: float
 
     def __str__(self) -> str:
-        return f"{self.size / 1e6:.1f} MB, {self.milliseconds:.0f} ms an image"
+        return f"{self.size / 1e6:.1f} MB, {self.milliseconds:.0f} ms an image{self.where}"
 
 
 def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> Measured:
@@ -73,7 +75,9 @@ def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> Measured:
     kind, quantization = kind_of(path), form.quantization
     library = _library(kind)
     samples = [_cut(file, info) for file in _spread(_files(form.calibrate), CALIBRATION)] or _drawn(info, MEASURED)
-    with library["quiet"].quiet(), _replacing(path, kind) as temporary:
+    if quantization == "int8":
+        _log.info("%s: calibrating on %d images", path.name, len(samples))
+    with _one_line(path), library["quiet"].quiet(), _replacing(path, kind) as temporary:
         model = library["keras_file"].build(info, arrays)
         batches = _batches(model, info, samples)
         measured = _spread(batches, MEASURED)
@@ -99,6 +103,18 @@ def _library(kind: str) -> dict[str, Any]:
         require("ai_edge_litert", ENGINE, f"write {kind} files")
     names = ("quiet", *(f"export.{name}" for name in _OPENERS.values()))
     return {name.rpartition(".")[2]: importlib.import_module(f"stargan.engine.{ENGINE}.{name}") for name in names}
+
+
+@contextmanager
+def _one_line(path: Path) -> Iterator[None]:
+    """Turns what TensorFlow raises, which has no common base class, into a ModelError."""
+    try:
+        yield
+    except (StarganError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"{path}: TensorFlow cannot write it ({reason})") from error
 
 
 @contextmanager
@@ -193,6 +209,7 @@ def _measure(run: Any, model: Any, batches: list[tuple[np.ndarray, np.ndarray]],
     return Measured(
         sum(file.stat().st_size for file in files),
         1000 * float(np.median([_seconds(run, batches[index % len(batches)]) for index in range(TIMED)])),
+        " on one thread" if path.suffix == LITERT else "",
         float(np.abs(results - expected).max()),
         10 * float(np.log10(4 / max(error, 1e-20))),
     )
