@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any, Protocol
 
 import numpy as np
+import pytest
 
 from stargan.config import Config
 from stargan.domains import Domains
@@ -83,14 +84,15 @@ class PytorchSide:
     def update(self, network: str, batch: Arrays, dataset: int, lr: float, draws: Arrays) -> None:
         tensors, drawn = self._tensors(batch).values(), self._tensors(draws)
         updates = self.engine.updates
-        if network == "discriminator":
-            updates.update_d(*tensors, dataset, lr, drawn)
-            return
-        own, updates._views = updates._views, lambda count: drawn
-        try:
+        with pytest.MonkeyPatch.context() as patch:
+            if self.engine.updates.config.discriminator == "projected":
+                updates._made = None  # an update of G computes its translations again
+                patch.setattr(updates, "_views_of", lambda images: _views(images, drawn))
+            if network == "discriminator":
+                updates.update_d(*tensors, dataset, lr, drawn)
+                return
+            patch.setattr(updates, "_views", lambda count: drawn, raising=False)
             updates.update_g(*tensors, dataset, lr)
-        finally:
-            updates._views = own
 
 
 class TensorflowSide:
@@ -120,6 +122,50 @@ class TensorflowSide:
         update = getattr(self.engine.updates, "update_d" if network == "discriminator" else "update_g")
         tensors = {name: np.asarray(_last(array), np.float32) for name, array in {**batch, **draws}.items()}
         update(tensors, dataset, lr, self.engine.config.lambda_cls)
+
+
+def _views(images: Any, drawn: Mapping[str, Any]) -> Any:
+    """The PyTorch engine's views, with the numbers that the TensorFlow engine has drawn."""
+    import torch
+
+    from stargan.engine.pytorch.edit.views import INNER, Views
+
+    views = Views(len(images), images.shape[2], torch.Generator())
+    views.shifts = drawn["shifts"].int().tolist()
+    for name in ("brightness", "saturation", "contrast", "holes"):
+        setattr(views, name, drawn[name])
+    views.grid = drawn["grid"].reshape(len(images), INNER, INNER, 2)
+    return views
+
+
+def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
+    """The largest difference, relative to the largest value."""
+    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-6))
+
+
+def differences(ours: Arrays, theirs: Arrays) -> dict[str, float]:
+    """Those of the losses and of Adam's moments, in which the gradients are."""
+    assert ours.keys() == theirs.keys()
+    keys = [key for key in theirs if "/exp_avg" in key or key.startswith("training/losses/")]
+    return {key: difference(ours[key], theirs[key]) for key in keys}
+
+
+def random_batch(config: Config, domains: Domains, dataset: int = 0, seed: int = 1) -> dict[str, np.ndarray]:
+    """Four images with labels and targets; an edit generator leaves some as they are."""
+    random = np.random.default_rng(seed)
+    width, height = config.image_size
+    values, targets = (domains.random_values(random, 4) for _ in range(2))
+    if config.generator == "edit":
+        targets[0] = values[0]
+    images = random.uniform(-1, 1, (4, 3, height, width)).astype(np.float32)
+    return {"images": images, "labels": domains.labels(values, dataset), "targets": domains.labels(targets, dataset)}
+
+
+def draws(ours: Side, config: Config, network: str, step: int = 0) -> dict[str, np.ndarray]:
+    """The random numbers of the TensorFlow engine, for an update of either engine."""
+    width, height = config.image_size
+    found = ours.engine.updates.draws(step, (4, height, width, 3), of_d=network == "discriminator")
+    return {name: _first(array) if array.ndim == 4 else array for name, array in found.items()}
 
 
 def _last(array: np.ndarray) -> np.ndarray:

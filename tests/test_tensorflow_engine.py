@@ -1,6 +1,5 @@
 """The TensorFlow engine: it agrees with PyTorch's, with the official code's numbers, and either continues the other."""
 
-from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -9,7 +8,7 @@ import numpy as np
 import parity
 import pytest
 from conftest import draw_folders, in_process
-from parity_engines import Side, side
+from parity_engines import Side, difference, differences, draws, random_batch, side
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip install '.[tensorflow]'")
 
@@ -43,44 +42,19 @@ CLOSE = 1e-4  # relative to the largest value
 BATCHES = 8  # of which one must agree: where a ReLU's input is at rounding distance of zero, the engines may differ
 
 
-def difference(ours: np.ndarray, theirs: np.ndarray) -> float:
-    return float(np.abs(ours - theirs).max() / max(np.abs(theirs).max(), 1e-6))
-
-
 def sides(config: Config, domains: Domains) -> tuple[Side, Side]:
     """Both engines with the same state, in a second update, so that Adam's moments are not zero."""
     ours, theirs = side(replace(config, engine="tensorflow"), domains), side(config, domains)
     for network in ("discriminator", "generator"):
-        theirs.update(network, batch(config, domains), 0, 1e-3, drawn(ours, config, network))
+        theirs.update(network, random_batch(config, domains), 0, 1e-3, draws(ours, config, network))
     return ours, theirs
-
-
-def batch(config: Config, domains: Domains, dataset: int = 0, seed: int = 1) -> dict[str, np.ndarray]:
-    random = np.random.default_rng(seed)
-    width, height = config.image_size
-    labels, targets = (domains.labels(domains.random_values(random, 4), dataset) for _ in range(2))
-    images = random.uniform(-1, 1, (4, 3, height, width)).astype(np.float32)
-    return {"images": images, "labels": labels, "targets": targets}
-
-
-def drawn(ours: Side, config: Config, network: str) -> dict[str, np.ndarray]:
-    width, height = config.image_size
-    draws = ours.engine.updates.draws(0, (4, height, width, 3), of_d=network == "discriminator")
-    return {name: array.transpose(0, 3, 1, 2) if array.ndim == 4 else array for name, array in draws.items()}
-
-
-def largest_difference(ours: Mapping[str, np.ndarray], theirs: Mapping[str, np.ndarray]) -> float:
-    """Of the losses and of Adam's moments, in which the gradients are."""
-    assert ours.keys() == theirs.keys()
-    keys = [key for key in theirs if "/exp_avg" in key or key.startswith("training/losses/")]
-    return max(difference(ours[key], theirs[key]) for key in keys)
 
 
 @pytest.mark.parametrize(("name", "dataset"), [("wgan-gp", 1), *((name, at % 2) for at, name in enumerate(OPTIONS))])
 def test_outputs_losses_gradients_and_moments_agree(name: str, dataset: int) -> None:
     config, domains = replace(SMALL, **OPTIONS[name]), JOINT if dataset else DOMAINS
     ours, theirs = sides(config, domains)
-    some, state = batch(config, domains, dataset), theirs.engine.state()
+    some, state = random_batch(config, domains, dataset), theirs.engine.state()
     ours.engine.load_state(state)
     assert difference(*(each.translate(some["images"], some["targets"]) for each in (ours, theirs))) < CLOSE
     assert difference(*(each.engine.generate(some["images"], some["targets"]) for each in (ours, theirs))) < CLOSE
@@ -90,8 +64,10 @@ def test_outputs_losses_gradients_and_moments_agree(name: str, dataset: int) -> 
         for seed in range(BATCHES):
             for each in (ours, theirs):
                 each.engine.load_state(state)
-                each.update(network, batch(config, domains, dataset, seed), dataset, 1e-3, drawn(ours, config, network))
-            found.append(largest_difference(ours.engine.state(), theirs.engine.state()))
+                each.update(
+                    network, random_batch(config, domains, dataset, seed), dataset, 1e-3, draws(ours, config, network)
+                )
+            found.append(max(differences(ours.engine.state(), theirs.engine.state()).values()))
             if found[-1] < CLOSE:
                 break
         assert found[-1] < CLOSE, found
@@ -105,7 +81,7 @@ def test_weights_after_an_update_agree() -> None:
     ours.engine.load_state(theirs.engine.state())
     for network, stored in (("discriminator", "discriminator"), ("generator", "training/generator")):
         for each in (ours, theirs):
-            each.update(network, batch(SMALL, DOMAINS), 0, 1e-3, drawn(ours, SMALL, network))
+            each.update(network, random_batch(SMALL, DOMAINS), 0, 1e-3, draws(ours, SMALL, network))
         mine, other = ours.engine.state(), theirs.engine.state()
         for key, weight in under(other, stored).items():
             moment = np.abs(other[f"training/adam/{network}/{key}/exp_avg"])

@@ -105,7 +105,7 @@ def _remove_leftovers_once(folder: Path) -> None:
     remove_leftovers(folder)
 
 
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.partial(\.\w{1,5})?")
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.partial(\.\w{1,6})?")
 
 
 def _remove(path: Path) -> None:

@@ -151,6 +151,10 @@ class Domains:
                 heads.append(Head(columns.start, columns.stop, group.categorical))
         return tuple(heads)
 
+    def all_heads(self) -> tuple[Head, ...]:
+        """The groups of all data sets in order, as the columns that make one softmax or sigmoids."""
+        return tuple(Head(columns.start, columns.stop, group.categorical) for _, columns, group in self.groups())
+
     @cached_property
     def group_names(self) -> tuple[str, ...]:
         """The groups for people: the names of their classes, joined by commas."""

@@ -4,14 +4,16 @@ import math
 
 import tensorflow as tf
 
-from stargan.engine.tensorflow.networks import Generator, Network
+from stargan.engine.tensorflow.edit.generator import EditGenerator
+from stargan.engine.tensorflow.network import Network
+from stargan.engine.tensorflow.networks import Generator
 
 
 def multiply_adds(network: Network, image_size: tuple[int, int]) -> int:
     """The multiply-adds of one image's forward pass through convolutions and matrix products."""
     width, height = image_size
     shapes: list[tuple[int, ...]] = [(1, height, width, 3)]
-    if isinstance(network, Generator):
+    if isinstance(network, Generator | EditGenerator):
         shapes.append((1, network.num_labels))
     function = tf.function(network.call).get_concrete_function(*(tf.TensorSpec(shape) for shape in shapes))
     return sum(map(_multiply_adds, function.graph.get_operations()))

@@ -12,8 +12,9 @@ from stargan.config.training import Precision
 from stargan.domains import Domains
 from stargan.engine import state as states
 from stargan.engine.constants import GENERATE_BATCH
-from stargan.engine.tensorflow import networks
 from stargan.engine.tensorflow.cost import multiply_adds
+from stargan.engine.tensorflow.edit.updates import EditUpdates
+from stargan.engine.tensorflow.network import Network, from_arrays, to_arrays
 from stargan.engine.tensorflow.updates import Updates
 from stargan.errors import CheckpointError, ConfigError, ModelError
 from stargan.images import scale
@@ -38,7 +39,7 @@ class TensorflowEngine:
     def __init__(self, config: Config, domains: Domains) -> None:
         _check(config)
         self.config = config
-        self.updates = Updates(config, domains)
+        self.updates = EditUpdates(config, domains) if config.discriminator == "projected" else Updates(config, domains)
         self.num_parameters = {name: network.count() for name, network in self.updates.networks.items()}
         self._generate = tf.function(self.updates.ema_generator.call, reduce_retracing=True)
         self._classify = tf.function(self.updates.classifier.call, reduce_retracing=True)
@@ -61,6 +62,7 @@ class TensorflowEngine:
         lambda_cls: float | None = None,
     ) -> None:
         """Updates D once; see `Engine.d_step`."""
+        self.updates.step = step
         tensors = self._tensors(images, labels, targets) | self.updates.draws(step, images.shape, of_d=True)
         self.updates.update_d(tensors, dataset, lr, self._class_weight(step, lambda_cls))
 
@@ -76,6 +78,7 @@ class TensorflowEngine:
         lambda_cls: float | None = None,
     ) -> None:
         """Updates G, its EMA and the attribute classifier once; see `Engine.g_step`."""
+        self.updates.step = step
         tensors = self._tensors(images, labels, targets) | self.updates.draws(step, images.shape, of_d=False)
         self.updates.update_g(tensors, dataset, lr, self._class_weight(step, lambda_cls))
 
@@ -116,7 +119,7 @@ class TensorflowEngine:
     def state(self) -> dict[str, np.ndarray]:
         """Returns everything needed to continue exactly; see `Engine.state`."""
         return states.State(
-            {name: networks.to_arrays(network) for name, network in self._stored().items()},
+            {name: to_arrays(network) for name, network in self._stored().items()},
             {name: adam.to_arrays() for name, adam in self.updates.optimizers.items()},
             self.updates.g_updates,
             self.losses(),
@@ -142,14 +145,14 @@ class TensorflowEngine:
         for adam in self.updates.optimizers.values():
             adam.clear()
 
-    def _load(self, loaded: Mapping[str, networks.Network], arrays: Mapping[str, np.ndarray]) -> None:
+    def _load(self, loaded: Mapping[str, Network], arrays: Mapping[str, np.ndarray]) -> None:
         try:
             for name, network in loaded.items():
-                networks.from_arrays(network, under(arrays, name), name)
+                from_arrays(network, under(arrays, name), name)
         except ModelError as error:
             raise CheckpointError(str(error)) from error
 
-    def _stored(self) -> dict[str, networks.Network]:
+    def _stored(self) -> dict[str, Network]:
         """Returns the networks by their names in a file, where `generator` has the EMA weights."""
         return {
             "generator": self.updates.ema_generator,
@@ -179,8 +182,6 @@ def run_classifier(classify: Callable[..., tf.Tensor], images: np.ndarray) -> np
 
 def _check(config: Config) -> None:
     """Refuses what this engine lacks."""
-    if config.generator != "stargan" or config.discriminator != "stargan":
-        raise ConfigError("--generator edit: not with --engine tensorflow yet; use --engine pytorch")
     if config.precision == "bf16":
         raise ConfigError("--precision bf16: must be auto or fp32 with --engine tensorflow")
     if config.device == "cuda" and not tf.config.list_physical_devices("GPU"):

@@ -10,6 +10,7 @@ from stargan.domains import Domains
 from stargan.engine.interface import Engine, Framework, OnnxGraphs, Predictor
 from stargan.engine.tensorflow import networks
 from stargan.engine.tensorflow.engine import TensorflowEngine, run_classifier, run_generator
+from stargan.engine.tensorflow.network import Network, file_shape
 from stargan.engine.tensorflow.onnx_export import export
 
 
@@ -50,11 +51,11 @@ class Tensorflow:
         self, architecture: Architecture, num_labels: int, num_classes: int | None
     ) -> dict[str, tuple[int, ...]]:
         """See `Framework.parameter_shapes`."""
-        built: dict[str, networks.Network] = {"generator": networks.Generator(architecture, num_labels)}
+        built: dict[str, Network] = {"generator": networks.generator(architecture, num_labels)}
         if num_classes is not None:
             built["discriminator"] = networks.Discriminator(architecture, num_classes)
         return {
-            f"{network}/{name}": networks.file_shape(weight)
+            f"{network}/{name}": file_shape(weight)
             for network, module in built.items()
             for name, weight in module.parameters().items()
         }

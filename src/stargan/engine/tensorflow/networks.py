@@ -1,91 +1,20 @@
-"""The paper's G and D (tables 4 and 5) and the attribute classifier, of Keras layers.
-
-Images are (N, H, W, 3) here. The names and axes of `arrays` are those of every engine, see `stargan.engine.interface`.
-"""
+"""The networks: the paper's G and D (tables 4 and 5), and a small attribute classifier, of Keras layers."""
 
 from collections.abc import Callable, Iterator, Mapping
 
-import keras
 import numpy as np
 import tensorflow as tf
-from keras import layers
+from keras import layers, ops
 
 from stargan.config import Architecture
 from stargan.domains import Domains
 from stargan.engine.constants import MASK_FLOOR
-from stargan.errors import ModelError
+from stargan.engine.tensorflow.edit.generator import EditGenerator
+from stargan.engine.tensorflow.network import Network, from_arrays
 from stargan.model.safetensors_file import under
 
 NAMES = ("generator", "discriminator", "classifier")
 """The names of the networks in model files."""
-_FIELDS = {"kernel": "weight", "gamma": "weight", "bias": "bias", "beta": "bias"}
-_AXES = {4: (3, 2, 0, 1), 2: (1, 0)}  # of kernels, to the order of files: output (or input), input, height, width
-_BACK = {4: (2, 3, 1, 0), 2: (1, 0)}
-
-
-class Network(keras.Model):
-    """Layers by the names that their weights have in files."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.named: dict[str, keras.layers.Layer] = {}
-
-    def add(self, name: str, layer: keras.layers.Layer) -> Callable[[tf.Tensor], tf.Tensor]:
-        """Adds a layer that has weights."""
-        self.named[name] = layer
-        return layer
-
-    def parameters(self) -> dict[str, tf.Variable]:
-        """The weights by their names in files."""
-        return {
-            f"{name}.{_FIELDS[variable.name]}": variable.value
-            for name, layer in self.named.items()
-            for variable in layer.trainable_variables
-        }
-
-    def count(self) -> int:
-        """The number of weights."""
-        return sum(int(np.prod(weight.shape)) for weight in self.parameters().values())
-
-
-def to_file(weight: np.ndarray) -> np.ndarray:
-    """A copy of a weight, or of one of its slots of Adam, with the axes of files."""
-    return np.array(weight.transpose(_AXES.get(weight.ndim, range(weight.ndim))), np.float32, order="C")
-
-
-def from_file(array: np.ndarray) -> np.ndarray:
-    """The inverse of `to_file`."""
-    return np.asarray(array, np.float32).transpose(_BACK.get(array.ndim, range(array.ndim)))
-
-
-def to_arrays(network: Network) -> dict[str, np.ndarray]:
-    """Returns copies of the weights as numpy arrays by name."""
-    return {name: to_file(weight.numpy()) for name, weight in network.parameters().items()}
-
-
-def from_arrays(network: Network, arrays: Mapping[str, np.ndarray], what: str) -> None:
-    """Loads weights by name; `what` is the network's name in error messages.
-
-    Raises:
-        ModelError: An array is missing, unexpected or of the wrong shape; the message names it.
-    """
-    weights = network.parameters()
-    for name in sorted(weights.keys() | arrays.keys()):
-        if name not in arrays:
-            raise ModelError(f"{what}/{name} is missing")
-        if name not in weights:
-            raise ModelError(f"unexpected array {what}/{name}")
-        expected = file_shape(weights[name])
-        if arrays[name].shape != expected:
-            raise ModelError(f"{what}/{name} has shape {arrays[name].shape}, not {expected}")
-    for name, weight in weights.items():
-        weight.assign(from_file(arrays[name]))
-
-
-def file_shape(weight: tf.Variable) -> tuple[int, ...]:
-    """The shape that a weight has in files."""
-    shape = tuple(weight.shape)
-    return tuple(shape[axis] for axis in _AXES.get(len(shape), range(len(shape))))
 
 
 # ---------------------------------------------------------------- the layers
@@ -124,7 +53,7 @@ class Generator(Network):
             nonlocal index
             yield self.add(f"layers.{index}", layer)
             yield self.add(f"layers.{index + 1}", instance_norm())
-            yield tf.nn.relu
+            yield ops.relu
             index += 3
 
         yield from stage(convolution(width, 7))
@@ -146,17 +75,17 @@ class Generator(Network):
         """x + IN(conv(ReLU(IN(conv(x)))))."""
         first, second = (self.add(f"{name}.layers.{index}", convolution(channels, 3)) for index in (0, 3))
         norm1, norm2 = (self.add(f"{name}.layers.{index}", instance_norm()) for index in (1, 4))
-        return lambda x: x + norm2(second(tf.nn.relu(norm1(first(x)))))
+        return lambda x: x + norm2(second(ops.relu(norm1(first(x)))))
 
     def call(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Translates images, (N, H, W, 3) in [-1, 1], to target labels, (N, L)."""
-        x = tf.concat([images, tf.ones_like(images[..., :1]) * labels[:, None, None, :]], -1)
+        x = ops.concatenate([images, ops.ones_like(images[..., :1]) * labels[:, None, None, :]], -1)
         for stage in self.stages:
             x = stage(x)
         if not self.architecture.attention_mask:
-            return tf.tanh(x)
-        mask = MASK_FLOOR + (1 - MASK_FLOOR) * tf.sigmoid(x[..., 3:])
-        return images + mask * (tf.tanh(x[..., :3]) - images)
+            return ops.tanh(x)
+        mask = MASK_FLOOR + (1 - MASK_FLOOR) * ops.sigmoid(x[..., 3:])
+        return images + mask * (ops.tanh(x[..., :3]) - images)
 
 
 class Strided(Network):
@@ -174,7 +103,7 @@ class Strided(Network):
         """Applies them."""
         x = images
         for layer, even in self.convolutions:
-            x = tf.nn.leaky_relu(layer(x if even else tf.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])), 0.01)
+            x = ops.leaky_relu(layer(x if even else ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])), 0.01)
         return x
 
 
@@ -217,16 +146,22 @@ class AttributeClassifier(Strided):
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Maps images to logits, (N, C)."""
-        return self.cls(tf.reduce_mean(self.run(images), (1, 2)))
+        return self.cls(ops.mean(self.run(images), (1, 2)))
 
 
 # ---------------------------------------------------------------- building
 
 
+def generator(architecture: Architecture, num_labels: int) -> Network:
+    """Builds the generator that an architecture names; its weights are not those of a new run."""
+    build = EditGenerator if architecture.generator == "edit" else Generator
+    return build(architecture, num_labels)
+
+
 def build(name: str, architecture: Architecture, domains: Domains) -> Network:
-    """Builds a network, one of `NAMES`; its weights are not those of a new run, see `initialise`."""
+    """Builds a network, one of `NAMES`; its weights are not those of a new run, see `Network.initialise`."""
     if name == "generator":
-        return Generator(architecture, domains.num_labels)
+        return generator(architecture, domains.num_labels)
     if name == "discriminator":
         return Discriminator(architecture, domains.num_classes)
     return AttributeClassifier(architecture, domains.num_classes)
@@ -241,23 +176,3 @@ def restore(name: str, architecture: Architecture, domains: Domains, arrays: Map
     network = build(name, architecture, domains)
     from_arrays(network, under(arrays, name), name)
     return network
-
-
-def initialise(network: Network, random: np.random.Generator, *, xavier: bool) -> None:
-    """Draws the weights of a new run, with the distributions of the PyTorch engine.
-
-    By default these are uniform within the square root of 1 over the number of inputs (PyTorch's); with `xavier`,
-    Glorot & Bengio's for kernels of convolutions, and zero for their biases. Norms keep scale 1 and shift 0.
-    """
-    for name, layer in network.named.items():
-        if isinstance(layer, layers.GroupNormalization):
-            continue
-        kernel = network.parameters()[f"{name}.weight"]
-        shape = file_shape(kernel)
-        area = int(np.prod(shape[2:]))
-        convolves = len(shape) == 4
-        bound = (6 / ((shape[0] + shape[1]) * area)) ** 0.5 if xavier and convolves else (shape[1] * area) ** -0.5
-        kernel.assign(from_file(random.uniform(-bound, bound, shape).astype(np.float32)))
-        if layer.use_bias:
-            zero = xavier and convolves
-            layer.bias.assign(np.zeros(layer.bias.shape) if zero else random.uniform(-bound, bound, layer.bias.shape))

@@ -4,17 +4,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
-from onnx import TensorProto, helper, numpy_helper
 
 from stargan.config import Architecture
 from stargan.domains import Domains
 from stargan.engine.constants import MASK_FLOOR
 from stargan.engine.interface import OnnxGraphs
 from stargan.engine.tensorflow import networks
+from stargan.engine.tensorflow.edit.onnx_export import edit_generator
+from stargan.engine.tensorflow.onnx_graph import Graph
 from stargan.model.onnx_session import session
 from stargan.model.safetensors_file import under
 
-OPSET, IR = 20, 10
 Arrays = Mapping[str, np.ndarray]
 
 
@@ -23,11 +23,12 @@ def export(architecture: Architecture, domains: Domains, arrays: Arrays, *, half
     width, height = architecture.image_size
     random = np.random.default_rng(0)
     images = random.uniform(-1, 1, (2, 3, height, width)).astype(np.float32)
-    labels = domains.labels(np.eye(2, domains.num_classes, dtype=np.float32), 0)
+    labels = domains.labels(np.eye(2, domains.num_classes, dtype=np.float32), 0)  # or, for an edit generator, a change
     if half:
         arrays = {name: array.astype(np.float16).astype(array.dtype) for name, array in arrays.items()}
-    inputs = {"images": images, "labels": labels}
-    content = _generator(architecture, domains.num_labels, under(arrays, "generator"), half)
+    inputs = {"images": images, architecture.condition_name: labels}
+    write = edit_generator if architecture.generator == "edit" else _generator
+    content = write(architecture, domains.num_labels, under(arrays, "generator"), half)
     difference = _difference(content, "generator", architecture, domains, arrays, inputs)
     if not under(arrays, "classifier"):
         return OnnxGraphs(content, None, difference)
@@ -50,7 +51,7 @@ def _difference(
 
 def _generator(architecture: Architecture, num_labels: int, weights: Arrays, half: bool) -> bytes:
     width, height = architecture.image_size
-    graph = _Graph(weights, half)
+    graph = Graph(weights, half)
     planes = graph.node("Unsqueeze", "labels", graph.constant(np.array([2, 3])))
     planes = graph.node("Expand", planes, graph.constant(np.array([1, 1, height, width])))
     x, index = graph.node("Concat", "images", planes, axis=1), 0
@@ -80,7 +81,7 @@ def _generator(architecture: Architecture, num_labels: int, weights: Arrays, hal
     return graph.finish(x, "translated", ["batch", 3, height, width], inputs)
 
 
-def _masked(graph: "_Graph", x: str) -> str:
+def _masked(graph: Graph, x: str) -> str:
     """images + mask * (tanh(colours) - images)."""
     parts = graph.constant(np.array([3, 1]))
     colours, mask = graph.nodes_of("Split", [x, parts], 2, axis=1)
@@ -92,74 +93,10 @@ def _masked(graph: "_Graph", x: str) -> str:
 
 def _classifier(architecture: Architecture, num_classes: int, weights: Arrays, half: bool) -> bytes:
     width, height = architecture.image_size
-    graph, x = _Graph(weights, half), "images"
+    graph, x = Graph(weights, half), "images"
     for level in range(architecture.d_layers):
         x = graph.convolution(x, f"layers.{2 * level}", pads=[1] * 4, strides=[2, 2], bias=True)
         x = graph.node("LeakyRelu", x, alpha=0.01)
     x = graph.node("ReduceMean", x, graph.constant(np.array([2, 3])), keepdims=0)
     x = graph.node("Gemm", x, graph.weight("cls.weight"), graph.weight("cls.bias"), transB=1)
     return graph.finish(x, "logits", ["batch", num_classes], {"images": ["batch", 3, height, width]})
-
-
-class _Graph:
-    """An ONNX graph in the making.
-
-    Args:
-        weights: A network's arrays by name.
-        half: Store the weights as float16, followed by a cast to float32.
-    """
-
-    def __init__(self, weights: Arrays, half: bool) -> None:
-        self._weights, self._half = weights, half
-        self._nodes: list[Any] = []
-        self._arrays: dict[str, np.ndarray] = {}
-
-    def node(self, operator: str, *inputs: str, **attributes: Any) -> str:
-        """Adds a node with one output, and returns the output's name."""
-        return self.nodes_of(operator, list(inputs), 1, **attributes)[0]
-
-    def nodes_of(self, operator: str, inputs: list[str], outputs: int, **attributes: Any) -> list[str]:
-        """Adds a node, and returns the names of its outputs."""
-        names = [f"v{len(self._nodes)}.{number}" for number in range(outputs)]
-        self._nodes.append(helper.make_node(operator, inputs, names, **attributes))
-        return names
-
-    def constant(self, values: np.ndarray) -> str:
-        """Adds an array that is no weight."""
-        name = f"c{len(self._arrays)}"
-        self._arrays[name] = values
-        return name
-
-    def weight(self, name: str) -> str:
-        """Adds one of the weights."""
-        values = np.asarray(self._weights[name], np.float32)
-        if not self._half:
-            self._arrays[name] = values
-            return name
-        self._arrays[f"{name}.half"] = values.astype(np.float16)
-        return self.node("Cast", f"{name}.half", to=TensorProto.FLOAT)
-
-    def convolution(self, x: str, name: str, operator: str = "Conv", *, bias: bool = False, **attributes: Any) -> str:
-        """Adds a convolution with the weights of a layer."""
-        biases = [self.weight(f"{name}.bias")] if bias else []
-        return self.node(operator, x, self.weight(f"{name}.weight"), *biases, **attributes)
-
-    def norm(self, x: str, name: str) -> str:
-        """Adds an instance normalisation."""
-        return self.node(
-            "InstanceNormalization", x, self.weight(f"{name}.weight"), self.weight(f"{name}.bias"), epsilon=1e-5
-        )
-
-    def finish(self, x: str, output: str, shape: list[int | str], inputs: Mapping[str, list[int | str]]) -> bytes:
-        """Names the output, and returns the serialised model."""
-        self._nodes[-1].output[0] = output
-        graph = helper.make_graph(
-            self._nodes,
-            "stargan",
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, form) for name, form in inputs.items()],
-            [helper.make_tensor_value_info(output, TensorProto.FLOAT, shape)],
-            [numpy_helper.from_array(values, name) for name, values in self._arrays.items()],
-        )
-        model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=IR)
-        content: bytes = model.SerializeToString()
-        return content

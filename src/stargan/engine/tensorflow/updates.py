@@ -10,6 +10,7 @@ from stargan.domains import Domains
 from stargan.engine.constants import CLASSIFIER_LR, PENALISED
 from stargan.engine.tensorflow import losses, networks
 from stargan.engine.tensorflow.augment import augment
+from stargan.engine.tensorflow.network import Network, from_arrays, to_arrays
 from stargan.engine.tensorflow.optimizer import Adam
 
 Tensors = Mapping[str, tf.Tensor]
@@ -26,23 +27,27 @@ class Updates:
     def __init__(self, config: Config, domains: Domains) -> None:
         self.config = config
         self.heads = [domains.heads(index) for index in range(len(domains.sets))]
-        self.networks = {name: networks.build(name, config.architecture, domains) for name in networks.NAMES}
+        self.networks = {name: self._build(name, domains) for name in networks.NAMES}
         random = np.random.default_rng(config.seed)
         for name, network in self.networks.items():
-            networks.initialise(network, random, xavier=config.init == "xavier" and name != "classifier")
+            network.initialise(random, xavier=config.init == "xavier" and name != "classifier")
         self.generator = self.networks["generator"]
         self.discriminator = self.networks["discriminator"]
         self.classifier = self.networks["classifier"]
         self.ema_generator = self.generator
         if config.ema:
             self.ema_generator = networks.build("generator", config.architecture, domains)
-            networks.from_arrays(self.ema_generator, networks.to_arrays(self.generator), "generator")
+            from_arrays(self.ema_generator, to_arrays(self.generator), "generator")
         self.optimizers = {name: Adam(network, config) for name, network in self.networks.items()}
+        self.step = 0  # the number of updates of D before the next one
         self.g_updates = 0
         self.terms: dict[str, tf.Tensor] = {}
         self._d_update = tf.function(self.d_update)
         self._g_update = tf.function(self.g_update)
         self._average = tf.function(self._update_ema)
+
+    def _build(self, name: str, domains: Domains) -> Network:
+        return networks.build(name, self.config.architecture, domains)
 
     # ---------------------------------------------------------------- D
 
@@ -56,11 +61,11 @@ class Updates:
             lr: The learning rate.
             lambda_cls: The weight of the classification loss.
         """
-        self.terms.update(self._d_update(dict(tensors), dataset, _scalar(lr), _scalar(lambda_cls)))
+        self.terms.update(self._d_update(dict(tensors), dataset, scalar(lr), scalar(lambda_cls)))
 
     def d_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_d`, not compiled; returns the terms."""
-        fake = self.generator(tensors["images"], tensors["targets"])
+        fake = self.generator(tensors["images"], self._condition(tensors["targets"], tensors["labels"]))
         weights = list(self.discriminator.parameters().values())
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
@@ -122,11 +127,15 @@ class Updates:
 
     def update_g(self, tensors: Tensors, dataset: int, lr: float, lambda_cls: float) -> None:
         """Updates G, its EMA and the attribute classifier once; the arguments are those of `update_d`."""
-        self.terms.update(self._g_update(dict(tensors), dataset, _scalar(lr), _scalar(lambda_cls)))
+        self.terms.update(self._g_update(dict(tensors), dataset, scalar(lr), scalar(lambda_cls)))
+        self.update_ema()
+
+    def update_ema(self) -> None:
+        """Counts an update of G, and updates the EMA of its weights."""
         self.g_updates += 1
         if self.ema_generator is not self.generator:
             # The decay starts low, so that the initial weights are soon forgotten; otherwise short runs would suffer.
-            self._average(_scalar(min(self.config.ema, self.g_updates / (9 + self.g_updates))))
+            self._average(scalar(min(self.config.ema, self.g_updates / (9 + self.g_updates))))
 
     def g_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_g` without the EMA, not compiled; returns the terms."""
@@ -136,21 +145,22 @@ class Updates:
             terms = self.g_terms(tensors["images"], tensors["labels"], tensors["targets"], dataset, tensors)
             total = terms["g_fake"] + lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
         self.optimizers["generator"].apply(tape.gradient(total, weights), lr)
-        return {**terms, "g_total": total, "classifier": self._update_classifier(tensors, dataset, lr)}
+        return {**terms, "g_total": total, "classifier": self.update_classifier(tensors, dataset, lr)}
 
     def g_terms(
         self, real: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, dataset: int, draws: Tensors
     ) -> dict[str, tf.Tensor]:
         """Computes the unweighted terms of G's loss (eqs. 8, 6 and 7); of `draws`, only `views`, (N, 5), is used."""
-        fake = self.generator(real, targets)
+        fake = self.generator(real, self._condition(targets, labels))
         src, cls = self.discriminator(self._augmented(fake, draws))
         return {
             "g_fake": losses.g_adversarial(self.config.objective, src),
             "g_cls": losses.classification(cls, targets, self.heads[dataset]),
-            "g_rec": losses.reconstruction(real, self.generator(fake, labels)),
+            "g_rec": losses.reconstruction(real, self.generator(fake, self._condition(labels, targets))),
         }
 
-    def _update_classifier(self, tensors: Tensors, dataset: int, lr: tf.Tensor) -> tf.Tensor:
+    def update_classifier(self, tensors: Tensors, dataset: int, lr: tf.Tensor) -> tf.Tensor:
+        """Updates the attribute classifier once, not compiled; returns its loss."""
         weights = list(self.classifier.parameters().values())
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
@@ -188,11 +198,15 @@ class Updates:
             drawn["views"] = uniform((shape[0] * (2 if of_d else 1), 5))
         return drawn
 
+    def _condition(self, targets: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
+        """G's second input, as `Architecture.condition` returns it, to translate from labels to targets."""
+        return targets - labels if self.config.generator == "edit" else targets
+
     def _augmented(self, images: tf.Tensor, draws: Tensors) -> tf.Tensor:
         """Returns the images as D sees them."""
         return augment(images, draws["views"]) if self.config.augment else images
 
 
-def _scalar(value: float) -> tf.Tensor:
+def scalar(value: float) -> tf.Tensor:
     """A tensor, so that another value needs no other graph."""
     return tf.constant(value, tf.float32)

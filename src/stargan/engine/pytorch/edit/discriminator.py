@@ -13,12 +13,9 @@ from torch.nn.utils.parametrizations import spectral_norm
 
 from stargan.config import Architecture
 from stargan.domains import Domains
-from stargan.engine.pytorch.edit import features
-from stargan.engine.pytorch.edit.generator import SLOPE, active, convolution
+from stargan.engine.edit_constants import CHANNELS, GAIN, HEAD_WIDTH, SLOPE
+from stargan.engine.pytorch.edit.generator import active, convolution
 from stargan.engine.pytorch.edit.groups import signed
-
-GAIN = 3.0  # of the heads' outputs, which spectral norms keep small
-WIDTH = 64  # channels of the heads
 
 
 class EditDiscriminator(nn.Module):
@@ -78,16 +75,16 @@ class Projected(nn.Module):
     def __init__(self, domains: Domains) -> None:
         super().__init__()
         self.domains = domains
-        for index, count in enumerate(features.CHANNELS):
+        for index, count in enumerate(CHANNELS):
             mixing = torch.linalg.qr(torch.randn(count, count))[0]
             self.register_buffer(f"mixing{index}", mixing[:, :, None, None])
             self.register_buffer(f"scale{index}", torch.zeros(count)[:, None, None])  # zero until `calibrate`
-        self.heads = nn.ModuleList(_head(count) for count in features.CHANNELS)
-        self.plain = nn.ModuleList(spectral_norm(convolution(WIDTH, 1, 1)) for _ in features.CHANNELS)
-        linear = (nn.Linear(domains.num_classes, WIDTH, bias=False) for _ in features.CHANNELS)
+        self.heads = nn.ModuleList(_head(count) for count in CHANNELS)
+        self.plain = nn.ModuleList(spectral_norm(convolution(HEAD_WIDTH, 1, 1)) for _ in CHANNELS)
+        linear = (nn.Linear(domains.num_classes, HEAD_WIDTH, bias=False) for _ in CHANNELS)
         self.matching = nn.ModuleList(map(spectral_norm, linear))
-        self.coarse = nn.Sequential(convolution(features.CHANNELS[2], 96), nn.LeakyReLU(SLOPE))
-        self.fine = nn.Sequential(convolution(features.CHANNELS[1], 64, 3, 2), nn.LeakyReLU(SLOPE))
+        self.coarse = nn.Sequential(convolution(CHANNELS[2], 96), nn.LeakyReLU(SLOPE))
+        self.fine = nn.Sequential(convolution(CHANNELS[1], 64, 3, 2), nn.LeakyReLU(SLOPE))
         self.join = nn.Sequential(convolution(160, 128, 3, 2), nn.LeakyReLU(SLOPE))
         self.labels = nn.Linear(128, domains.num_classes)
 
@@ -127,6 +124,6 @@ class Projected(nn.Module):
 
 def _head(channels: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs in (channels, WIDTH):
-        layers += [spectral_norm(convolution(inputs, WIDTH)), nn.LeakyReLU(SLOPE)]
+    for inputs in (channels, HEAD_WIDTH):
+        layers += [spectral_norm(convolution(inputs, HEAD_WIDTH)), nn.LeakyReLU(SLOPE)]
     return nn.Sequential(*layers)

@@ -6,10 +6,9 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from stargan.engine.edit_constants import TAPS
 from stargan.errors import require
 
-TAPS = (2, 4, 10, 15)  # blocks whose outputs are used: at a quarter, an eighth, a 16th and a 32nd of the size
-CHANNELS = (24, 40, 112, 320)  # of these outputs
 FEW_PIXELS = 16  # up to so many, one matrix product for the whole batch is faster than a convolution
 PURPOSE = "train with --discriminator projected"
 

@@ -6,12 +6,7 @@ from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.config.architecture import DETAIL_CHANNELS
-
-GRID = 32  # cells a side into which an image of any size is folded
-MAPS = 64  # pixels a side at which the mask, the gains and the offsets are drawn
-EMBEDDING = 64  # length of the vector that represents the change of the labels
-GROUPS = 16  # of the group norms
-SLOPE = 0.2  # of the leaky ReLUs
+from stargan.engine.edit_constants import EMBEDDING, GRID, GROUPS, MAPS, SLOPE
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:

@@ -8,12 +8,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from stargan.domains import Domains
+from stargan.engine.edit_constants import FLAT, FOCUS, MOST, SMOOTHING
 from stargan.engine.pytorch.edit import groups
-
-SMOOTHING = 0.05  # of targets of the classification
-FOCUS = 0.7  # how far patches count by how much they were changed
-MOST = 8.0  # largest factor of a patch
-FLAT = 2.0  # from there on, tanh is flat
 
 
 def classification(domains: Domains, logits: Tensor, targets: Tensor) -> Tensor:

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from stargan.config import Config
 from stargan.domains import Domains
+from stargan.engine.edit_constants import BOUNDS, CRITIC_RATE, MASK, MISMATCH, PROJECTED_RATE, R1, R1_EVERY
 from stargan.engine.pytorch import optimizer
 from stargan.engine.pytorch.cuda_graphs import Tensors
 from stargan.engine.pytorch.edit import losses
@@ -20,11 +21,6 @@ from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.edit.views import Views
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import ConfigError
-
-CRITIC_RATE, PROJECTED_RATE = 2.0, 2.5  # learning rates of D's two parts, relative to that of G
-MISMATCH = 0.5  # weight of real images with labels that are not theirs, which count as fakes
-MASK, BOUNDS = 0.02, 0.1  # weights in G's loss: size of the mask, colours where tanh is flat
-R1, R1_EVERY = 0.1, 16  # weight of the penalty on D's convolutional part, and steps between two of them
 
 
 @dataclass

@@ -4,16 +4,19 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-SHIFT = 0.1  # largest shift of whole pixels, as a fraction of the side
-BRIGHTNESS, SATURATION, CONTRAST = 0.15, 0.3, 0.25  # largest changes; brightness for values in [-1, 1]
-HOLES, HOLE, HOLE_SPREAD = (
-    0.4,
-    0.2,
-    0.25,
-)  # how many images have a hole; the fraction of its side, and how far it varies
-ANGLE = 0.15  # largest rotation, in radians
-FAR, NEAR = 0.12, 0.3  # how much farther away, or closer, a turned view may be, as a fraction of the side
-INNER = 96  # pixels a side of turned views
+from stargan.engine.edit_constants import (
+    ANGLE,
+    BRIGHTNESS,
+    CONTRAST,
+    FAR,
+    HOLE,
+    HOLE_SPREAD,
+    HOLES,
+    INNER,
+    NEAR,
+    SATURATION,
+    SHIFT,
+)
 
 
 class Views:

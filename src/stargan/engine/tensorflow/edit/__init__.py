@@ -1,0 +1,1 @@
+"""The edit generator and its training: discriminator, losses and updates."""

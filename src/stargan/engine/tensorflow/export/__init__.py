@@ -1,0 +1,1 @@
+"""Models as files of Keras, TensorFlow and LiteRT, which run without this package."""
