@@ -112,7 +112,7 @@ def measured(model: Translator, paths: Sequence[Path], classifier: Classifier | 
             continue
         view, changed = seen
         counts["faces"] += len(view.regions)
-        before = classifier.predict(view.images) if classifier else None
+        before = classifier.decide(classifier.logits(view.images)).balanced if classifier else None
         for word, painted in changed:
             index, state = next(iter(requests.parse(model.domains, [word]).items()))
             for number, face in enumerate(again(model, painted, view)):
@@ -121,7 +121,7 @@ def measured(model: Translator, paths: Sequence[Path], classifier: Classifier | 
                 if face is None:
                     continue
                 if classifier and before is not None:
-                    after = classifier.predict(face[None])[0]
+                    after = classifier.decide(classifier.logits(face[None])).balanced[0]
                     found[word].append((after[index] == state, before[number][index] == state))
                 if recogniser:
                     distances[word].append(_distance(recogniser, view, number, painted))

@@ -19,10 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 KEPT = ROOT / "build" / "fuzz"
 LIMITS = ["-timeout=300", "-report_slow_units=300", "-print_final_stats=1"]
-
-
-MEMORY = {"parquet": 4096}  # MiB; for a damaged page header, Arrow takes 3.2 GB before it refuses the file
-_MEMORY = 1024
+MEMORY = 1024  # MiB
 
 
 def main() -> int:
@@ -41,14 +38,13 @@ def main() -> int:
         one.fuzz(options.names[0], Path(options.names[1]), [])
     names = options.names or list(one.TARGETS)
     seconds = max(1, round(60 * options.minutes * _PROCESSES / len(names)))
-    limits = [*LIMITS, f"-max_total_time={seconds}", f"-runs={options.inputs}"]
+    limits = [*LIMITS, f"-max_total_time={seconds}", f"-runs={options.inputs}", f"-rss_limit_mb={MEMORY}"]
     print(f"{'reader':12} {'inputs':>8} {'seconds':>8} {'peak MiB':>8}  faults")
     waiting, running, results = names[::-1], dict[int, tuple[str, float]](), list[tuple[int, bool]]()
     while waiting or running:
         if waiting and len(running) < _PROCESSES:
             name = waiting.pop()
-            bound = f"-rss_limit_mb={MEMORY.get(name, _MEMORY)}"
-            running[_start(name, [*limits, bound])] = name, time.monotonic()
+            running[_start(name, limits)] = name, time.monotonic()
         else:
             process, code = os.wait()
             results.append(_tell(*running.pop(process), code))

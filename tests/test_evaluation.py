@@ -279,7 +279,9 @@ def test_scores_by_hand() -> None:
     requested = tasks.request_translations(data, protocol("single", domains), domains)
     assert requested.task_names == ("A", "B", "C=0")
     found = np.array([[1, 0, 0], [0, 0, 1], [1, 1, 0]], np.float32)  # A: C lost; B: not found; C: all else lost
-    counted = tasks.score_predictions(domains, requested, found, np.repeat([[1, 0, 1]], 3, 0), np.repeat(labels, 3, 0))
+    of_source = np.repeat([[1, 0, 1]], 3, 0)
+    predictions, source_predictions = tasks.Predictions(found, found), tasks.Predictions(of_source, of_source)
+    counted = tasks.score_predictions(domains, requested, predictions, source_predictions, np.repeat(labels, 3, 0))
     assert counted["error"].tolist() == [0, 1, 0]
     assert counted["hit"].tolist() == [1, 0, 1]
     assert counted["kept"].tolist() == [0.5, 1, 0]
@@ -313,7 +315,21 @@ def test_the_classifiers_are_trained_once(
     again = classifier.evaluation_classifiers(DOMAINS, faces, 2, 0)
     images = to_array(faces.source_images)
     for one, other in zip(again, classifiers, strict=True):
-        assert np.array_equal(one.predict(images), other.predict(images))
+        assert np.array_equal(one.logits(images), other.logits(images))
+
+
+def test_requests_are_scored_as_if_labels_were_equally_frequent() -> None:
+    domains = Domains((LabelSet("faces", (Group(("Old",)), Group(("cat", "dog"), categorical=True))),))
+    rare = np.zeros((100, 3), np.float32)
+    rare[:, 1], rare[:10, 0], rare[:10, 1:] = 1, 1, (0, 1)
+    one = Classifier(domains, (0,))
+    one.log_frequencies = classifier._log_frequencies(domains, rare)
+    assert one.log_frequencies == pytest.approx(np.log([0.1 / 0.9, 0.9, 0.1]))
+    found = one.decide(np.array([[-1, 1, 0], [-3, 3, 0]], np.float32))
+    assert found.natural.tolist() == [[0, 1, 0], [0, 1, 0]]
+    assert found.balanced.tolist() == [[1, 0, 1], [0, 1, 0]]
+    rare[:, 0] = 0.5  # unknown
+    assert classifier._log_frequencies(domains, rare)[0] == 0
 
 
 def test_classifiers_differ_and_their_spread_is_part_of_the_intervals(

@@ -58,6 +58,25 @@ def test_damaged_parquet_has_one_short_line(tmp_path: Path) -> None:
     assert "a.parquet: not a parquet table" in error_line(path)
 
 
+def test_parquet_page_that_claims_gigabytes(tmp_path: Path) -> None:
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as library
+
+    path = tmp_path / "a.parquet"
+    library.write_table(pyarrow.table({"path": ["a.png", "b.png"]}), path)
+    content = path.read_bytes()
+    assert content[4:7] == b"\x15\x04\x15"  # Thrift's compact form: a dictionary page, and then its size
+    size_end = 7 + next(index for index, byte in enumerate(content[7:], 1) if byte < 0x80)
+    path.write_bytes(content[:7] + b"\xfc\xff\xff\xff\x0f" + content[size_end:])  # 2 GiB
+    line = error_line(path)
+    assert "a.parquet: " in line
+    assert "bytes of Parquet that would take over 1,0" in line
+
+
+def test_parquet_without_rows(tmp_path: Path) -> None:
+    assert error_line(parquet(tmp_path / "a.parquet", 0, label=[])).endswith("a.parquet: no rows in it")
+
+
 @pytest.mark.parametrize("name", ["metadata.jsonl", "metadata.csv"])
 @pytest.mark.parametrize("data", ["", "file"])
 def test_metadata(tmp_path: Path, name: str, data: str) -> None:

@@ -57,8 +57,9 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "torchvision": (),  # cannot be imported together with the CPU build of PyTorch
     "tensorflow": ("engine/tensorflow", "interop"),
     "keras": ("engine/tensorflow", "interop"),
+    "ai_edge_litert": ("engine/tensorflow",),
     "jax": (),
-    "onnx": ("engine/pytorch", "engine/tensorflow", "model/onnx_file"),
+    "onnx": ("engine/pytorch", "engine/tensorflow", "model/onnx_file", "interop"),
     "onnxscript": ("engine/pytorch",),
     "onnxruntime": ("model/onnx_session",),
     "openvino": ("inference",),

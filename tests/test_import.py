@@ -1,7 +1,9 @@
 """Checkpoints of other codes: imported models must give the same results in every kind of model file."""
 
+import dataclasses
 import os
 import pickle
+import re
 import zipfile
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,8 @@ from conftest import TINY, in_process, stargan
 from PIL import Image
 
 from stargan import load
-from stargan.config import Architecture
+from stargan.config import Architecture, Config
+from stargan.config.recipes import recipe
 from stargan.errors import ModelError
 from stargan.interop import foreign
 from stargan.model import face_crop, safetensors_file
@@ -121,6 +124,44 @@ def test_tensorflow(tmp_path: Path) -> None:
         done = stargan("import", source, out)
         assert done.returncode == 0, done.stderr
         assert differences(out, "taki0112") < 1e-4
+
+
+def test_training_goes_on_from_a_tensorflow_checkpoint(tmp_path: Path) -> None:
+    """As docs/from-taki0112.md says, in the folders that their code reads."""
+    pytest.importorskip("tensorflow", reason="stargan[tensorflow] is not installed")
+    start, data, run = tmp_path / "start.safetensors", tmp_path / "celebA", tmp_path / "run"
+    done = in_process("import", FIXTURES / "tf1", start)
+    assert done.returncode == 0, done.stderr
+    info, before, _ = safetensors_file.read(start)
+    (data / "train").mkdir(parents=True)
+    rows = ["12", " ".join(info.domains.names)]
+    for number in range(1, 13):
+        Image.new("RGB", (24, 20), (20 * number, 100, 100)).save(data / "train" / f"{number:06}.jpg")
+        rows.append(f"{number:06}.jpg {'1' if number % 2 else '-1'} -1 -1 {'1' if number % 3 else '-1'} 1")
+    (data / "list_attr_celeba.txt").write_text("\n".join(rows) + "\n")
+    sizes = ["--image-size", "16", "--width", "4", "--blocks", "2", "--d-layers", "3", "--batch-size", "2"]
+    command = ["train", "--engine", "tensorflow", "--recipe", "taki0112", "--data", data, "--run", run, *sizes]
+    done = in_process(*command, "--allow-empty", "--start-from", start, "--steps", "2", "--lr", "1e-9")
+    assert done.returncode == 0, done.stderr
+    info, after, _ = safetensors_file.read(run / "model.safetensors")
+    assert (info.engine, info.steps) == ("tensorflow", 2)
+    for name, array in before.items():
+        np.testing.assert_allclose(after[name], array, atol=1e-6, err_msg=name)
+    assert after.keys() - before.keys() == {name for name in after if name.startswith("classifier/")} != set()
+
+
+def test_the_options_of_taki0112s_code() -> None:
+    """Each option that docs/from-taki0112.md names exists, and the defaults that it states are those of the recipe."""
+    rows = re.findall(
+        r"^\| `--.*$", (FIXTURES.parents[1] / "docs" / "from-taki0112.md").read_text("utf-8"), re.MULTILINE
+    )
+    assert len(rows) == 24
+    known = {f"--{field.name.replace('_', '-')}": field.name for field in dataclasses.fields(Config)}
+    known |= {f"--{name}": "" for name in ("data", "run", "from", "out", "no-flip")}
+    named = {name for row in rows for name in re.findall(r"`(--[\w-]+)", row.split("|")[3])}
+    assert named <= known.keys()
+    taki0112 = recipe("taki0112")
+    assert (taki0112.steps, taki0112.lambda_cls, taki0112.decay_from, taki0112.decay_every) == (200_000, 2, 0.5, 10_000)
 
 
 def test_the_error_without_tensorflow_names_the_extra(tmp_path: Path) -> None:

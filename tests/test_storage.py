@@ -1,5 +1,6 @@
 """Atomic writes: the old file or the new one, and nothing left behind. Locks."""
 
+import errno
 import os
 import signal
 import subprocess
@@ -156,3 +157,17 @@ def test_systems_without_locks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         write_bytes(tmp_path / "a", b"1")
     remove_leftovers(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == [".0123456789abcdef.partial", "a"]
+
+
+def test_a_failed_sync_of_the_folder_names_the_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    calls = []
+
+    def full(descriptor: int) -> None:
+        calls.append(descriptor)
+        if len(calls) == 2:  # the file's was the first
+            raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left") as caught:
+        write_bytes(tmp_path / "a.txt", b"a")
+    assert caught.value.filename == str(tmp_path / "a.txt")

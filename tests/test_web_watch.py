@@ -302,7 +302,7 @@ def test_what_is_no_run_is_refused(tmp_path: Path, run: Path) -> None:
 
 def test_only_runs(client: httpx.Client) -> None:
     """Without models, there is nothing about photos, and the first page is that of the runs."""
-    assert client.get("/v1/models").json() == {"models": []}
+    assert client.get("/v1/models").json() == {"models": [], "runs": 2}
     assert client.post("/v1/translate").status_code in (404, 405)
     assert client.get("/").text == client.get("/runs").text
     paths = client.get("/openapi.json").json()["paths"].keys()

@@ -24,6 +24,28 @@ def free_memory() -> int | None:
     return max(0, min(free)) if free else None
 
 
+@contextlib.contextmanager
+def bounded(size: int) -> Iterator[None]:
+    """Lets this process take no more than `size` bytes of further memory inside; beyond it, `MemoryError` is raised.
+
+    For libraries that allocate whatever a file says. Address space is counted, in all threads. Without effect where the
+    system has no such limit (Windows, macOS).
+    """
+    used = _address_space_used()
+    if not used:
+        yield
+        return
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_AS)
+    limits = [used + size, *(limit for limit in (soft, hard) if limit != resource.RLIM_INFINITY)]
+    resource.setrlimit(resource.RLIMIT_AS, (min(limits), hard))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_AS, (soft, hard))
+
+
 def _control_groups() -> Iterator[tuple[int, int]]:
     """The limit and the use, in bytes, of each control group of this process that has a limit; of version 1 and 2."""
     for line in _read(_PROC / "self/cgroup").splitlines():
@@ -50,9 +72,13 @@ def _address_space() -> list[int]:
         import resource
     except ImportError:  # Windows
         return []
-    limit = resource.getrlimit(resource.RLIMIT_AS)[0]
-    used = [size for name, size in _sizes(_PROC / "self/status") if name == "VmSize"]
-    return [limit - size for size in used] if limit != resource.RLIM_INFINITY else []
+    limit, used = resource.getrlimit(resource.RLIMIT_AS)[0], _address_space_used()
+    return [limit - used] if used and limit != resource.RLIM_INFINITY else []
+
+
+def _address_space_used() -> int:
+    """The address space of this process; 0 if unknown."""
+    return sum(size for name, size in _sizes(_PROC / "self/status") if name == "VmSize")
 
 
 def _sizes(path: Path) -> Iterator[tuple[str, int]]:

@@ -35,14 +35,15 @@ def atomic_write(path: Path, *, sync: bool = True, folder: bool = False, ending:
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     _remove_leftovers_once(path.parent.resolve())
-    with naming(path), temporary_path(path.parent, folder=folder, ending=ending) as temporary:
-        yield temporary
+    with naming(path):
+        with temporary_path(path.parent, folder=folder, ending=ending) as temporary:
+            yield temporary
+            if sync:
+                with temporary.open("r+b") as file:
+                    os.fsync(file.fileno())
+            temporary.replace(path)
         if sync:
-            with temporary.open("r+b") as file:
-                os.fsync(file.fileno())
-        temporary.replace(path)
-    if sync:
-        _sync_folder(path.parent)
+            _sync_folder(path.parent)
 
 
 @contextlib.contextmanager
@@ -104,7 +105,7 @@ def _remove_leftovers_once(folder: Path) -> None:
     remove_leftovers(folder)
 
 
-_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.partial(\.\w{1,5})?")
+_TEMPORARY = re.compile(r"\.[0-9a-f]{16}\.partial(\.\w{1,6})?")
 
 
 def _remove(path: Path) -> None:

@@ -10,20 +10,31 @@ import tyro
 from stargan.cli.options import Command, Flag, Model, OptionalFile, OptionalFolder, Shared, Text, check_output, option
 from stargan.errors import ConfigError
 from stargan.interop import export, foreign
+from stargan.interop.form import SAVED_MODEL, Quantization
 from stargan.model.locations import name_of
 from stargan.web import site
+
+CHOICES = ("half", "plain", "quantize", "calibrate", "report", "licence", "limits")
+"""Options that say how a file stores the model, and what its description says."""
 
 
 @dataclasses.dataclass(frozen=True)
 class Options(Shared):
     """Convert a model to another kind of file, or to a page that runs it in the browser.
 
+    .onnx runs with ONNX Runtime, .keras with Keras, NAME_savedmodel/ with TensorFlow Serving, .tflite with LiteRT on
+    phones; .safetensors trains on.
+
     Attributes:
-        model: A run folder or a .safetensors file; an .onnx file only for a page, or to change its card or licence.
-        out: The file to write, .onnx or .safetensors; or a folder with a slash, such as site/, for a page.
+        model: A run folder or a .safetensors file; or an .onnx file, but not for a .safetensors file.
+        out: The file to write, .onnx, .safetensors, .keras or .tflite; a folder NAME_savedmodel/; or a folder with
+            another name and a slash, such as site/, for a page.
         official: Write a pair of checkpoints for the official code into this folder, instead of a file.
-        half: Keep the weights of an .onnx file in float16: half the size, almost the same images.
+        half: Keep the weights of an .onnx or .tflite file in float16: half the size, almost the same images.
         plain: Write an .onnx file for GPUs and phones; the default is faster on CPUs.
+        quantize: Store a .tflite file in fewer bits: weights as float16, weights as int8 (dynamic), or all numbers as
+            int8.
+        calibrate: Images, or folders of them, like those to translate; --quantize int8 needs 100 or more.
         report: The report.json of stargan evaluate about this model, for its card.
         licence: Licence of the training data.
         limits: What the model should not be used for; it is printed on the card.
@@ -35,6 +46,8 @@ class Options(Shared):
     official: OptionalFolder = None
     half: Flag = False
     plain: Flag = False
+    quantize: Annotated[Quantization | None, option()] = None
+    calibrate: Annotated[tuple[Path, ...], option("IMAGES...")] = ()
     report: OptionalFile = None
     licence: Annotated[str | None, option("TEXT")] = None
     limits: Text = ""
@@ -45,7 +58,7 @@ def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
     if (options.out is None) == (options.official is None):
         raise ConfigError("say either which file to write or --official FOLDER")
-    chosen = {name: getattr(options, name) for name in ("half", "plain", "report", "licence", "limits")}
+    chosen = {name: getattr(options, name) for name in CHOICES}
     if options.official:
         if any(chosen.values()):
             name = next(name for name, value in chosen.items() if value)
@@ -56,12 +69,13 @@ def run(options: Options) -> int:
         return 0
     assert options.out is not None
     out = Path(options.out)
-    if options.out.endswith(("/", "\\")):
+    if options.out.endswith(("/", "\\")) and not out.name.endswith(SAVED_MODEL):
         _page(options, out, chosen)
         return 0
-    if out.is_dir():
+    folder = out.name.endswith(SAVED_MODEL)
+    if out.is_dir() and not folder:
         raise ConfigError(f"FILE {out}: is a folder; must be a file, or {out}/ for a page")
-    check_output("FILE", out, folder=False)
+    check_output("FILE", out, folder=folder)
     export.export(options.model, out, overwrite=options.overwrite, **chosen)
     print(out)
     return 0
@@ -70,6 +84,8 @@ def run(options: Options) -> int:
 def _page(options: Options, folder: Path, chosen: dict[str, Any]) -> None:
     """Writes a page. Models to train on become an .onnx file first, in the form that suits browsers."""
     check_output("FOLDER", folder, folder=True)
+    if any([chosen.pop("quantize"), chosen.pop("calibrate")]):
+        raise ConfigError("--quantize: is only for .tflite files, not for a page")
     site.check(folder, options.overwrite)
     path = export.locate(options.model)
     with tempfile.TemporaryDirectory() as temporary:

@@ -78,6 +78,11 @@ class Architecture:
             check(self, name, not getattr(self, name), "left out with --generator edit, which has its own mask")
 
     @property
+    def least_weights(self) -> int:
+        """How many weights G has at least: those of its residual blocks."""
+        return 2 * 9 * self.blocks * (4 * self.width) ** 2
+
+    @property
     def condition_name(self) -> str:
         """The name of G's second input: `labels`, or `change` for an edit generator."""
         return "change" if self.generator == "edit" else "labels"

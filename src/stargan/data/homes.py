@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
+from stargan import machine
 from stargan.data import image_files, legends, text, text_tables, unpacked
 from stargan.data.splits import split_of
 from stargan.data.text_tables import Cell, RawTable, cell
@@ -15,6 +16,7 @@ from stargan.errors import DataError, require
 METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 STYLEGAN = "dataset.json"
 SPLIT = "split"
+_PARQUET_MEMORY, _PARQUET_RATIO = 2**30, 64  # bytes that any file may take; and for each of its own
 _NAMES = "names.json"  # in a folder of unpacked images: their names by row
 
 
@@ -82,23 +84,35 @@ def read_parquet(*files: Path) -> RawTable:
 
     Raises:
         MissingExtraError: PyArrow is not installed.
-        DataError: A file is damaged.
+        DataError: A file is damaged, or needs far more memory than its size explains.
     """
     library = require("pyarrow.parquet", "parquet", "read .parquet tables")
+    size = sum(file.stat().st_size for file in files)
+    limit = _PARQUET_MEMORY + _PARQUET_RATIO * size
     try:
-        schema = library.read_schema(files[0])
-        images = next((field.name for field in schema if _has_images(field.type)), None)
-        others = [name for name in schema.names if name != images]
-        tables = [(_split_of_part(file), _table(library, file, others)) for file in files]
-        table = _concatenated(tables) if len(files) > 1 else tables[0][1]
-        legend = _legends(schema.metadata or {})
-        if images is None:
-            return RawTable(table.columns, legend)
-        folder = unpacked.once(files, lambda folder: _unpack(library, files, images, folder))
+        with machine.bounded(limit):  # damaged pages claim any size
+            return _parquet(library, files)
     except DataError:
         raise
+    except MemoryError as error:
+        raise DataError(
+            f"{files[0]}: {size:,} bytes of Parquet that would take over {limit >> 20:,} MiB of memory; damaged, or "
+            "to be written again with smaller pages"
+        ) from error
     except Exception as error:  # pyarrow's errors share no base class
         raise DataError(f"{files[0]}: not a parquet table ({str(error).splitlines()[0][:200]})") from error
+
+
+def _parquet(library: Any, files: Sequence[Path]) -> RawTable:
+    schema = library.read_schema(files[0])
+    images = next((field.name for field in schema if _has_images(field.type)), None)
+    others = [name for name in schema.names if name != images]
+    tables = [(_split_of_part(file), _table(library, file, others)) for file in files]
+    table = _concatenated(tables) if len(files) > 1 else tables[0][1]
+    legend = _legends(schema.metadata or {})
+    if images is None:
+        return RawTable(table.columns, legend)
+    folder = unpacked.once(files, lambda folder: _unpack(library, files, images, folder))
     names = json.loads((folder / _NAMES).read_text("utf-8"))
     return RawTable({images: names, **table.columns}, legend, images=images, folder=folder)
 

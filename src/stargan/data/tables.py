@@ -36,6 +36,7 @@ def from_raw(path: Path, raw: RawTable, attributes: Sequence[str] = (), bins: Bi
         DataError: It has no column of images, or a column is not what it has to be.
     """
     cells = dict(raw.columns)
+    _check_rows(path, cells)
     if raw.images and raw.folder:
         files = tuple(map(str, cells[raw.images]))
         name, listed = raw.images, ListedFiles(raw.folder, files, len(files))
@@ -55,6 +56,14 @@ def from_raw(path: Path, raw: RawTable, attributes: Sequence[str] = (), bins: Bi
         columns.notes.append(f"left out: {counted(len(names) - len(kept), 'row')} that repeat another")
     _add_labels(columns, cells, {**legends.beside(path, list(cells)), **raw.legends}, bins or {})
     return columns
+
+
+def _check_rows(path: Path, cells: Mapping[str, Sequence[Cell]]) -> None:
+    counts = {len(values) for values in cells.values()}
+    if counts in (set(), {0}):
+        raise DataError(f"{path}: no rows in it")
+    if len(counts) > 1:
+        raise DataError(f"{path}: damaged, since its columns have from {min(counts):,} to {max(counts):,} rows")
 
 
 def _add_labels(

@@ -18,6 +18,7 @@ from stargan.domains import Domains
 from stargan.engine.pytorch import losses
 from stargan.errors import ModelError, require
 from stargan.evaluation.evaluation_set import EvaluationSet
+from stargan.evaluation.tasks import Predictions
 from stargan.images import to_array
 from stargan.model import digest
 from stargan.progress import Progress, counted
@@ -76,6 +77,7 @@ class Classifier:
             torch.manual_seed(seed)
             self.network: nn.Module = _network(domains.num_classes)
         self.seed = seed
+        self.log_frequencies = np.zeros(domains.num_classes, np.float32)
 
     def fit(self, pixels: np.ndarray, values: np.ndarray, rows: np.ndarray, key: str, name: str) -> None:
         """Trains the classifier, or loads its weights if it was trained before.
@@ -100,6 +102,7 @@ class Classifier:
             digests = digest.of_arrays({name: weight.numpy() for name, weight in weights.items()}, {})
             write_bytes(path, library.save(weights, metadata={digest.ARRAYS_KEY: digests}))
         self.network.eval()
+        self.log_frequencies = _log_frequencies(self.domains, values[rows])
 
     def _path(self, key: str) -> Path:
         heads = [vars(head) for head in self.heads]
@@ -156,17 +159,40 @@ class Classifier:
         truth = values[rows]
         loss = float(losses.classification(logits, torch.from_numpy(truth), self.heads))
         own = self.domains.known(truth) & self.domains.labelled_groups(np.array(self.datasets)).any(axis=0)
-        right = self.domains.agree(self._decide(logits), truth)
+        right = self.domains.agree(self.decide(logits.numpy()).natural, truth)
         return (float(1 - right[own].mean()) if own.any() else 1.0), loss
 
-    def _decide(self, logits: Tensor) -> np.ndarray:
-        return self.domains.decide(self.domains.probabilities(logits.numpy()))
+    def decide(self, logits: np.ndarray) -> Predictions:
+        """The labels that logits, (N, C), speak for."""
+        natural, balanced = (
+            self.domains.decide(self.domains.probabilities(each)) for each in (logits, logits - self.log_frequencies)
+        )
+        return Predictions(natural, balanced)
 
     @torch.inference_mode()
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """Predicts labels: (N, 3, H, W) in [-1, 1] to (N, C) of 0 and 1."""
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """The network's outputs: (N, 3, H, W) in [-1, 1] to (N, C) float32."""
         parts = [self.network(_resize(images[start : start + 256])) for start in range(0, len(images), 256)]
-        return self._decide(torch.cat(parts))
+        return torch.cat(parts).numpy()
+
+
+def _log_frequencies(domains: Domains, values: np.ndarray) -> np.ndarray:
+    """What a classifier's logits contain of the frequencies of its training images (Menon et al. 2021, eq. 9).
+
+    Args:
+        domains: The label layout.
+        values: (N, C) labels of the training images.
+
+    Returns:
+        (C,) the logarithms of frequencies in one-of-n groups, otherwise of odds; 0 where nothing is known.
+    """
+    found, known = np.zeros(values.shape[1]), domains.known(values)
+    for index, (_, columns, group) in enumerate(domains.groups()):
+        count = known[:, index].sum()
+        if count:
+            share = values[known[:, index]][:, columns].mean(axis=0).clip(0.5 / count, 1 - 0.5 / count)
+            found[columns] = np.log(share) if group.categorical else np.log(share / (1 - share))
+    return found.astype(np.float32)
 
 
 class _Stopping:

@@ -38,7 +38,9 @@ def _distances(prefix: str, space: str, remark: str) -> dict[str, Metric]:
 
 DEFINITIONS: dict[str, Metric] = {
     "error": Metric(
-        "share of translations in which a classifier does not find all requested labels, mean over classifiers", -1
+        "share of translations in which a classifier does not find all requested labels, mean over classifiers; "
+        "decided as if all values of a label were equally frequent",
+        -1,
     ),
     "real_error": Metric("the classifiers' error on the same labels of the real source images", 0),
     "hit": Metric("share of the requested labels that a classifier finds, mean over classifiers", 1, ranks=True),

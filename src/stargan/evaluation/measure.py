@@ -13,7 +13,7 @@ from stargan.evaluation import distances, face_parts, features, identity, interv
 from stargan.evaluation.distances import MIN_FOR_FID, MIN_FOR_KID, ReferenceFeatures
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.identity import FaceRecogniser
-from stargan.evaluation.tasks import ALL, RequestedTranslations, request_translations, score_predictions
+from stargan.evaluation.tasks import ALL, Predictions, RequestedTranslations, request_translations, score_predictions
 from stargan.faces import FaceCrop
 from stargan.images import to_array, to_pixels
 from stargan.model.figure import Figure
@@ -40,8 +40,12 @@ class Model(Interface):
 class LabelPredictor(Interface):
     """An evaluation classifier."""
 
-    def predict(self, images: np.ndarray) -> np.ndarray:
-        """(N, 3, H, W) float32 in [-1, 1] to (N, C) of 0 and 1."""
+    def logits(self, images: np.ndarray) -> np.ndarray:
+        """(N, 3, H, W) float32 in [-1, 1] to (N, C)."""
+        ...
+
+    def decide(self, logits: np.ndarray) -> Predictions:
+        """The labels that logits, (N, C), speak for."""
         ...
 
 
@@ -100,8 +104,9 @@ def measure(
     domains = model.domains
     requested = request_translations(evaluation_set, protocol, domains)
     made = _translate(model, evaluation_set, requested, classifiers, references)
-    source_predictions = [c.predict(to_array(evaluation_set.source_images)) for c in classifiers]
-    values = made.values | _scores(domains, evaluation_set, requested, made.predictions, source_predictions)
+    predictions = [c.decide(logits) for c, logits in zip(classifiers, made.logits, strict=True)]
+    source_predictions = [c.decide(c.logits(to_array(evaluation_set.source_images))) for c in classifiers]
+    values = made.values | _scores(domains, evaluation_set, requested, predictions, source_predictions)
     if recogniser:
         values |= identity.distances(recogniser, evaluation_set.source_images, made.pixels, requested.rows, seed)
     if face_crop:
@@ -152,13 +157,13 @@ class _Translations:
     Attributes:
         pixels: (M, H, W, 3) uint8.
         values: By metric, (M,).
-        predictions: (K, M, C) of the K classifiers.
+        logits: (K, M, C) of the K classifiers.
         features: (M, D) for each feature space.
     """
 
     pixels: np.ndarray
     values: dict[str, np.ndarray]
-    predictions: np.ndarray
+    logits: np.ndarray
     features: list[np.ndarray]
 
 
@@ -174,7 +179,7 @@ def _translate(
     count = len(requested.rows)
     pixels = np.empty((count, *evaluation_set.source_images.shape[1:]), np.uint8)
     values: defaultdict[str, list[np.ndarray]] = defaultdict(list)
-    predictions: list[np.ndarray] = []
+    logits: list[np.ndarray] = []
     pooled: list[list[np.ndarray]] = [[] for _ in references]
     with Progress("translate and compare", count, "translations") as progress:
         for start in range(0, count, BATCH):
@@ -189,12 +194,12 @@ def _translate(
             compared = compare_with_source(source, translated, back) | compare_with_truth(source, translated, truths)
             for name, numbers in compared.items():
                 values[name].append(numbers)
-            predictions.append(np.stack([classifier.predict(translated) for classifier in classifiers]))
+            logits.append(np.stack([classifier.logits(translated) for classifier in classifiers]))
             for parts, reference in zip(pooled, references, strict=True):
                 parts.append(reference.space.pooled(translated))
             progress.update(min(start + BATCH, count))
     joined = {name: np.concatenate(parts) for name, parts in values.items()}
-    return _Translations(pixels, joined, np.concatenate(predictions, axis=1), [np.concatenate(p) for p in pooled])
+    return _Translations(pixels, joined, np.concatenate(logits, axis=1), [np.concatenate(p) for p in pooled])
 
 
 def compare_with_source(source: np.ndarray, translated: np.ndarray, back: np.ndarray) -> dict[str, np.ndarray]:
@@ -267,13 +272,13 @@ def _scores(
     domains: Domains,
     evaluation_set: EvaluationSet,
     requested: RequestedTranslations,
-    predictions: np.ndarray,
-    source_predictions: Sequence[np.ndarray],
+    predictions: Sequence[Predictions],
+    source_predictions: Sequence[Predictions],
 ) -> dict[str, np.ndarray]:
     """By metric, (M, K): the scores of K classifiers' predictions."""
     source_values = evaluation_set.source_values[requested.rows]
     scores = [
-        score_predictions(domains, requested, of_translations, of_sources[requested.rows], source_values)
+        score_predictions(domains, requested, of_translations, of_sources.of(requested.rows), source_values)
         for of_translations, of_sources in zip(predictions, source_predictions, strict=True)
     ]
     return {name: np.stack([score[name] for score in scores], axis=1) for name in scores[0]}
@@ -287,9 +292,9 @@ def _groups(evaluation_set: EvaluationSet, rows: np.ndarray) -> dict[str, np.nda
 
 
 def _classifier_errors(
-    domains: Domains, evaluation_set: EvaluationSet, source_predictions: Sequence[np.ndarray], seed: int
+    domains: Domains, evaluation_set: EvaluationSet, source_predictions: Sequence[Predictions], seed: int
 ) -> dict[str, Figure]:
-    agreed = [domains.agree(predictions, evaluation_set.source_values) for predictions in source_predictions]
+    agreed = [domains.agree(found.natural, evaluation_set.source_values) for found in source_predictions]
     wrong = ~np.stack(agreed, axis=2)
     known = domains.known(evaluation_set.source_values)
     labelled = np.any(domains.labelled_groups(np.array(evaluation_set.datasets)), axis=0).tolist()

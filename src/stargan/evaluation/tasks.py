@@ -76,33 +76,54 @@ def _is_known(domains: Domains, values: np.ndarray, target_values: np.ndarray) -
     return bool(domains.known(values[None])[changed].all())
 
 
+@dataclass(frozen=True)
+class Predictions:
+    """The labels that a classifier finds in M images, each (M, C) of 0 and 1.
+
+    Attributes:
+        natural: The most probable labels if they are as frequent as in the training images.
+        balanced: The most probable labels if all values of a label group are equally frequent.
+    """
+
+    natural: np.ndarray
+    balanced: np.ndarray
+
+    def of(self, rows: np.ndarray) -> "Predictions":
+        """Those of some images, repeated as often as `rows` has them."""
+        return Predictions(self.natural[rows], self.balanced[rows])
+
+
 def score_predictions(
     domains: Domains,
     requested: RequestedTranslations,
-    predictions: np.ndarray,
-    source_predictions: np.ndarray,
+    predictions: Predictions,
+    source_predictions: Predictions,
     source_values: np.ndarray,
 ) -> dict[str, np.ndarray]:
     """Scores a classifier's predictions for translations and for their unchanged sources.
 
+    Requests are as frequent for rare labels as for common ones, so whether one is fulfilled is decided by balanced
+    predictions. A classifier that expects the frequencies of its training images misses half of all old people where
+    most are young. Labels to keep are as frequent as in the source images, so they are compared as they are.
+
     Args:
         domains: The label layout.
         requested: The requested translations.
-        predictions: (M, C) predictions for the translations.
-        source_predictions: (M, C) predictions for their source images.
+        predictions: For the translations, (M, C).
+        source_predictions: For their source images, (M, C).
         source_values: (M, C) labels of the source images.
 
     Returns:
         By metric, (M,) in [0, 1]; NaN where there are no other labels to keep.
     """
-    right = domains.agree(predictions, requested.target_values)
-    real = domains.agree(source_predictions, source_values)
+    right = domains.agree(predictions.balanced, requested.target_values)
+    real = domains.agree(source_predictions.balanced, source_values)
     return {
         "error": (requested.changed & ~right).any(1).astype(float),
         "real_error": (requested.changed & ~real).any(1).astype(float),
         "hit": _share(right, requested.changed),
-        "kept": _share(right, requested.unchanged),
-        "real_kept": _share(real, requested.unchanged),
+        "kept": _share(domains.agree(predictions.natural, requested.target_values), requested.unchanged),
+        "real_kept": _share(domains.agree(source_predictions.natural, source_values), requested.unchanged),
     }
 
 

@@ -1,12 +1,14 @@
 """Conversion of a model to another kind of file (`stargan export`)."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from stargan import engine
 from stargan.errors import ModelError
+from stargan.interop import onnx_arrays, tensorflow_files
+from stargan.interop.form import OF_TENSORFLOW, ONNX, SAVED_MODEL, Form, Quantization, kind_of
 from stargan.model import locations, onnx_file, run_folder, safetensors_file
 from stargan.model.card import Card
 from stargan.model.info import ModelInfo
@@ -22,19 +24,24 @@ def export(
     overwrite: bool = False,
     half: bool = False,
     plain: bool = False,
+    quantize: Quantization | None = None,
+    calibrate: Sequence[Path] = (),
     report: Path | None = None,
     licence: str | None = None,
     limits: str = "",
 ) -> ModelInfo:
-    """Writes the model of a run folder or of a `.safetensors` file to another file.
+    """Writes a model to another file.
 
     Args:
-        source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file. An `.onnx` file is an
-            end product: it can only be copied with another description.
-        out: The file to write; its ending determines the kind.
+        source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file; or an `.onnx` file, of
+            which only files for TensorFlow can be made, and copies with another description.
+        out: The file to write; its ending determines the kind, see `form.KINDS`. A SavedModel is a folder.
         overwrite: Whether to replace an existing file.
-        half: Store the weights of an `.onnx` file as float16, which halves its size; it still computes in float32.
+        half: Store the weights of an `.onnx` or `.tflite` file as float16, which halves its size; it still computes in
+            float32.
         plain: Write the `.onnx` file without the changes that make large models faster on CPUs but slower elsewhere.
+        quantize: How a `.tflite` file stores numbers, see `form.Form`.
+        calibrate: Images, or folders of them, for `quantize="int8"`.
         report: The report.json that `stargan evaluate` wrote for this model, from which to make its card.
         licence: Licence of the training data as text; None keeps that of the source.
         limits: What the model should not be used for, as text for its card.
@@ -43,9 +50,15 @@ def export(
         The description of the model.
 
     Raises:
-        ModelError: The source or the report cannot be read, the kind is unknown, or `out` exists.
+        ModelError: The source or the report cannot be read, the kind is unknown or cannot store the model in this way,
+            or `out` exists.
+        ConfigError: The settings contradict each other.
+        DataError: The images for the calibration cannot be used.
+        MissingExtraError: What writes this kind is not installed.
     """
     check_output(out, overwrite)
+    form = Form(half, plain, quantize, tuple(map(Path, calibrate)))
+    form.check(out)
     if limits and not report:
         raise ModelError("--limits: limits are part of the model card, which needs --report")
 
@@ -55,11 +68,12 @@ def export(
         return info if licence is None else replace(info, licence=licence)
 
     path = locate(source)
-    if path.suffix == out.suffix == ".onnx" and not half and not plain:
+    if path.suffix == ONNX == kind_of(out) and not half and not plain:
         return onnx_file.describe(path, out, describe)
-    info, arrays = read_model(source)
+    of_tensorflow = path.suffix == ONNX and kind_of(out) in OF_TENSORFLOW
+    info, arrays = onnx_arrays.read(path, tensorflow_files.ENGINE) if of_tensorflow else read_model(source)
     info = describe(info)
-    WRITERS[out.suffix](out, info, arrays, half, plain)
+    write(out, info, arrays, form)
     return info
 
 
@@ -67,14 +81,15 @@ def check_output(out: Path, overwrite: bool) -> None:
     """Checks that a model file can be written.
 
     Raises:
-        ModelError: The kind of file is unknown, or the file exists and `overwrite` is not set.
+        ModelError: The kind of file is unknown, or the file exists and `overwrite` is not set; or the folder of a
+            SavedModel contains something else.
     """
-    if out.suffix not in WRITERS:
-        raise ModelError(
-            f"{out}: cannot write this kind of model file; it must end in {' or '.join(WRITERS)}, or "
-            "in a slash for a page"
-        )
-    check_new(out, overwrite)
+    if kind_of(out) != SAVED_MODEL or not out.is_dir():
+        check_new(out, overwrite)
+    elif any(out.iterdir()):
+        check_new(out, overwrite)
+        if not (out / "saved_model.pb").is_file():
+            raise ModelError(f"{out}: contains something else than a SavedModel; choose another folder")
 
 
 def check_new(path: Path, overwrite: bool) -> None:
@@ -121,26 +136,28 @@ def read_model(source: Path) -> tuple[ModelInfo, safetensors_file.Arrays]:
     return info, arrays
 
 
-def _safetensors(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, half: bool, plain: bool) -> None:
-    if half:
-        raise ModelError(f"{path}: --half is only for .onnx files")
-    if plain:
-        raise ModelError(f"{path}: --plain is only for .onnx files")
-    safetensors_file.write(path, info, arrays, {})
+def write(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, form: Form) -> None:
+    """Writes a model file of the kind that its name has.
+
+    Raises:
+        ModelError: An array is missing, unexpected or of the wrong shape, or the file gives other images.
+        MissingExtraError: What writes this kind is not installed.
+    """
+    kind = kind_of(path)
+    if kind in OF_TENSORFLOW:
+        tensorflow_files.write(path, info, arrays, form)
+    elif kind == ONNX:
+        _onnx(path, info, arrays, form)
+    else:
+        safetensors_file.write(path, info, arrays, {})
 
 
-def _onnx(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, half: bool, plain: bool) -> None:
+def _onnx(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, form: Form) -> None:
     framework = engine.framework(info.engine, "write .onnx files")
-    graphs = framework.export_onnx(info.architecture, info.domains, arrays, half=half, plain=plain)
+    graphs = framework.export_onnx(info.architecture, info.domains, arrays, half=form.half, plain=form.plain)
     if graphs.difference > TOLERANCE:
         raise ModelError(
             f"{path}: not written, because its results differ from those of {info.engine} by "
             f"{graphs.difference:.1e}, more than {TOLERANCE:.0e}"
         )
     onnx_file.write(path, info, graphs.generator, graphs.classifier)
-
-
-WRITERS: dict[str, Callable[[Path, ModelInfo, safetensors_file.Arrays, bool, bool], None]] = {
-    ".onnx": _onnx,
-    ".safetensors": _safetensors,
-}

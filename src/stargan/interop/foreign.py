@@ -19,7 +19,8 @@ from stargan.config.checks import CELEBA_CROP
 from stargan.domains import Domains, Group, LabelSet
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ConfigError, ModelError, require
-from stargan.interop.export import WRITERS, check_new, check_output, read_model
+from stargan.interop.export import check_new, check_output, read_model, write
+from stargan.interop.form import Form
 from stargan.interop.official import Sizes, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.model import safetensors_file
@@ -89,7 +90,7 @@ def import_model(
         face_crop=faces,
         recipe=recipe,
     )
-    WRITERS[out.suffix](out, info, arrays, False, False)
+    write(out, info, arrays, Form())
     return info
 
 

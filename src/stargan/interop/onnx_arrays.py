@@ -6,7 +6,7 @@ rewritten layers are put back, and the result has to translate like the graph.
 """
 
 import base64
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from stargan import engine
 from stargan.engine import Framework
-from stargan.errors import ModelError, require
+from stargan.errors import MissingExtraError, ModelError, require
 from stargan.model import onnx_file, onnx_graph
 from stargan.model.info import ModelInfo
 from stargan.model.onnx_session import session
@@ -43,15 +43,30 @@ def read(path: Path, framework: str) -> tuple[ModelInfo, Arrays]:
         if file.classifier:
             arrays |= _classifier(_graph(base64.b64decode(file.classifier, validate=True)))
         difference = _difference(file, arrays, library)
-    except (ModelError, KeyError, ValueError, IndexError, StopIteration) as error:
-        why = error if isinstance(error, ModelError) else f"no {error}" if isinstance(error, KeyError) else "its form"
+    except MissingExtraError:
+        raise
+    except Exception as error:  # protobuf, ONNX Runtime and the frameworks raise unrelated classes
+        why = error if isinstance(error, ModelError) else type(error).__name__
         raise ModelError(f"{path}: its graphs are not those that stargan export writes ({why})") from error
     if not difference <= TOLERANCE:
         raise ModelError(
-            f"{path}: the weights found in it give other images than its graph does (a difference of {difference:.1e}); "
+            f"{path}: the weights found in it give other images than its graph (a difference of {difference:.1e}); "
             "export the run or its .safetensors file instead"
         )
     return file.info, arrays
+
+
+def check_size(info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> None:
+    """Refuses a description of networks far larger than the arrays, before memory is taken for them.
+
+    Raises:
+        ModelError: It states such sizes.
+    """
+    count = sum(array.size for array in arrays.values())
+    if info.architecture.least_weights > count:
+        raise ModelError(
+            f"its arrays have {count} numbers, its description needs {info.architecture.least_weights} at least"
+        )
 
 
 def _graph(content: bytes) -> Any:
@@ -60,15 +75,19 @@ def _graph(content: bytes) -> Any:
 
 
 def _constants(graph: Any) -> Arrays:
-    """The stored arrays by name, those of float16 as float32."""
+    """The stored arrays by name; those of float16 as float32, with the name that follows the conversion."""
     from onnx import numpy_helper
 
-    stored = {weight.name: numpy_helper.to_array(weight) for weight in graph.initializer}
-    found = {
-        name.removesuffix(".half"): array.astype(np.float32) if array.dtype == np.float16 else array
-        for name, array in stored.items()
-    }
-    for node in graph.node:  # the exporter merges equal arrays, and biases may all be zero
+    found, converted = {}, {}
+    for stored in graph.initializer:
+        array, name = numpy_helper.to_array(stored), stored.name.removesuffix(".half")
+        found[name] = array.astype(np.float32) if array.dtype == np.float16 else array
+        converted[stored.name] = name
+    for node in graph.node:
+        if node.op_type == "Cast" and node.input[0] in converted:
+            converted[node.output[0]] = converted[node.input[0]]
+        node.input[:] = [converted.get(name, name) for name in node.input]
+    for node in graph.node:  # PyTorch's exporter merges equal arrays, and biases may all be zero
         if node.op_type in ("Conv", "ConvTranspose", "Gemm") and len(node.input) == 3 and node.input[1] in found:
             found[f"{node.input[1].removesuffix('.weight')}.bias"] = found[node.input[2]]
     return found
@@ -76,34 +95,28 @@ def _constants(graph: Any) -> Arrays:
 
 def _generator(graph: Any, info: ModelInfo, framework: Framework) -> Arrays:
     constants = _constants(graph)
+    check_size(info, constants)
     named = _restored(constants, info) if info.architecture.generator == "stargan" else constants
-    norms = _norms(graph, constants, grouped=info.architecture.generator == "edit")
-    found: Arrays = {}
     shapes = framework.parameter_shapes(info.architecture, info.domains.num_labels, None)
-    for name in [name for name in shapes if name.endswith(".weight")]:
-        layer = name.removeprefix("generator/").removesuffix(".weight")
-        bias = f"generator/{layer}.bias"
-        if len(shapes[name]) == 1:
-            found[name], found[bias] = next(norms)
-            continue
-        found[name] = named[f"{layer}.weight"]
-        if bias in shapes:
-            found[bias] = named[f"{layer}.bias"]
+    norms = _norms(graph, constants, grouped=info.architecture.generator == "edit")
+    layers = [name.removesuffix(".weight") for name, shape in shapes.items() if len(shape) == 1 and ".weight" in name]
+    found: Arrays = {}
+    for index, layer in enumerate(layers):
+        found |= {f"{layer}.{field}": norms[index][field] for field in ("weight", "bias") if index < len(norms)}
+    found |= {f"generator/{name}": array for name, array in named.items() if f"generator/{name}" in shapes}
     return found
 
 
 def _classifier(graph: Any) -> Arrays:
     return {
-        f"classifier/{name}": array
-        for name, array in _constants(graph).items()
-        if name.endswith((".weight", ".bias"))
+        f"classifier/{name}": array for name, array in _constants(graph).items() if name.endswith((".weight", ".bias"))
     }
 
 
-def _norms(graph: Any, constants: Arrays, *, grouped: bool) -> Iterator[tuple[np.ndarray, np.ndarray]]:
-    """Yields the scales and shifts of the norms in their order.
+def _norms(graph: Any, constants: Arrays, *, grouped: bool) -> list[Arrays]:
+    """The scales and shifts of the norms in their order, as `weight` and `bias`, for those that have lost their names.
 
-    Those of instance norms are inputs of their nodes, those of group norms and of rewritten layers are factors and
+    Those of instance norms are inputs of their nodes; those of group norms and of rewritten layers are factors and
     summands with as many elements as there are channels.
     """
     scales, shifts = [], []
@@ -114,7 +127,7 @@ def _norms(graph: Any, constants: Arrays, *, grouped: bool) -> Iterator[tuple[np
             shifts.append(vectors[1])
         elif node.op_type in ("Mul", "Add") and vectors:
             (scales if node.op_type == "Mul" else shifts).append(vectors[0])
-    yield from zip(scales, shifts, strict=True)
+    return [{"weight": scale, "bias": shift} for scale, shift in zip(scales, shifts, strict=False)]
 
 
 def _restored(constants: Arrays, info: ModelInfo) -> Arrays:

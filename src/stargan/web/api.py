@@ -84,7 +84,7 @@ def create(
         app.include_router(_photo_routes(work))
     if runs:
         app.include_router(_run_routes(runs))
-    app.include_router(_other_routes(work, metrics))
+    app.include_router(_other_routes(work, metrics, len(runs)))
     app.include_router(page.routes(photos=bool(models), runs=bool(runs)))
     for kind in (StarganError, RequestValidationError, StarletteHTTPException, Exception):
         app.add_exception_handler(kind, _problem)
@@ -147,9 +147,9 @@ def _run_routes(runs: Sequence[Watched]) -> APIRouter:
     return router
 
 
-def _other_routes(work: Translations, metrics: Metrics) -> APIRouter:
+def _other_routes(work: Translations, metrics: Metrics, runs: int) -> APIRouter:
     router = APIRouter()
-    described = Models(models=[describe(name, model) for name, model in work.models.items()])
+    described = Models(models=[describe(name, model) for name, model in work.models.items()], runs=runs)
 
     @router.get("/v1/models", response_model=Models)
     async def models() -> Models:

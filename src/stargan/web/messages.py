@@ -140,6 +140,7 @@ class Models(_Message):
     """The models of this server."""
 
     models: list[ModelAbout]
+    runs: int = Field(description="How many training runs `/runs` shows.")
 
 
 class Health(_Message):

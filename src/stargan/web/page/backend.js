@@ -20,7 +20,9 @@ export class Backend {
   }
 
   async models() {
-    return (await (await this.#send("GET", "/v1/models")).json()).models;
+    const { models, runs } = await (await this.#send("GET", "/v1/models")).json();
+    this.runs = runs;
+    return models;
   }
 
   async open(file, model, { align = true } = {}) {

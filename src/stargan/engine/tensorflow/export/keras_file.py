@@ -1,11 +1,12 @@
 """A model of Keras' own layers and operations, and its `.keras` file, which Keras loads without this package."""
 
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import keras
 import numpy as np
+import tensorflow as tf
 from keras import ops
 
 from stargan.domains import Domains
@@ -15,12 +16,15 @@ from stargan.model.info import ModelInfo
 DESCRIPTION, LABELS = "stargan.json", "labels.txt"
 """Files beside the networks: the model's description, and the names of its labels, one a line."""
 
+Run = Callable[[np.ndarray, np.ndarray], np.ndarray]
+"""Maps images, (N, H, W, 3), and labels or a change, (N, L), to images."""
+
 
 def build(info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> keras.Model:
     """Builds a functional model of the layers that train.
 
     It maps `images`, (N, H, W, 3) in [-1, 1], and `labels` or `change`, (N, L), to `translated`, (N, H, W, 3), and
-    `probabilities`, (N, C), of the labels that the images have. Its layers `generator` and `classifier` are models, too.
+    `probabilities`, (N, C), of the labels that the images have. Its layers `generator` and `classifier` are models.
 
     Args:
         info: The description of the model.
@@ -74,6 +78,14 @@ def describe(path: Path, info: ModelInfo) -> None:
 
 def description(info: ModelInfo) -> dict[str, str]:
     """The content of each file that describes a model."""
-    masks = [label_set.name for label_set in info.domains.sets] if info.domains.num_labels > len(info.domains.names) else []
-    names = [*info.domains.names, *(f"data set {name}" for name in masks)]
+    domains = info.domains
+    masks = [f"data set {each.name}" for each in domains.sets] if domains.num_labels > domains.num_classes else []
+    names = [*domains.names, *masks]
     return {DESCRIPTION: info.dumps(), LABELS: "".join(f"{name}\n" for name in names)}
+
+
+def opened(path: Path, info: ModelInfo) -> Run:
+    """Opens a `.keras` file; returns its generator."""
+    model = keras.models.load_model(path)
+    generator = tf.function(model.get_layer("generator"))
+    return lambda images, condition: generator([images, condition]).numpy()

@@ -1,8 +1,7 @@
 """A model for LiteRT (TensorFlow Lite), which runs on phones."""
 
 import tempfile
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,7 +9,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from stargan.engine.tensorflow.export.keras_file import describe
+from stargan.engine.tensorflow.export.keras_file import Run, describe
+from stargan.engine.tensorflow.export.saved_model import save
 from stargan.errors import require
 from stargan.model.info import ModelInfo
 
@@ -37,12 +37,8 @@ def convert(
         calibration: What int8 takes the ranges of numbers from.
     """
     with tempfile.TemporaryDirectory() as folder:
-        archive = keras.export.ExportArchive()
-        archive.track(model)
         found = _signatures(model, info)
-        for name, function in found.items():
-            archive.add_endpoint(name, function)
-        archive.write_out(folder, verbose=False)
+        save(model, found, Path(folder))
         converter = tf.lite.TFLiteConverter.from_saved_model(folder, signature_keys=list(found))
         if quantization:
             converter.optimizations = [tf.lite.Optimize.DEFAULT]
@@ -61,14 +57,19 @@ def _signatures(model: keras.Model, info: ModelInfo) -> dict[str, Any]:
     condition = tf.TensorSpec((1, info.domains.num_labels), tf.float32, info.architecture.condition_name)
     generator = model.get_layer("generator")
 
-    @tf.function(input_signature=(images, condition))
+    @tf.function(input_signature=(images, condition), autograph=False)
     def translate(images: tf.Tensor, condition: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"translated": generator([images, condition])}
 
     found = {"translate": translate}
     if "probabilities" in model.output:
         classifier = model.get_layer("classifier")
-        found["classify"] = tf.function(lambda images: {"probabilities": classifier(images)}, input_signature=(images,))
+
+        @tf.function(input_signature=(images,), autograph=False)
+        def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"probabilities": classifier(images)}
+
+        found["classify"] = classify
     return found
 
 
@@ -79,3 +80,11 @@ def _representative(
         yield "translate", {"images": images, info.architecture.condition_name: condition}
         if "classify" in names:
             yield "classify", {"images": images}
+
+
+def opened(path: Path, info: ModelInfo) -> Run:
+    """Opens a `.tflite` file with LiteRT, on one thread; returns its signature `translate`."""
+    litert = require("ai_edge_litert.interpreter", "tensorflow", "write .tflite files")
+    run = litert.Interpreter(str(path), num_threads=1).get_signature_runner("translate")
+    condition_name = info.architecture.condition_name
+    return lambda images, condition: np.array(run(images=images, **{condition_name: condition})["translated"])

@@ -1,13 +1,12 @@
 """A model as a SavedModel, for TensorFlow Serving."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import keras
 import tensorflow as tf
 
-from stargan.engine.tensorflow.export.keras_file import description
+from stargan.engine.tensorflow.export.keras_file import Run, description
 from stargan.images import scale
 from stargan.model.info import ModelInfo
 
@@ -26,13 +25,18 @@ def write(model: keras.Model, info: ModelInfo, folder: Path) -> None:
         info: The description of the model.
         folder: The folder.
     """
-    module = tf.Module()
-    module.model = model
-    tf.saved_model.save(module, str(folder), signatures=signatures(model, info))
+    save(model, signatures(model, info), folder)
     extra = folder / "assets.extra"
     extra.mkdir()
     for name, text in description(info).items():
         (extra / name).write_text(text, "utf-8")
+
+
+def save(model: keras.Model, functions: dict[str, Any], folder: Path) -> None:
+    """Saves functions of a model as the signatures of a SavedModel, with the weights once."""
+    module = tf.Module()
+    module.weights = [variable.value for variable in model.variables]
+    tf.saved_model.save(module, str(folder), functions)
 
 
 def signatures(model: keras.Model, info: ModelInfo) -> dict[str, Any]:
@@ -44,28 +48,29 @@ def signatures(model: keras.Model, info: ModelInfo) -> dict[str, Any]:
     condition = tf.TensorSpec((None, info.domains.num_labels), tf.float32, name)
     generator = model.get_layer("generator")
 
+    @tf.function(input_signature=(images, condition), autograph=False)
     def translate(images: tf.Tensor, condition: tf.Tensor) -> dict[str, tf.Tensor]:
         return {"translated": generator([images, condition])}
 
+    @tf.function(input_signature=(encoded, condition), autograph=False)
     def translate_encoded(image_bytes: tf.Tensor, condition: tf.Tensor) -> dict[str, tf.Tensor]:
         translated = generator([_decoded(image_bytes, info), condition])
         return {"translated_bytes": tf.map_fn(_png, translated, fn_output_signature=tf.string)}
 
-    found = {
-        "serving_default": _concrete(translate, images, condition),
-        "encoded": _concrete(translate_encoded, encoded, condition),
-    }
+    found = {"serving_default": translate, "encoded": translate_encoded}
     if "probabilities" in model.output:
         classifier = model.get_layer("classifier")
-        found["classify"] = _concrete(lambda images: {"probabilities": classifier(images)}, images)
-        found["classify_encoded"] = _concrete(
-            lambda image_bytes: {"probabilities": classifier(_decoded(image_bytes, info))}, encoded
-        )
+
+        @tf.function(input_signature=(images,), autograph=False)
+        def classify(images: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"probabilities": classifier(images)}
+
+        @tf.function(input_signature=(encoded,), autograph=False)
+        def classify_encoded(image_bytes: tf.Tensor) -> dict[str, tf.Tensor]:
+            return {"probabilities": classifier(_decoded(image_bytes, info))}
+
+        found |= {"classify": classify, "classify_encoded": classify_encoded}
     return found
-
-
-def _concrete(function: Callable[..., Any], *specs: tf.TensorSpec) -> Any:
-    return tf.function(function, input_signature=specs).get_concrete_function()
 
 
 def _decoded(image_bytes: tf.Tensor, info: ModelInfo) -> tf.Tensor:
@@ -99,3 +104,10 @@ def _central_box(shape: tf.Tensor, info: ModelInfo) -> tuple[tf.Tensor, ...]:
 def _png(image: tf.Tensor) -> tf.Tensor:
     """Encodes an image, (H, W, 3) in [-1, 1]."""
     return tf.io.encode_png(tf.cast(tf.round(tf.clip_by_value(image * 127.5 + 127.5, 0, 255)), tf.uint8))
+
+
+def opened(folder: Path, info: ModelInfo) -> Run:
+    """Opens a SavedModel; returns its signature `serving_default`."""
+    function = tf.saved_model.load(str(folder)).signatures["serving_default"]
+    condition_name = info.architecture.condition_name
+    return lambda images, condition: function(images=images, **{condition_name: condition})["translated"].numpy()
