@@ -5,6 +5,7 @@ Each file is what `stargan export` writes; the PSNR is that of its translations 
 """
 
 import argparse
+import sys
 import tempfile
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,9 @@ from stargan.interop import onnx_arrays, tensorflow_files
 from stargan.interop.export import locate, read_model
 from stargan.interop.form import KERAS, LITERT, SAVED_MODEL, Form
 from stargan.model import locations
+
+# Where benchmarks/tensorflow.py would hide the library.
+sys.path[:] = [folder for folder in sys.path if Path(folder).resolve() != Path(__file__).resolve().parent]
 
 FILES: dict[str, tuple[str, Form]] = {
     "Keras, float32": (f"m{KERAS}", Form()),
@@ -42,6 +46,7 @@ def rows(model: Path, images: Path) -> list[dict[str, Any]]:
             made = tensorflow_files.write(
                 Path(folder) / file, info, arrays, Form(quantize=form.quantize, calibrate=(images,))
             )
+        print(f"{path.name}: {name}: {made}, {made.psnr:.1f} dB", file=sys.stderr, flush=True)
         found.append({
             "model": f"`{locations.name_of(model)}`",
             "file": name,

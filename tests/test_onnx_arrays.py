@@ -21,8 +21,8 @@ onnx = pytest.importorskip("onnx")
 FIXTURE = Path(__file__).parent / "fixtures" / "version-0.1"
 DOMAINS = Domains((LabelSet("a", (Group(("x", "y", "z")), Group(("u", "v"), categorical=True))),))
 ARCHITECTURES = {
-    "rewritten for CPUs": Architecture((64, 64), 8, 2, 3, attention_mask=True),
-    "edit": Architecture((128, 128), 16, 1, 3, generator="edit", details=8),
+    "rewritten for CPUs": Architecture((32, 32), 8, 2, 2, attention_mask=True),
+    "edit": Architecture((64, 64), 16, 1, 3, generator="edit", details=8),
 }
 
 
@@ -39,8 +39,7 @@ def model_file(path: Path, architecture: Architecture) -> dict[str, np.ndarray]:
     return arrays
 
 
-@pytest.mark.parametrize("half", [False, True])
-@pytest.mark.parametrize("name", ARCHITECTURES)
+@pytest.mark.parametrize(("name", "half"), [("rewritten for CPUs", True), ("edit", False)])
 def test_the_arrays_come_back(name: str, half: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
     monkeypatch.setattr(winograd, "FEWEST_TILES", 1)

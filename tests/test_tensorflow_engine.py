@@ -37,6 +37,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "penalty on the classification": {"lambda_cls_gp": 20.0},
     "odd sizes": {"image_size": (20, 36), "d_layers": 4},
     "no EMA": {"ema": 0.0},
+    "edit generator": {"generator": "edit", "image_size": (64, 64), "width": 16, "details": 8, "objective": "hinge"},
 }
 CLOSE = 1e-4  # relative to the largest value
 BATCHES = 8  # of which one must agree: where a ReLU's input is at rounding distance of zero, the engines may differ
@@ -196,8 +197,6 @@ def test_shapes_of_parameters() -> None:
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"generator": "edit", "image_size": (64, 64), "width": 16}, "--generator edit: not with --engine tensorflow"),
-        ({"precision": "bf16"}, "--precision bf16: must be auto or fp32 with --engine tensorflow"),
         ({"device": "cuda"}, "--device cuda: this TensorFlow sees no GPU"),
     ],
 )

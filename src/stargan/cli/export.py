@@ -22,19 +22,18 @@ CHOICES = ("half", "plain", "quantize", "calibrate", "report", "licence", "limit
 class Options(Shared):
     """Convert a model to another kind of file, or to a page that runs it in the browser.
 
-    .onnx runs with ONNX Runtime, .keras with Keras, NAME_savedmodel/ with TensorFlow Serving, .tflite with LiteRT on
-    phones; .safetensors trains on.
+    For example: stargan export celeba faces.tflite
 
     Attributes:
         model: A run folder or a .safetensors file; or an .onnx file, but not for a .safetensors file.
-        out: The file to write, .onnx, .safetensors, .keras or .tflite; a folder NAME_savedmodel/; or a folder with
-            another name and a slash, such as site/, for a page.
+        out: The file to write: .onnx, .safetensors to train on, .keras, or .tflite for phones. Or a folder with a
+            slash: NAME_savedmodel/ for TensorFlow Serving, any other name, such as site/, for a page.
         official: Write a pair of checkpoints for the official code into this folder, instead of a file.
         half: Keep the weights of an .onnx or .tflite file in float16: half the size, almost the same images.
         plain: Write an .onnx file for GPUs and phones; the default is faster on CPUs.
         quantize: Store a .tflite file in fewer bits: weights as float16, weights as int8 (dynamic), or all numbers as
             int8.
-        calibrate: Images, or folders of them, like those to translate; --quantize int8 needs 100 or more.
+        calibrate: Images, or folders of them, like those to translate, for --quantize int8; 100 or more are best.
         report: The report.json of stargan evaluate about this model, for its card.
         licence: Licence of the training data.
         limits: What the model should not be used for; it is printed on the card.

@@ -104,7 +104,9 @@ def _generator(graph: Any, info: ModelInfo, framework: Framework) -> Arrays:
     for index, layer in enumerate(layers):
         found |= {f"{layer}.{field}": norms[index][field] for field in ("weight", "bias") if index < len(norms)}
     found |= {f"generator/{name}": array for name, array in named.items() if f"generator/{name}" in shapes}
-    return found
+    # PyTorch's exporter leaves out biases that are all zero, as they are before training.
+    zeros = {name: np.zeros(shape, np.float32) for name, shape in shapes.items() if name.endswith(".bias")}
+    return zeros | found
 
 
 def _classifier(graph: Any) -> Arrays:

@@ -15,7 +15,9 @@ def multiply_adds(network: Network, image_size: tuple[int, int]) -> int:
     shapes: list[tuple[int, ...]] = [(1, height, width, 3)]
     if isinstance(network, Generator | EditGenerator):
         shapes.append((1, network.num_labels))
-    function = tf.function(network.call).get_concrete_function(*(tf.TensorSpec(shape) for shape in shapes))
+    function = tf.function(network.call, autograph=False).get_concrete_function(
+        *(tf.TensorSpec(shape) for shape in shapes)
+    )
     return sum(map(_multiply_adds, function.graph.get_operations()))
 
 
@@ -26,4 +28,6 @@ def _multiply_adds(operation: tf.Operation) -> int:
     if operation.type == "Conv2DBackpropInput":  # a transposed convolution: each input pixel meets the whole kernel
         height, width = operation.inputs[2].shape[1:3]
         return int(height * width * math.prod(operation.inputs[1].shape))
-    return int(math.prod(operation.inputs[1].shape)) if operation.type == "MatMul" else 0
+    if operation.type == "MatMul":
+        return int(math.prod(operation.outputs[0].shape) * operation.inputs[0].shape[1])
+    return 0

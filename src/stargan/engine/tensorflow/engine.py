@@ -34,15 +34,15 @@ class TensorflowEngine:
 
     rank = 0
     world_size = 1
-    precision: Precision = "fp32"
 
     def __init__(self, config: Config, domains: Domains) -> None:
         _check(config)
         self.config = config
         self.updates = EditUpdates(config, domains) if config.discriminator == "projected" else Updates(config, domains)
+        self.precision: Precision = "bf16" if self.updates.bf16 else "fp32"
         self.num_parameters = {name: network.count() for name, network in self.updates.networks.items()}
-        self._generate = tf.function(self.updates.ema_generator.call, reduce_retracing=True)
-        self._classify = tf.function(self.updates.classifier.call, reduce_retracing=True)
+        self._generate = tf.function(self.updates.ema_generator.call, reduce_retracing=True, autograph=False)
+        self._classify = tf.function(self.updates.classifier.call, reduce_retracing=True, autograph=False)
 
     # ---------------------------------------------------------------- updates
 
@@ -182,7 +182,5 @@ def run_classifier(classify: Callable[..., tf.Tensor], images: np.ndarray) -> np
 
 def _check(config: Config) -> None:
     """Refuses what this engine lacks."""
-    if config.precision == "bf16":
-        raise ConfigError("--precision bf16: must be auto or fp32 with --engine tensorflow")
     if config.device == "cuda" and not tf.config.list_physical_devices("GPU"):
         raise ConfigError("--device cuda: this TensorFlow sees no GPU; use --device cpu")

@@ -20,7 +20,9 @@ class TensorflowPredictor:
     def __init__(self, architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray]) -> None:
         present = [name for name in ("generator", "classifier") if any(key.startswith(f"{name}/") for key in arrays)]
         self._functions = {
-            name: tf.function(networks.restore(name, architecture, domains, arrays).call, reduce_retracing=True)
+            name: tf.function(
+                networks.restore(name, architecture, domains, arrays).call, reduce_retracing=True, autograph=False
+            )
             for name in dict.fromkeys(["generator", *present])
         }
 

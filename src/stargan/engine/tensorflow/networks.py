@@ -1,5 +1,6 @@
 """The networks: the paper's G and D (tables 4 and 5), and a small attribute classifier, of Keras layers."""
 
+import functools
 from collections.abc import Callable, Iterator, Mapping
 
 import numpy as np
@@ -9,6 +10,7 @@ from keras import layers, ops
 from stargan.config import Architecture
 from stargan.domains import Domains
 from stargan.engine.constants import MASK_FLOOR
+from stargan.engine.tensorflow import fast
 from stargan.engine.tensorflow.edit.generator import EditGenerator
 from stargan.engine.tensorflow.network import Network, from_arrays
 from stargan.model.safetensors_file import under
@@ -23,11 +25,6 @@ NAMES = ("generator", "discriminator", "classifier")
 def convolution(channels: int, kernel: int | tuple[int, int], stride: int = 1, padding: str = "same") -> layers.Layer:
     """A convolution without bias, padded with zeros."""
     return layers.Conv2D(channels, kernel, stride, padding, use_bias=False)
-
-
-def instance_norm() -> layers.Layer:
-    """Instance normalisation with scale and shift."""
-    return layers.GroupNormalization(groups=-1, epsilon=1e-5)
 
 
 class Generator(Network):
@@ -52,7 +49,7 @@ class Generator(Network):
         def stage(layer: layers.Layer) -> Iterator[Callable[[tf.Tensor], tf.Tensor]]:
             nonlocal index
             yield self.add(f"layers.{index}", layer)
-            yield self.add(f"layers.{index + 1}", instance_norm())
+            yield self._norm(f"layers.{index + 1}")
             yield ops.relu
             index += 3
 
@@ -74,14 +71,20 @@ class Generator(Network):
     def _block(self, name: str, channels: int) -> Callable[[tf.Tensor], tf.Tensor]:
         """x + IN(conv(ReLU(IN(conv(x)))))."""
         first, second = (self.add(f"{name}.layers.{index}", convolution(channels, 3)) for index in (0, 3))
-        norm1, norm2 = (self.add(f"{name}.layers.{index}", instance_norm()) for index in (1, 4))
+        norm1, norm2 = (self._norm(f"{name}.layers.{index}") for index in (1, 4))
         return lambda x: x + norm2(second(ops.relu(norm1(first(x)))))
+
+    def _norm(self, name: str) -> Callable[[tf.Tensor], tf.Tensor]:
+        """Instance normalisation with scale and shift."""
+        layer = self.add(name, layers.GroupNormalization(groups=-1, epsilon=1e-5))
+        return functools.partial(fast.instance_norm, layer)
 
     def call(self, images: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """Translates images, (N, H, W, 3) in [-1, 1], to target labels, (N, L)."""
         x = ops.concatenate([images, ops.ones_like(images[..., :1]) * labels[:, None, None, :]], -1)
         for stage in self.stages:
             x = stage(x)
+        x = ops.cast(x, images.dtype)  # in full precision, so that unmasked pixels stay as they are
         if not self.architecture.attention_mask:
             return ops.tanh(x)
         mask = MASK_FLOOR + (1 - MASK_FLOOR) * ops.sigmoid(x[..., 3:])
@@ -97,13 +100,13 @@ class Strided(Network):
         for level, channels in enumerate(widths):
             even = (height >> level) % 2 == 0 == (width >> level) % 2
             layer = layers.Conv2D(channels, 4, 2, "same" if even else "valid")
-            self.convolutions.append((self.add(f"layers.{2 * level}", layer), even))
+            self.convolutions.append(self.add(f"layers.{2 * level}", layer))
 
     def run(self, images: tf.Tensor) -> tf.Tensor:
         """Applies them."""
         x = images
-        for layer, even in self.convolutions:
-            x = ops.leaky_relu(layer(x if even else ops.pad(x, [[0, 0], [1, 1], [1, 1], [0, 0]])), 0.01)
+        for layer in self.convolutions:
+            x = ops.leaky_relu(fast.strided(layer, x), 0.01)
         return x
 
 
@@ -126,7 +129,7 @@ class Discriminator(Strided):
     def call(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps images to a realness score per patch, (N, h, w, 1), and class logits, (N, C)."""
         x = self.run(images)
-        return self.src(x), self.cls(x)[:, 0, 0]
+        return ops.cast(self.src(x), images.dtype), ops.cast(self.cls(x)[:, 0, 0], images.dtype)
 
 
 class AttributeClassifier(Strided):
@@ -146,7 +149,7 @@ class AttributeClassifier(Strided):
 
     def call(self, images: tf.Tensor) -> tf.Tensor:
         """Maps images to logits, (N, C)."""
-        return self.cls(ops.mean(self.run(images), (1, 2)))
+        return ops.cast(self.cls(ops.mean(self.run(images), (1, 2))), images.dtype)
 
 
 # ---------------------------------------------------------------- building

@@ -41,15 +41,17 @@ class Adam:
             lr: The learning rate: a number, or one for each weight.
         """
         steps = self.steps.assign_add([float(gradient is not None) for gradient in gradients])
-        rates = lr / (1 - self.beta1**steps)
-        roots = tf.sqrt(1 - self.beta2**steps)
+        lrs, powers1, powers2 = lr * tf.ones_like(steps), self.beta1**steps, self.beta2**steps
+        epsilons = EPSILON * tf.sqrt(
+            1 - powers2
+        )  # which TensorFlow's kernel adds before it corrects for the first steps
         for index, (name, weight) in enumerate(self.weights.items()):
-            gradient = gradients[index]
-            if gradient is not None:
-                mean, square = (self.moments[slot][name] for slot in MOMENTS)
-                mean.assign_add((1 - self.beta1) * (gradient - mean))
-                square.assign_add((1 - self.beta2) * (tf.square(gradient) - square))
-                weight.assign_sub(rates[index] * mean / (tf.sqrt(square) / roots[index] + EPSILON))
+            if gradients[index] is not None:
+                mean, square = (self.moments[slot][name].handle for slot in MOMENTS)
+                tf.raw_ops.ResourceApplyAdam(
+                    var=weight.handle, m=mean, v=square, grad=gradients[index], lr=lrs[index], epsilon=epsilons[index],
+                    beta1_power=powers1[index], beta2_power=powers2[index], beta1=self.beta1, beta2=self.beta2,
+                )  # fmt: skip
 
     def clear(self) -> None:
         """Forgets all updates."""

@@ -8,10 +8,11 @@ import tensorflow as tf
 from stargan.config import Config
 from stargan.domains import Domains
 from stargan.engine.constants import CLASSIFIER_LR, PENALISED
-from stargan.engine.tensorflow import losses, networks
+from stargan.engine.tensorflow import losses, networks, parts
 from stargan.engine.tensorflow.augment import augment
 from stargan.engine.tensorflow.network import Network, from_arrays, to_arrays
 from stargan.engine.tensorflow.optimizer import Adam
+from stargan.engine.tensorflow.precision import autocast, bf16
 
 Tensors = Mapping[str, tf.Tensor]
 
@@ -26,6 +27,7 @@ class Updates:
 
     def __init__(self, config: Config, domains: Domains) -> None:
         self.config = config
+        self.bf16 = bf16(config)
         self.heads = [domains.heads(index) for index in range(len(domains.sets))]
         self.networks = {name: self._build(name, domains) for name in networks.NAMES}
         random = np.random.default_rng(config.seed)
@@ -42,9 +44,9 @@ class Updates:
         self.step = 0  # the number of updates of D before the next one
         self.g_updates = 0
         self.terms: dict[str, tf.Tensor] = {}
-        self._d_update = tf.function(self.d_update)
-        self._g_update = tf.function(self.g_update)
-        self._average = tf.function(self._update_ema)
+        self._d_update = tf.function(self.d_update, autograph=False)
+        self._g_update = tf.function(self.g_update, autograph=False)
+        self._average = tf.function(self._update_ema, autograph=False)
 
     def _build(self, name: str, domains: Domains) -> Network:
         return networks.build(name, self.config.architecture, domains)
@@ -65,7 +67,9 @@ class Updates:
 
     def d_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_d`, not compiled; returns the terms."""
-        fake = self.generator(tensors["images"], self._condition(tensors["targets"], tensors["labels"]))
+        condition = self._condition(tensors["targets"], tensors["labels"])
+        with autocast(self.bf16, self.generator):
+            fake = self._translated(tensors["images"], condition)
         weights = list(self.discriminator.parameters().values())
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
@@ -95,7 +99,8 @@ class Updates:
         """
         both = self._augmented(tf.concat([real, fake], 0), draws)
         real, fake = tf.split(both, 2)
-        src, cls = self.discriminator(both)
+        with autocast(self.bf16, self.discriminator):
+            src, cls = self.discriminator(both)
         src_real, src_fake = tf.split(src, 2)
         d_real, d_fake = losses.d_adversarial(self.config.objective, src_real, src_fake)
         count = real.shape[0]
@@ -104,7 +109,7 @@ class Updates:
             "d_fake": d_fake,
             "d_cls": losses.classification(cls[:count], labels, self.heads[dataset]),
         }
-        if self.config.objective in PENALISED:
+        if self.config.objective in PENALISED:  # always in float32: second-order gradients get lost in rounding errors
             terms["d_gp"] = losses.gradient_penalty(
                 lambda points: self.discriminator(points)[0],
                 self._penalty_points(real, fake, draws),
@@ -140,23 +145,30 @@ class Updates:
     def g_update(self, tensors: Tensors, dataset: int, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_g` without the EMA, not compiled; returns the terms."""
         weights = list(self.generator.parameters().values())
-        with tf.GradientTape(watch_accessed_variables=False) as tape:
-            tape.watch(weights)
-            terms = self.g_terms(tensors["images"], tensors["labels"], tensors["targets"], dataset, tensors)
-            total = terms["g_fake"] + lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
-        self.optimizers["generator"].apply(tape.gradient(total, weights), lr)
-        return {**terms, "g_total": total, "classifier": self.update_classifier(tensors, dataset, lr)}
+
+        def gradients(part: Tensors) -> tuple[dict[str, tf.Tensor], list[tf.Tensor]]:
+            with tf.GradientTape(watch_accessed_variables=False) as tape:
+                tape.watch(weights)
+                terms = self.g_terms(part["images"], part["labels"], part["targets"], dataset, part)
+                total = terms["g_fake"] + lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
+            return {**terms, "g_total": total}, tape.gradient(total, weights)
+
+        terms, found = parts.mean(gradients, tensors, parts.size(tensors["images"]))
+        self.optimizers["generator"].apply(found, lr)
+        return {**terms, "classifier": self.update_classifier(tensors, dataset, lr)}
 
     def g_terms(
         self, real: tf.Tensor, labels: tf.Tensor, targets: tf.Tensor, dataset: int, draws: Tensors
     ) -> dict[str, tf.Tensor]:
         """Computes the unweighted terms of G's loss (eqs. 8, 6 and 7); of `draws`, only `views`, (N, 5), is used."""
-        fake = self.generator(real, self._condition(targets, labels))
-        src, cls = self.discriminator(self._augmented(fake, draws))
+        with autocast(self.bf16, self.generator, self.discriminator):
+            fake = self.generator(real, self._condition(targets, labels))
+            src, cls = self.discriminator(self._augmented(fake, draws))
+            back = self.generator(fake, self._condition(labels, targets))
         return {
             "g_fake": losses.g_adversarial(self.config.objective, src),
             "g_cls": losses.classification(cls, targets, self.heads[dataset]),
-            "g_rec": losses.reconstruction(real, self.generator(fake, self._condition(labels, targets))),
+            "g_rec": losses.reconstruction(real, back),
         }
 
     def update_classifier(self, tensors: Tensors, dataset: int, lr: tf.Tensor) -> tf.Tensor:
@@ -164,7 +176,8 @@ class Updates:
         weights = list(self.classifier.parameters().values())
         with tf.GradientTape(watch_accessed_variables=False) as tape:
             tape.watch(weights)
-            logits = self.classifier(tensors["images"])
+            with autocast(self.bf16, self.classifier):
+                logits = self.classifier(tensors["images"])
             loss = losses.classification(logits, tensors["labels"], self.heads[dataset])
         self.optimizers["classifier"].apply(tape.gradient(loss, weights), CLASSIFIER_LR * lr / self.config.lr)
         return loss
@@ -197,6 +210,10 @@ class Updates:
         if self.config.augment:
             drawn["views"] = uniform((shape[0] * (2 if of_d else 1), 5))
         return drawn
+
+    def _translated(self, images: tf.Tensor, condition: tf.Tensor) -> tf.Tensor:
+        """Translates a batch without gradients, in parts."""
+        return parts.join(self.generator, parts.size(images), images, condition)
 
     def _condition(self, targets: tf.Tensor, labels: tf.Tensor) -> tf.Tensor:
         """G's second input, as `Architecture.condition` returns it, to translate from labels to targets."""

@@ -55,7 +55,7 @@ class EditGenerator(Network):
 
     def edit(self, images: tf.Tensor, change: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """As `call`; also returns the mask m, (N, H, W, 1) in [0, 1], and g x + o, (N, H, W, 3)."""
-        maps = self._maps(images, change)
+        maps = ops.cast(self._maps(images, change), images.dtype)
         mask, gain, offset = ops.sigmoid(maps[..., :1]), maps[..., 1:4] + 1, maps[..., 4:]
         drawn = gain * images + offset
         return images + mask * (ops.tanh(drawn) - images), mask, drawn

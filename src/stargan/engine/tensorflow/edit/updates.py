@@ -60,8 +60,8 @@ class EditUpdates(Updates):
             CRITIC_RATE if name.startswith("critic.") else PROJECTED_RATE for name in self.discriminator.parameters()
         ]
         self.d_rates = tf.constant(rates, tf.float32)
-        self._warm_up_update = tf.function(self.warm_up_update)
-        self._classifier_update = tf.function(self.update_classifier)
+        self._warm_up_update = tf.function(self.warm_up_update, autograph=False)
+        self._classifier_update = tf.function(self.update_classifier, autograph=False)
 
     def _build(self, name: str, domains: Domains) -> Network:
         if name == "discriminator":
