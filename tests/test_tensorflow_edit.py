@@ -190,18 +190,7 @@ def states_differ(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) ->
 def test_a_run_goes_on_with_the_other_engine(tmp_path: Path) -> None:
     """From the warm-up, in which most weights of D have no moments, and back."""
     draw_folders(tmp_path / "data", 8)
-    options: list[str | Path] = [
-        "--recipe",
-        "edit",
-        "--image-size",
-        "64",
-        "--width",
-        "16",
-        "--blocks",
-        "1",
-        "--details",
-        "8",
-    ]
+    options = ["--recipe", "edit", "--image-size", "64", "--width", "16", "--blocks", "1", "--details", "8"]
     options += ["--d-layers", "3", "--batch-size", "2", "--warm-up", "2", "--device", "cpu", "--precision", "fp32"]
     options += ["--checkpoint-every", "1", "--sample-every", "9", "--log-every", "1"]
     run = tmp_path / "run"
