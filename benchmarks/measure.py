@@ -24,7 +24,7 @@ from stargan.errors import BAD_INPUT, INTERRUPTED, ConfigError, StarganError
 from stargan.storage import write_bytes
 
 MIB = 2**20
-PACKAGES = ("numpy", "torch", "onnxruntime", "openvino", "pillow")
+PACKAGES = ("numpy", "torch", "tensorflow", "tensorflow-cpu", "onnxruntime", "openvino", "pillow")
 
 # ---------------------------------------------------------------- the command line
 

@@ -31,7 +31,7 @@ from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine import registry
-from stargan.errors import ConfigError
+from stargan.errors import ConfigError, MissingExtraError
 
 FILES = ("StarGAN.py", "ops.py", "utils.py", "main.py")
 UPDATES = 5  # of D, for one of G
@@ -45,12 +45,15 @@ def _load_tensorflow() -> None:
     """Imports TensorFlow, and not tensorflow.py, which is in the same folder as this file."""
     here = str(Path(__file__).resolve().parent)
     path, sys.path[:] = list(sys.path), [folder for folder in sys.path if folder != here]
-    registry.framework("tensorflow", "compare it with taki0112's code")
-    sys.path[:] = path
+    try:
+        registry.framework("tensorflow", "compare it with taki0112's code")
+    finally:
+        sys.path[:] = path
     logging.getLogger("tensorflow").setLevel(logging.ERROR)  # it warns about TensorFlow 1, which is the point here
 
 
-_load_tensorflow()
+with contextlib.suppress(MissingExtraError):  # also in the processes that this starts; `main` reports it
+    _load_tensorflow()
 
 
 @dataclass(frozen=True)
@@ -364,6 +367,7 @@ def main() -> None:
     parser.add_argument("--blocks", type=measure.at_least_one, default=6, help="residual blocks of G")
     given: argparse.Namespace = parser.parse_args()
     path = checked(given.reference) if given.reference else None
+    _load_tensorflow()
     shape = Shape(given.size, given.batch, given.width, given.blocks)
     shape.config("tensorflow")
     measure.use_device("cpu", given.threads)

@@ -32,7 +32,10 @@ def checkout() -> Path:
     return Path(path)
 
 
-@pytest.mark.parametrize(("name", "folder", "missing"), [("training", "", "solver.py"), ("inference", "x", "model.py")])
+@pytest.mark.parametrize(
+    ("name", "folder", "missing"),
+    [("training", "", "solver.py"), ("inference", "x", "model.py"), ("tensorflow", "", "StarGAN.py")],
+)
 def test_a_path_without_the_official_code_is_refused_in_one_line(
     name: str, folder: str, missing: str, tmp_path: Path
 ) -> None:
@@ -40,8 +43,9 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
     path = tmp_path / folder
     done = script(name, "--reference", path)
     assert done.returncode == 2
+    code = "taki0112/StarGAN-Tensorflow" if name == "tensorflow" else "yunjey/stargan"
     assert done.stderr == (
-        f"{name}.py: --reference {path}: no {missing} there; must be a checkout of github.com/yunjey/stargan\n"
+        f"{name}.py: --reference {path}: no {missing} there; must be a checkout of github.com/{code}\n"
     )
 
 

@@ -141,8 +141,8 @@ def test_training_goes_on_from_a_tensorflow_checkpoint(tmp_path: Path) -> None:
         rows.append(f"{number:06}.jpg {' '.join('1' if each else '-1' for each in on)}")
     (data / "list_attr_celeba.txt").write_text("\n".join(rows) + "\n")
     sizes = ["--image-size", "16", "--width", "4", "--blocks", "2", "--d-layers", "3", "--batch-size", "2"]
-    command = ["train", "--engine", "tensorflow", "--recipe", "taki0112", "--data", data, "--run", run, *sizes]
-    done = in_process(*command, "--start-from", start, "--steps", "2", "--lr", "1e-9")
+    command: list[str | Path] = ["train", "--engine", "tensorflow", "--recipe", "taki0112", "--data", data]
+    done = in_process(*command, "--run", run, *sizes, "--start-from", start, "--steps", "2", "--lr", "1e-9")
     assert done.returncode == 0, done.stderr
     info, after, _ = safetensors_file.read(run / "model.safetensors")
     assert (info.engine, info.steps) == ("tensorflow", 2)

@@ -194,7 +194,7 @@ def test_a_run_goes_on_with_the_other_engine(tmp_path: Path) -> None:
     options += ["--d-layers", "3", "--batch-size", "2", "--warm-up", "2", "--device", "cpu", "--precision", "fp32"]
     options += ["--checkpoint-every", "1", "--sample-every", "9", "--log-every", "1"]
     run = tmp_path / "run"
-    commands = [
+    commands: list[list[str | Path]] = [
         ["train", "--data", tmp_path / "data", "--run", run, *options, "--steps", "1", "--engine", "tensorflow"],
         ["train", "--resume", run, "--steps", "3", "--engine", "pytorch"],
         ["train", "--resume", run, "--steps", "4", "--engine", "tensorflow"],

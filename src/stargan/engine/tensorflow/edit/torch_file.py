@@ -54,7 +54,7 @@ class _Unpickler(pickle.Unpickler):
         if (module, name) == ("collections", "OrderedDict"):
             return OrderedDict
         if (module, name) == ("torch._utils", "_rebuild_tensor_v2"):
-            return lambda storage, start, shape, strides, *_: _Tensor(*storage, start, shape, strides)
+            return lambda storage, *place: _Tensor(storage[0], storage[1], *place[:3])
         if module == "torch" and name in TYPES:
             return TYPES[name]
         raise pickle.UnpicklingError(f"it contains {module}.{name}")

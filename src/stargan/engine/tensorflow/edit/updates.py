@@ -60,6 +60,8 @@ class EditUpdates(Updates):
             CRITIC_RATE if name.startswith("critic.") else PROJECTED_RATE for name in self.discriminator.parameters()
         ]
         self.d_rates = tf.constant(rates, tf.float32)
+        self._discriminator_update = tf.function(self.discriminator_update, autograph=False)
+        self._generator_update = tf.function(self.generator_update, autograph=False)
         self._warm_up_update = tf.function(self.warm_up_update, autograph=False)
         self._classifier_update = tf.function(self.update_classifier, autograph=False)
 
@@ -84,7 +86,7 @@ class EditUpdates(Updates):
             self.terms.update(self._warm_up_update(dict(tensors), scalar(lr)))
         else:
             penalise = self.step % R1_EVERY == 0
-            self.terms.update(self._d_update(dict(tensors), scalar(lr), penalise))
+            self.terms.update(self._discriminator_update(dict(tensors), scalar(lr), penalise))
 
     @property
     def _warms_up(self) -> bool:
@@ -107,7 +109,7 @@ class EditUpdates(Updates):
             "d_projected_cls": losses.classification(self.domains, projected, labels),
         }
 
-    def d_update(self, tensors: Tensors, lr: tf.Tensor, penalise: bool) -> dict[str, tf.Tensor]:
+    def discriminator_update(self, tensors: Tensors, lr: tf.Tensor, penalise: bool) -> dict[str, tf.Tensor]:
         """As `update_d` after the warm-up, not compiled; returns the weighted terms.
 
         Args:
@@ -149,11 +151,11 @@ class EditUpdates(Updates):
     def update_g(self, tensors: Tensors, dataset: int, lr: float, lambda_cls: float) -> None:
         """Updates G, its EMA and the attribute classifier once; see `Updates.update_g`."""
         if not self._warms_up:
-            self.terms.update(self._g_update(dict(tensors), scalar(lr), scalar(lambda_cls)))
+            self.terms.update(self._generator_update(dict(tensors), scalar(lr), scalar(lambda_cls)))
             self.update_ema()
         self.terms["classifier"] = self._classifier_update(dict(tensors), dataset, scalar(lr))
 
-    def g_update(self, tensors: Tensors, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
+    def generator_update(self, tensors: Tensors, lr: tf.Tensor, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `update_g` without the EMA and the attribute classifier, not compiled; returns the weighted terms."""
         return self._minimise("generator", lambda: self._g_terms(self._make(tensors), tensors, lambda_cls), lr)
 
