@@ -30,7 +30,7 @@ import stargan
 from web_server import form, serving
 with serving({"m": stargan.load(model)}) as client:
     assert client.get("/").status_code == 200
-    assert form(client, "/v1/translate", Path(photo).read_bytes(), to="green").status_code == 200
+    assert form(client, "/v1/translate", Path(photo).read_bytes(), target="green").status_code == 200
 check("serve")
 """
 
