@@ -200,7 +200,7 @@ def test_wrong_input_gets_one_line(run: Path, tmp_path: Path, capsys: pytest.Cap
         (["export", str(run), out, "--report", str(tmp_path / "t.json")], "t.json: cannot be read as JSON"),
         (["export", str(run), out, "--report", str(tmp_path / "r.json")], "r.json: not a report.json about one model"),
         (["export", str(run), out, "--limits", "none"], "--limits: limits are part of the model card, which needs"),
-        (["export", str(run), str(tmp_path / "m.safetensors"), "--half"], "--half is only for .onnx files"),
+        (["export", str(run), str(tmp_path / "m.safetensors"), "--half"], "--half is only for .onnx and .tflite files"),
     ):
         assert cli.main(arguments) == 2
         (line,) = capsys.readouterr().err.splitlines()
