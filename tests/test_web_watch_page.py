@@ -17,6 +17,7 @@ pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
 from web_browser import Page, chromium, opened, until
 from web_server import serving
 
+import stargan
 from stargan.model import run_folder
 from stargan.storage import lock
 from stargan.web import page as files
@@ -104,6 +105,17 @@ def test_watching(browser: Any, address: str, run: Path, going: Path) -> None:
     assert page.locator("#strip-body tbody tr").count() == 3
     assert page.locator("#strip-body tbody tr:first-child canvas").count() == 4  # the source and three steps
     next(page_of, None)
+
+
+def test_each_page_links_to_the_other(browser: Any, run: Path) -> None:
+    with serving({"tiny": stargan.load(run)}, runs=open_runs([run])) as client:
+        page_of = opened(browser, str(client.base_url))
+        page = next(page_of)
+        page.click("#runs")
+        page.wait_for_selector("body[data-runs='1'] #photos")
+        page.click("#photos")
+        page.wait_for_selector("#drop")
+        next(page_of, None)
 
 
 def test_a_phone_in_chinese(browser: Any, address: str) -> None:

@@ -370,7 +370,7 @@ async function begin() {
   }
   $("model").replaceChildren(...models.map((one) => new Option(one.name, one.name)));
   $("model-pick").hidden = models.length < 2;
-  $("runs").hidden = !backend.runs;
+  $("runs").hidden = !backend.watched;
   await chooseModel(remembered("model"));
   addEventListener("pagehide", () => photo && backend.close(photo));
   document.body.dataset.ready = current();

@@ -21,7 +21,7 @@ export class Backend {
 
   async models() {
     const { models, runs } = await (await this.#send("GET", "/v1/models")).json();
-    this.runs = runs;
+    this.watched = runs;
     return models;
   }
 

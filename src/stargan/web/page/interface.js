@@ -6,7 +6,7 @@
 //   words                       the keys of words that the page replaces by others
 //   docs                        the address of the API's description; empty if there is none
 //   models()                    [{name, about, groups, card, limits, sample, ...}]
-//   runs                        after models(): how many training runs there are to watch; none if it is missing
+//   watched                     after models(): how many training runs there are to watch; none if it is missing
 //   open(file, model, {align})  a photo: {name, width, height, faces, labels}
 //   look(photo, model, {align}) the same photo, seen by another model
 //   translate(photo, model, edits, {longest})   a Blob; edits are [{faces, target, strength, known}]
