@@ -273,7 +273,18 @@ def test_evaluation(run: Path, colours: Path, tmp_path: Path, monkeypatch: pytes
     monkeypatch.setattr(classifier, "STEPS", 20)
     monkeypatch.setattr(classifier, "VALIDATE_EVERY", 10)
     done = in_process(
-        "evaluate", run, "--data", colours, "--split", "all", "--limit", "6", "--out", tmp_path / "report"
+        "evaluate",
+        run,
+        "--data",
+        colours,
+        "--split",
+        "all",
+        "--limit",
+        "6",
+        "--classifiers",
+        "1",
+        "--out",
+        tmp_path / "report",
     )
     assert done.returncode == 0, done.stderr
     figures = json.loads((tmp_path / "report" / "report.json").read_text())["models"]

@@ -121,7 +121,7 @@ def test_tensorflow(tmp_path: Path) -> None:
     pytest.importorskip("tensorflow", reason="stargan[tensorflow] is not installed")
     for source in (FIXTURES / "tf1" / "StarGAN.model-200000", FIXTURES / "tf1"):
         out = tmp_path / f"{source.name}.onnx"
-        done = stargan("import", source, out)
+        done = in_process("import", source, out)
         assert done.returncode == 0, done.stderr
         assert differences(out, "taki0112") < 1e-4
 
