@@ -236,7 +236,9 @@ def test_other_files_are_refused(tmp_path: Path) -> None:
     torch.save({"x": torch.zeros(9)}, tmp_path / "cut.pt", _use_new_zipfile_serialization=False)
     content = (tmp_path / "cut.pt").read_bytes()
     (tmp_path / "cut.pt").write_bytes(content[:-8])
-    for name, reason in (("new", ""), ("other", "it contains pathlib"), ("cut", "")):
+    torch.save({"x": torch.zeros(1).expand(9, 9)}, tmp_path / "bomb.pt", _use_new_zipfile_serialization=False)
+    larger = "a tensor exceeds its storage"
+    for name, reason in (("new", ""), ("other", "it contains pathlib"), ("cut", ""), ("bomb", larger)):
         with pytest.raises(ModelError, match=rf"{name}.pt: damaged, or not a PyTorch file of this form \(.*{reason}"):
             torch_file.read(tmp_path / f"{name}.pt")
     with pytest.raises(ModelError, match=r"none.pt: cannot be read"):

@@ -42,9 +42,8 @@ class Adam:
         """
         steps = self.steps.assign_add([float(gradient is not None) for gradient in gradients])
         lrs, powers1, powers2 = lr * tf.ones_like(steps), self.beta1**steps, self.beta2**steps
-        epsilons = EPSILON * tf.sqrt(
-            1 - powers2
-        )  # which TensorFlow's kernel adds before it corrects for the first steps
+        # TensorFlow's kernel adds epsilon before it corrects for the first steps, PyTorch afterwards.
+        epsilons = EPSILON * tf.sqrt(1 - powers2)
         for index, (name, weight) in enumerate(self.weights.items()):
             if gradients[index] is not None:
                 mean, square = (self.moments[slot][name].handle for slot in MOMENTS)

@@ -19,7 +19,7 @@ WARM_UP = 15  # steps of the power iteration before training
 
 
 class EditDiscriminator(Network):
-    """Both parts. Networks whose names begin with `critic` are the convolutional part.
+    """Both parts. Weights whose names begin with `critic` belong to the convolutional part.
 
     Args:
         architecture: The sizes of the networks.

@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 import keras
 import numpy as np
@@ -14,15 +14,12 @@ from stargan.engine.tensorflow.export.saved_model import save
 from stargan.errors import require
 from stargan.model.info import ModelInfo
 
-Quantization = Literal["float16", "dynamic", "int8"]
-"""How numbers are stored: weights as float16; weights as int8; or weights and everything in between as int8."""
-
 Inputs = Sequence[tuple[np.ndarray, np.ndarray]]
 """Inputs of the generator: images, (1, H, W, 3) in [-1, 1], and labels, (1, L)."""
 
 
 def convert(
-    model: keras.Model, info: ModelInfo, path: Path, quantization: Quantization | None = None, calibration: Inputs = ()
+    model: keras.Model, info: ModelInfo, path: Path, quantization: str | None = None, calibration: Inputs = ()
 ) -> None:
     """Writes a `.tflite` file, with the description in a zip archive behind it.
 
@@ -33,7 +30,8 @@ def convert(
         model: What `keras_file.build` returns.
         info: The description of the model.
         path: The file to write.
-        quantization: None for float32.
+        quantization: `float16`: weights in that format; `dynamic`: weights as int8; `int8`: weights and everything in
+            between; None for float32.
         calibration: What int8 takes the ranges of numbers from.
     """
     with tempfile.TemporaryDirectory() as folder:
