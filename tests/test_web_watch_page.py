@@ -111,6 +111,9 @@ def test_each_page_links_to_the_other(browser: Any, run: Path) -> None:
     with serving({"tiny": stargan.load(run)}, runs=open_runs([run])) as client:
         page_of = opened(browser, str(client.base_url))
         page = next(page_of)
+        page.set_viewport_size({"width": 360, "height": 740})
+        of_all = "all => all.map((one) => one.getBoundingClientRect().right)"
+        assert max(page.eval_on_selector_all(".bar-tools > *", of_all)) <= 360
         page.click("#runs")
         page.wait_for_selector("body[data-runs='1'] #photos")
         page.click("#photos")
