@@ -52,10 +52,8 @@ class Layer:
             reduced: The photo, reduced by the part's `cell_size`.
             size: (width, height) of the photo.
         """
-        if np.ptp(before, axis=0).max() <= GRAY:
-            change = np.broadcast_to(np.tensordot((0.299, 0.587, 0.114), change, 1).astype(np.float32), change.shape)
         step = cell_size(part)
-        coefficients, matrix = _coefficients(part, before, change, reduced, step)
+        coefficients, matrix = _coefficients(part, before, gray_kept(before, change), reduced, step)
         scale = scale_of(matrix)
         spacing = max(step, scale)
         reach = 3 * spacing / scale if spacing > 1 else 0  # what is interpolated passes the border by less
@@ -112,6 +110,13 @@ def _spread(planes: np.ndarray, matrix: np.ndarray, spacing: float, box: Box) ->
         for plane in planes
     ]
     return np.stack([np.asarray(plane) for plane in nodes]), (left, top)
+
+
+def gray_kept(before: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """The change of an image, the same in each channel if the image is black and white; (3, H, W) float32 all."""
+    if np.ptp(before, axis=0).max() > GRAY:
+        return change
+    return np.repeat(np.tensordot((0.299, 0.587, 0.114), change, 1).astype(np.float32)[None], 3, 0)
 
 
 def cell_size(part: Part) -> int:
