@@ -55,7 +55,18 @@ def export(
 
 
 def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool) -> tuple[bytes, float]:
-    """Exports one network with a dynamic batch size; also returns its largest difference from `expected`."""
+    """Exports one network; also returns its largest difference from `expected`."""
+    model = exported(network, inputs, output)
+    _remove_source_notes(model.graph)
+    if half:
+        _halve(model.graph)
+    content = model.SerializeToString()
+    (result,) = session(content).run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
+    return content, float(np.abs(result - expected.numpy()).max())
+
+
+def exported(network: Any, inputs: Mapping[str, Any], output: str) -> Any:
+    """The ONNX model that PyTorch's exporter makes of a network, with a dynamic batch size."""
     batch = torch.export.Dim("batch")
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
@@ -68,13 +79,7 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, 
             dynamic_shapes=tuple({0: batch} for _ in inputs),
         )
         assert program is not None  # None only without dynamo
-    model = program.model_proto
-    _remove_source_notes(model.graph)
-    if half:
-        _halve(model.graph)
-    content = model.SerializeToString()
-    (result,) = session(content).run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
-    return content, float(np.abs(result - expected.numpy()).max())
+    return program.model_proto
 
 
 def _remove_source_notes(graph: Any) -> None:
