@@ -24,7 +24,7 @@ with contextlib.suppress(ImportError):  # a part of PyTorch, which some environm
 
     from stargan.engine.pytorch import onnx_export
 
-    onnx_export.exported = onnx_cache.exported
+    vars(onnx_export)["exported"] = onnx_cache.exported
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 TINY = [
