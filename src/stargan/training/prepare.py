@@ -14,7 +14,7 @@ from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
 from stargan.data.two_domains import TwoDomains
 from stargan.domains import Domains
-from stargan.engine import Engine
+from stargan.engine import Engine, Processes
 from stargan.engine.transfer import transfer
 from stargan.errors import CheckpointError, ConfigError, DataError
 from stargan.faces import CELEBA, FaceCrop
@@ -56,6 +56,7 @@ class PreparedRun:
         config: All settings.
         folder: The run folder.
         engine: The engine, with the weights to start from.
+        processes: The processes that train together.
         batches: The batches for the updates of D.
         g_batches: The batches for the updates of G if `g_own_batch` is set.
         validation: Measures figures and draws sample grids; None if there are no images for it.
@@ -69,6 +70,7 @@ class PreparedRun:
     config: Config
     folder: Path
     engine: Engine
+    processes: Processes
     batches: Batches
     g_batches: Batches
     validation: Validation | None
@@ -92,6 +94,7 @@ class PreparedRun:
 def prepare(
     config: Config,
     folder: Path,
+    processes: Processes,
     *,
     resume: bool,
     start_from: Path | None,
@@ -99,7 +102,7 @@ def prepare(
     measure: bool,
     say: Say,
 ) -> PreparedRun:
-    """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
+    """Prepares a run; the other arguments and the errors are those of `stargan.training.train`."""
     _check_places(config, folder, start_from, resume=resume)
     found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)
     _describe_found(found, domains, say)
@@ -132,26 +135,28 @@ def prepare(
     else:
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
-    same_data.save(folder, data_key, [part.images for part in data])
+    if processes.rank == 0:
+        same_data.save(folder, data_key, [part.images for part in data])
     say(_summary(engine, data, domains, config, step))
     say(f"watch it: stargan serve --run {shlex.quote(str(folder))}")
     sets = [
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
         for part in data
     ]
-    batches, g_batches = (_batches(sets, domains, config, seed) for seed in (config.seed, config.seed + 1))
+    own = slice(processes.rank, None, processes.world_size)
+    batches, g_batches = (_batches(sets, domains, config, seed, own) for seed in (config.seed, config.seed + 1))
     validation = Validation.of(config.architecture, domains, data)
     seconds = checkpoint.seconds(folder) if has_checkpoint else 0.0
     figures = dict(description.quality)
     return PreparedRun(
-        config, folder, engine, batches, g_batches, validation, data_key, description, step, seconds, figures
+        config, folder, engine, processes, batches, g_batches, validation, data_key, description, step, seconds, figures
     )  # fmt: skip
 
 
 # ---------------------------------------------------------------- data
 
 
-def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int) -> Batches:
+def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int, own: slice) -> Batches:
     if config.method == "cyclegan":
         return TwoDomains(sets[0], domains, batch_size=config.batch_size, seed=seed, flip=config.flip)
     return Batches(
@@ -162,6 +167,7 @@ def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: in
         flip=config.flip,
         targets=config.targets,
         rare=config.rare,
+        own=own,
     )
 
 
