@@ -76,6 +76,46 @@ def write(file: Path, where: str) -> None:
         system.put_file(str(file), path)
 
 
+def parts(where: str) -> list[str]:
+    """The addresses of the shards at an address: of one, of those of a pattern, or of those in a folder; in order.
+
+    They are listed once, and not copied.
+
+    Raises:
+        MissingExtraError, DataError: As `local`.
+    """
+    with _readable(where):
+        system, root, files = _listing(where)
+        found = sorted(name for name in files if (name or root).endswith(shards.SUFFIX))
+        return [system.unstrip_protocol(f"{root.rstrip('/')}/{name}" if name else root) for name in found]
+
+
+def fetch(where: str, file: Path) -> None:
+    """Copies one file from an address, over another.
+
+    Raises:
+        MissingExtraError, DataError: As `local`.
+    """
+    with _readable(where):
+        system, path = _system(where)
+        system.get_file(path, str(file))
+
+
+def read(where: str) -> bytes | None:
+    """The content of a small file at an address; None if there is none.
+
+    Raises:
+        MissingExtraError, DataError: As `local`.
+    """
+    with _readable(where):
+        system, path = _system(where)
+        try:
+            found: bytes = system.cat_file(path)
+        except FileNotFoundError:
+            return None
+        return found
+
+
 def names(where: str) -> set[str]:
     """The names of the files right below an address; none if nothing is there.
 

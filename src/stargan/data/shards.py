@@ -79,8 +79,8 @@ def expanded(pattern: str) -> list[str]:
 
 
 @dataclass
-class _Sample:
-    """The files of one name.
+class Sample:
+    """The files of a shard with the same stem.
 
     Attributes:
         image: The member with the image.
@@ -100,7 +100,7 @@ def _unpack(shards: Sequence[Path], folder: Path) -> None:
     with rows.open("w", encoding="utf-8") as lines:
         for shard in shards:
             split = split_of_part(shard.stem)
-            for sample in _samples(shard, folder):
+            for sample in samples(shard, folder):
                 if not sample.image:
                     without += 1
                     continue
@@ -118,16 +118,24 @@ def _unpack(shards: Sequence[Path], folder: Path) -> None:
     rows.unlink()
 
 
-def _samples(shard: Path, folder: Path) -> Iterator[_Sample]:
-    """Yields the samples of a shard in order."""
-    sample, current = _Sample(), ""
+def samples(shard: Path, folder: Path) -> Iterator[Sample]:
+    """Yields the samples of a shard in order.
+
+    Args:
+        shard: The tar file.
+        folder: Where the caller writes what is in it: no file may be larger than the disk has room for.
+
+    Raises:
+        DataError: As `read`.
+    """
+    sample, current = Sample(), ""
     for member, content in _members(shard, folder):
         path = PurePosixPath(member)
         stem, _, ending = path.name.partition(".")
         key, suffix = str(path.parent / stem), f".{ending.lower()}"
         if key != current and current:
             yield sample
-            sample = _Sample()
+            sample = Sample()
         current = key
         if suffix in _LABELS:
             sample.labels |= _labels(f"{shard}: {member}", suffix, content)
