@@ -1,11 +1,14 @@
 """Measures `stargan serve`: throughput and latency with 1, 8 and 32 clients, against the bare model in batches.
 
+The bare model is its generator and its attribute classifier, on images that are decoded and of the right size. The
+generator alone is measured too.
+
     python benchmarks/serving.py --short
     python benchmarks/serving.py --requests 10000 --minutes 10
 
 The clients are processes of their own on this machine, so they take a part of its time. Therefore the speed is also
 stated for each second that the server itself computes; that of the bare model is the same figure for this process. Each
-answer is compared with what `model.translate` returns for the same image and request. The images are noise of the
+answer is compared with what `model.translate` returns for the same image and request. The images are drawn faces of the
 model's size, sent as PNG files and answered as such, without a search for faces: what is measured is the server, not
 the face finder.
 """
@@ -34,6 +37,7 @@ from PIL import Image
 
 import stargan
 from stargan import images
+from stargan.data import cartoons
 from stargan.domains import requests
 from stargan.errors import ConfigError
 from stargan.inference.steps import steps
@@ -72,12 +76,10 @@ class Server:
 
 def tasks(model: Translator) -> list[Task]:
     """Images, requests and their results."""
-    rng = np.random.default_rng(0)
-    width, height = model.image_size
     words = requests.every_word(model.domains)
     made = []
     for index in range(IMAGES):
-        image = Image.fromarray(rng.integers(0, 256, (height, width, 3), np.uint8))
+        image = images.fit(cartoons.draw(*cartoons.sample(0, index), max(model.image_size)), model.image_size)
         file = io.BytesIO()
         images.write(image, file, "PNG")
         word = words[index % len(words)]

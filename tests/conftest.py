@@ -19,6 +19,13 @@ from PIL import Image
 
 from stargan import cli, faces
 
+with contextlib.suppress(ImportError):  # a part of PyTorch, which some environments lack
+    import onnx_cache
+
+    from stargan.engine.pytorch import onnx_export
+
+    vars(onnx_export)["exported"] = onnx_cache.exported
+
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 TINY = [
     "--image-size",

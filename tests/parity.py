@@ -2,9 +2,10 @@
 
     python tests/parity.py FIXTURE.npz ... [--engine tensorflow]
 
-There are two kinds of fixture, which differ in their keys. Those of the official PyTorch code contain weights, inputs,
-outputs, losses, gradients, and the weights after one update of D and then one of G. Those of taki0112's TensorFlow code
-contain variables, inputs, outputs, six objectives and three penalties. The comparison uses the package's own importers,
+There are several kinds of fixture, which differ in their keys. Those of the official PyTorch code contain weights,
+inputs, outputs, losses, gradients, and the weights after one update of D and then one of G. Those of taki0112's
+TensorFlow code contain variables, inputs, outputs, six objectives and three penalties. `parity_two_domains.py` compares
+those of CycleGAN. The comparison uses the package's own importers,
 label layout and updates. It prints one line per quantity; the exit status is 1 if any quantity differs by more than its
 tolerance.
 
@@ -75,7 +76,7 @@ def compare(path: Path, spoil: Spoil | None = None, **settings: Any) -> list[Qua
     """
     with np.load(path) as file:
         fixture = {name: file[name] for name in file.files}
-    kind = official if "before/G/main.0.weight" in fixture else tensorflow1
+    kind = _kind(fixture)
     settings = {"device": "cpu", "precision": "fp32", **settings}
     near: dict[Kink, float] = {}
 
@@ -91,6 +92,14 @@ def compare(path: Path, spoil: Spoil | None = None, **settings: Any) -> list[Qua
             if all(quantity.passes for quantity in quantities):
                 return quantities
     return first
+
+
+def _kind(fixture: Arrays) -> Callable[[Arrays, Spoil, dict[str, Any]], Iterator[Quantity]]:
+    if any(name.startswith("before/G_A/") for name in fixture):
+        import parity_two_domains  # it imports this module
+
+        return parity_two_domains.cyclegan
+    return official if "before/G/main.0.weight" in fixture else tensorflow1
 
 
 @contextlib.contextmanager

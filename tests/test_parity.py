@@ -44,6 +44,26 @@ def test_all_quantities_agree(name: str) -> None:
     assert [str(quantity) for quantity in quantities if not quantity.passes] == []
 
 
+def test_cyclegan_agrees() -> None:
+    quantities = parity.compare(FOLDER / "cyclegan.npz")
+    assert len(quantities) == 139
+    assert [str(quantity) for quantity in quantities if not quantity.passes] == []
+
+
+@pytest.mark.parametrize(
+    ("settings", "loss"),
+    [
+        ({"lambda_rec": 10.1}, "loss 1 G"),
+        ({"lambda_identity": 0.51}, "loss 1 G"),
+        ({"objective": "gan"}, "loss 1 G_A"),
+        ({"buffer": 0}, "loss 2 D_A"),
+    ],
+)
+def test_wrong_settings_of_cyclegan_are_detected(settings: dict[str, Any], loss: str, monkeypatch: Any) -> None:
+    monkeypatch.setattr(parity, "KINKS", 0)
+    assert loss in failures("cyclegan", **settings)
+
+
 @pytest.mark.parametrize(
     ("settings", "loss", "network"),
     [

@@ -45,6 +45,22 @@ def arrays(part: photos.Part) -> np.ndarray:
     return images.to_array([part.image])
 
 
+# ---------------------------------------------------------------- whole photos
+
+
+def test_a_photo_of_the_models_size_becomes_the_result_itself() -> None:
+    photo, other = smooth(*SIZE), smooth(*SIZE, seed=1)
+    whole = photos.Part(photo, np.eye(2, 3), (photos.part.WHOLE,) * 4)
+    before, after = images.to_array([photo]), images.to_array([other])
+    assert photos.put_back(photo, before, after, [whole]).tobytes() == other.tobytes()
+    half = np.asarray(photos.put_back(photo, before, after, [whole], strength=0.5), int)
+    assert np.abs(half - (np.asarray(photo, int) + np.asarray(other)) / 2).max() <= 0.5
+    # The same by the way of all other parts.
+    layer = layers.Layer.of(whole, before[0], (after - before)[0] * np.float32(127.5), photo, photo.size)
+    pasting._add(photo, [layer], {1: photo}, (0, 0, *photo.size))
+    assert photo.tobytes() == other.tobytes()
+
+
 # ---------------------------------------------------------------- similarities
 
 

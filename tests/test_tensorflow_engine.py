@@ -16,7 +16,7 @@ pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip insta
 import tensorflow
 
 import stargan
-from stargan.config import Architecture, Config
+from stargan.config import Architecture, Config, recipes
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine import registry
 from stargan.errors import CheckpointError, ConfigError
@@ -42,6 +42,14 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "no EMA": {"ema": 0.0},
     "edit generator": {"generator": "edit", "image_size": (64, 64), "width": 16, "details": 8, "objective": "hinge"},
 }
+
+
+def test_other_methods_are_refused() -> None:
+    config = replace(recipes.recipe("cyclegan"), engine="tensorflow", device="cpu")
+    with pytest.raises(ConfigError, match=r"--method cyclegan: is for --engine pytorch; this engine trains StarGAN"):
+        registry.create(config, Domains((LabelSet("a", (Group(("x", "y"), True),)),)))
+
+
 CLOSE = 1e-4  # relative to the largest value
 BATCHES = 8  # of which one must agree: where a ReLU's input is at rounding distance of zero, the engines may differ
 

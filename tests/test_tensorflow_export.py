@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 from conftest import in_process
 from PIL import Image
+from web_browser import chromium, served, until
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip install '.[tensorflow]'")
 pytest.importorskip("ai_edge_litert", reason="LiteRT is not installed: pip install '.[tensorflow]'")
@@ -33,7 +34,9 @@ from stargan.model.info import ModelInfo
 
 pytestmark = pytest.mark.xdist_group("exports")  # one process makes the files that all tests here open
 
-DOCS = Path(__file__).parents[1] / "docs" / "tensorflow.md"
+HOME = Path(__file__).parents[1]
+DOCS = HOME / "docs" / "tensorflow.md"
+LITERT_JS = HOME / "node_modules" / "@litertjs"
 HAIR = Group(("Black_Hair", "Blond_Hair", "Brown_Hair"))
 FACES = Domains((LabelSet("faces", (HAIR, Group(("Male",)), Group(("Young",)))),))
 JOINT = Domains(
@@ -284,6 +287,33 @@ def test_the_code_in_the_documentation(faces: Exported, results: dict[str, dict[
     written = [np.asarray(Image.open(faces.folder / f"{name}.png"), int) for name in ("keras", "litert", "served")]
     assert {image.shape for image in written} == {(64, 64, 3)}
     assert np.abs(written[0] - written[1]).max() <= 1  # the third one cuts the image itself
+
+
+@pytest.mark.skipif(not LITERT_JS.exists(), reason="no LiteRT.js: npm install @litertjs/core")
+def test_the_page_in_the_documentation(faces: Exported) -> None:
+    """LiteRT.js opens the file in a browser, and the page draws what Python does."""
+    (page,) = re.findall(r"```html\n(.*?)```", DOCS.read_text("utf-8"), re.DOTALL)
+    folder = faces.folder / "page"
+    folder.mkdir()
+    (folder / "page.html").write_text(page.replace("128", "64"))
+    (folder / "node_modules").symlink_to(LITERT_JS.parent)
+    (folder / "faces.tflite").symlink_to(faces.folder / "faces.tflite")
+    (folder / "labels.txt").write_text(_description(faces.folder / "faces.tflite")[1])
+    face = images.fit(photo(), faces.info.image_size)
+    face.save(folder / "face.png")
+    with served(folder) as address, chromium() as browser:
+        tab = browser.new_page()
+        tab.goto(address + "page.html")
+        until(tab, "document.title === 'translated'")
+        shown = tab.evaluate("document.getElementById('result').toDataURL()")
+    found = Image.open(io.BytesIO(base64.b64decode(shown.partition(",")[2]))).convert("RGB")
+
+    own, batch = predictor(faces.folder / "m.safetensors"), images.to_array([face])
+    change = np.zeros_like(faces.condition[:1])
+    young = faces.info.domains.names.index("Young")
+    change[0, young] = 1 - 2 * faces.info.probabilities(own.classify(batch))[0, young].round()
+    expected = images.to_pixels(own.generate(batch, change))[0]
+    assert np.abs(np.asarray(found, int) - expected).max() <= 1
 
 
 # ---------------------------------------------------------------- sources

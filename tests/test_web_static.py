@@ -2,10 +2,7 @@
 
 import base64
 import json
-import re
 import shutil
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -15,7 +12,7 @@ import numpy as np
 import pytest
 from conftest import in_process
 from PIL import Image
-from web_browser import SIDE, Page, chromium, drop, made, opened, press, two_faces, until, wait, wait_for_change
+from web_browser import SIDE, Page, chromium, drop, made, opened, press, served, two_faces, until, wait, wait_for_change
 
 pytest.importorskip("pydantic", reason="the extra `serve` is not installed")
 
@@ -56,13 +53,8 @@ def sites(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def address(sites: Path) -> Iterator[str]:
-    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(sites)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout
-        found = re.search(r"http://\S+:\d+/", server.stdout.readline())
-        assert found
-        yield found[0]
-        server.terminate()
+    with served(sites) as address:
+        yield address
 
 
 @pytest.fixture(scope="module")

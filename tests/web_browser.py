@@ -4,6 +4,8 @@ import base64
 import io
 import re
 import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -28,6 +30,18 @@ def chromium(*arguments: str) -> Iterator[Any]:
         started = running.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", *arguments])
         yield started
         started.close()
+
+
+@contextmanager
+def served(folder: Path) -> Iterator[str]:
+    """The address of a plain file server for a folder."""
+    command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
+        assert server.stdout
+        found = re.search(r"http://\S+:\d+/", server.stdout.readline())
+        assert found
+        yield found[0]
+        server.terminate()
 
 
 def two_faces(folder: Path) -> Path:

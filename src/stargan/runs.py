@@ -85,7 +85,7 @@ def train(
     data: Paths = (),
     run: str | Path | None = None,
     *,
-    recipe: str = recipes.DEFAULT,
+    recipe: str | None = None,
     resume: str | Path | None = None,
     start_from: str | Path | None = None,
     allow_changes: bool = False,
@@ -100,7 +100,7 @@ def train(
     Args:
         data: Folders or tables of labelled images.
         run: Folder for a new run.
-        recipe: The settings to start from.
+        recipe: The settings to start from; by default those for the method.
         resume: Folder of a run to resume with its own settings, instead of `data` and `run`.
         start_from: Model file or run folder with the weights to start from.
         allow_changes: Whether to resume although images of the run have changed.
@@ -123,7 +123,7 @@ def train(
             return resumed(Path(resume), _changed(saved, given), allow_changes=allow_changes)
         start = None if start_from is None else Path(start_from)
         folder = None if run is None else Path(run)
-        base = recipes.recipe(recipe)
+        base = recipes.base(recipe, settings.get("method"))
         return started(_changed(base, _fitted(base, given)), folder, start_from=start)
 
 
@@ -169,6 +169,7 @@ def _fitted(base: Config, settings: dict[str, Any]) -> dict[str, Any]:
     size, layers, told = fitting(size, str(settings.get("generator", base.generator)))
     if told:
         _LOGGER.info(told)
+    layers = layers if base.method == "stargan" else base.d_layers  # D of other methods takes any size
     return {"d_layers": layers, **settings, "image_size": size}
 
 

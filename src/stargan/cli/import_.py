@@ -14,16 +14,16 @@ from stargan.interop import foreign
 
 @dataclasses.dataclass(frozen=True)
 class Options(Shared):
-    """Convert a checkpoint of the official code or of taki0112's to a model file.
+    """Convert a checkpoint of the official code, of taki0112's or of CycleGAN's to a model file.
 
     Attributes:
-        checkpoint: N-G.ckpt of the official code; prefix or folder of taki0112's.
+        checkpoint: N-G.ckpt of the official code; prefix or folder of taki0112's; latest_net_G_A.pth of CycleGAN's.
         out: The model file to write, .safetensors or .onnx.
         discriminator: N-D.ckpt of the official code; found by itself beside N-G.ckpt.
         attributes: Names of the attributes, in order; by default CelebA's five, if there are five.
         one_of_n: Names of the classes of which each image has exactly one; after --attributes, those of the second
-            data set.
-        image_size: Size of the images; by default the discriminator's, or 128.
+            data set. Of CycleGAN's two domains, A and B by default.
+        image_size: Size of the images; by default the discriminator's, or 128; 256 for CycleGAN.
         crop: How much of an image was used in training, around its centre: a fraction, up to 1, of what fits, or the
             shorter side in pixels. Default: as much as fits, as of CelebA's images.
         face_crop: celeba for a model trained on CelebA or on faces cut like CelebA's, none for any other. Default:

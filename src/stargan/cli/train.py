@@ -25,7 +25,8 @@ from stargan.cli.options import (
 )
 from stargan.config import Architecture, Config
 from stargan.config.architecture import NOT_OF_EDIT, fitting, parse_size
-from stargan.config.recipes import DEFAULT, SUMMARIES, recipe
+from stargan.config.recipes import DEFAULT, SUMMARIES
+from stargan.config.recipes import base as base_settings
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
 from stargan.machine import place
@@ -126,7 +127,7 @@ class Options(Shared):
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    config = options.config(_base(options.resume, options.settings.recipe))
+    config = options.config(_base(options.resume, options.settings.recipe, options.network.method))
     if options.resume:
         if options.run or options.start_from:
             raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
@@ -140,15 +141,16 @@ def run(options: Options) -> int:
     return _tell(runs.started(config, options.run, start_from=options.start_from))
 
 
-def _base(resume: Path | None, name: str) -> Config:
+def _base(resume: Path | None, name: str | None, method: str | None) -> Config:
     """The settings that are not given: those of the run to resume, or else of the recipe."""
-    return run_folder.saved_config(resume) if resume else recipe(name)
+    return run_folder.saved_config(resume) if resume else base_settings(name, method)
 
 
 def _defaults(arguments: Sequence[str]) -> Options:
-    """What the help shows as defaults. They depend on two of the options, which are hence parsed first."""
+    """What the help shows as defaults. They depend on three of the options, which are hence parsed first."""
     resume = value_of("--resume", arguments)
-    base = _base(Path(resume) if resume else None, value_of("--recipe", arguments) or DEFAULT)
+    named = value_of("--recipe", arguments), value_of("--method", arguments)
+    base = _base(Path(resume) if resume else None, *named)
     plain = {**base.to_json(), **dict.fromkeys(_REPEATABLE, ())}
 
     def group(kind: type[T]) -> T:
@@ -183,7 +185,7 @@ def _fitted(arguments: Sequence[str]) -> list[str]:
     text, given = value_of("--image-size", arguments), list(arguments)
     if value_of("--resume", arguments):
         return given
-    base = recipe(value_of("--recipe", arguments) or DEFAULT)
+    base = base_settings(value_of("--recipe", arguments), value_of("--method", arguments))
     generator = value_of("--generator", arguments) or base.generator
     if generator == "edit":  # it has a mask of its own; the options of other generators count only where they are given
         given = [*(f"--no-{name.replace('_', '-')}" for name in NOT_OF_EDIT if getattr(base, name)), *given]
@@ -193,7 +195,8 @@ def _fitted(arguments: Sequence[str]) -> list[str]:
     if told:
         print(told)
         given += ["--image-size", "x".join(map(str, size))]  # the last one counts
-    return given if value_of("--d-layers", arguments) else [*given, "--d-layers", str(layers)]
+    keeps = value_of("--d-layers", arguments) or base.method != "stargan"  # D of other methods takes any size
+    return given if keeps else [*given, "--d-layers", str(layers)]
 
 
 COMMAND = Command(Options, run, rewrite=_fitted, defaults=_defaults)

@@ -11,6 +11,7 @@ from stargan.config.checks import check
 from stargan.domains import Domains
 from stargan.errors import ConfigError
 
+Method = Literal["stargan", "cyclegan"]
 Generator = Literal["stargan", "edit"]
 
 MAX_SIDE = 2**13
@@ -27,6 +28,9 @@ EDIT_CHANNELS = 16
 DETAIL_CHANNELS = 8
 """The channels with which it draws details, too."""
 
+ONLY_STARGAN = {"attention_mask": False, "resize_conv": False, "generator": "stargan", "details": 0}
+"""Settings of the networks that only StarGAN's have, and the values that they keep for other methods."""
+
 
 @dataclass(frozen=True)
 class Architecture:
@@ -41,6 +45,7 @@ class Architecture:
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
         generator: The paper's G, or one that edits parts of the image by the change of its labels (not in the paper).
         details: Channels with which an edit generator adds details at the full size of the image; 0 for none.
+        method: StarGAN for any number of domains, or CycleGAN for two.
     """
 
     image_size: tuple[int, int] = (128, 128)
@@ -51,6 +56,7 @@ class Architecture:
     resize_conv: bool = False
     generator: Generator = "stargan"
     details: int = 0
+    method: Method = "stargan"
 
     def __post_init__(self) -> None:
         # Networks beyond these bounds fit no machine. A typo gets an error message instead of a traceback.
@@ -61,6 +67,9 @@ class Architecture:
             check(self, "image_size", side >= 4 and side % 4 == 0, "a multiple of 4 (G halves it twice)")
             check(self, "image_size", side <= MAX_SIDE, f"at most {MAX_SIDE} each way")
         check(self, "generator", self.generator in get_args(Generator), f"one of {', '.join(get_args(Generator))}")
+        check(self, "method", self.method in get_args(Method), f"one of {', '.join(get_args(Method))}")
+        for name, value in ONLY_STARGAN.items() if self.method != "stargan" else ():
+            check(self, name, getattr(self, name) == value, f"left out with --method {self.method}")
         if self.generator == "edit":
             self._check_edit()
         else:
@@ -81,6 +90,21 @@ class Architecture:
     def least_weights(self) -> int:
         """How many weights G has at least: those of its residual blocks."""
         return 2 * 9 * self.blocks * (4 * self.width) ** 2
+
+    @property
+    def has_papers_generator(self) -> bool:
+        """Whether G is that of StarGAN's paper (table 4)."""
+        return self.method == "stargan" and self.generator == "stargan"
+
+    @property
+    def side_multiple(self) -> int:
+        """What the sides of an image must be multiples of, if G takes images of any size; else 0."""
+        return 4 if self.method == "cyclegan" else 0
+
+    @property
+    def classifier_layers(self) -> int:
+        """Stride-2 layers of the attribute classifier."""
+        return self.d_layers if self.method == "stargan" else fitting_layers(self.image_size)
 
     @property
     def condition_name(self) -> str:

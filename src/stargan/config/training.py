@@ -15,7 +15,7 @@ Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
 Align = Literal["none", "faces"]
 Targets = Literal["permuted", "balanced", "changes"]
 Discriminator = Literal["stargan", "projected"]
-Init = Literal["default", "xavier"]
+Init = Literal["default", "xavier", "normal"]
 Precision = Literal["auto", "fp32", "bf16"]
 Device = Literal["auto", "cpu", "cuda"]
 
@@ -41,7 +41,7 @@ class DataSettings:
         targets: Target labels: those of the batch, permuted; drawn evenly from all domains; or the image's own labels
             with one change, sometimes more.
         rare: How much more often to use images with rare labels.
-        batch_size: Images per batch.
+        batch_size: Images per batch; images of each domain with --method cyclegan.
         workers: Threads that prepare batches.
         max_bad: Number of unreadable images to skip; with more, the data are refused.
         allow_empty: Train even if a domain has no training images.
@@ -72,7 +72,7 @@ class LossSettings:
         objective: Adversarial loss.
         lambda_cls: Weight of the classification loss.
         final_cls: Fraction of this weight that is left at the end; it falls linearly.
-        lambda_rec: Weight of the reconstruction loss.
+        lambda_rec: Weight of the reconstruction loss; of CycleGAN's cycle loss with --method cyclegan.
         lambda_gp: Weight of the gradient penalty, for objectives that have one.
         lambda_cls_gp: Weight of a gradient penalty on D's classification of real images (not in the paper).
         augment: Shift D's input images, change their brightness and cover a part of them (not in the paper).
@@ -80,6 +80,8 @@ class LossSettings:
             network (not in the paper).
         warm_up: Steps at the beginning that only train the classification, with --discriminator projected.
         lambda_change: Weight of the mean change of all pixels, with --discriminator projected.
+        lambda_identity: Weight of CycleGAN's identity loss, as a fraction of --lambda-rec.
+        buffer: Translations that CycleGAN's discriminators get again later, for each domain; 0 for none.
     """
 
     objective: Objective = "wgan-gp"
@@ -92,6 +94,8 @@ class LossSettings:
     discriminator: Discriminator = "stargan"
     warm_up: int = 0
     lambda_change: float = 0.0
+    lambda_identity: float = 0.0
+    buffer: int = 0
 
 
 @dataclass(frozen=True)
@@ -104,7 +108,8 @@ class OptimizerSettings:
         n_critic: Updates of D for each update of G.
         g_first: Update G at the first of these updates of D instead of the last.
         g_own_batch: Update G on a batch of its own instead of D's last batch.
-        init: Initial weights: PyTorch's default, or Xavier's uniform distribution with zero biases.
+        init: Initial weights: PyTorch's default; Xavier's uniform distribution, or a normal one with deviation 0.02,
+            with zero biases.
         lr: Learning rate of Adam, for G and D.
         beta1: Adam's decay rate for the first moment.
         beta2: Adam's decay rate for the second moment.
@@ -168,7 +173,7 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
             check(self, name, getattr(self, name) >= low, f"at least {low}")
         for name, high in _AT_MOST.items():
             check(self, name, getattr(self, name) <= high, f"at most {high}")
-        for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lambda_cls_gp", "lambda_change", "rare", "lr"):
+        for name in ("lambda_cls", "lambda_rec", "lambda_gp", "lambda_cls_gp", *_WEIGHTS, "rare", "lr"):
             check(self, name, math.isfinite(getattr(self, name)), "a finite number")
         for name in ("decay_from", "final_lr", "final_cls"):
             check(self, name, 0 <= getattr(self, name) <= 1, "between 0 and 1")
@@ -187,7 +192,8 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
             several = "," in group and all(name.strip() for name in group.split(","))
             check(self, "exclusive", several, "two or more names, joined by commas")
         self._check_discriminator()
-        least = 2**self.d_layers
+        self._check_method()
+        least = 2**self.d_layers * (1 if self.method == "stargan" else 3)
         allowed = f"at least {least} each way, since D halves it {self.d_layers} times (or set fewer --d-layers)"
         check(self, "image_size", min(self.image_size) >= least, allowed)
 
@@ -198,6 +204,12 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
             check(self, name, getattr(self, name) == value, f"{word} with --discriminator {self.discriminator}")
         fp32 = self.discriminator == "stargan" or self.precision != "bf16"
         check(self, "precision", fp32, "auto or fp32 with --discriminator projected")
+
+    def _check_method(self) -> None:
+        for name, value in _OF_METHOD[self.method].items():
+            valid = getattr(self, name) in value if isinstance(value, tuple) else getattr(self, name) == value
+            allowed = f"one of {', '.join(value)}" if isinstance(value, tuple) else value
+            check(self, name, valid, f"{allowed} with --method {self.method}")
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as a plain dict, for config.json."""
@@ -223,11 +235,13 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
 
 _AT_LEAST = {
     "batch_size": 1, "steps": 1, "n_critic": 1, "decay_every": 1, "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0,
-    "lambda_cls_gp": 0, "lambda_change": 0, "rare": 0, "warm_up": 0,
+    "lambda_cls_gp": 0, "lambda_change": 0, "lambda_identity": 0, "buffer": 0, "rare": 0, "warm_up": 0,
     "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
     "workers": 1, "max_bad": 0,
 }  # fmt: skip
-_AT_MOST = {"steps": 2**31 - 1, "seed": 2**63 - 1, "workers": 256}  # libraries and systems do not accept larger values
+_WEIGHTS = ("lambda_change", "lambda_identity")
+# Libraries and systems do not accept larger values, and no memory a larger buffer.
+_AT_MOST = {"steps": 2**31 - 1, "buffer": 10_000, "seed": 2**63 - 1, "workers": 256}
 _CHOICES = {
     "objective": get_args(Objective),
     "align": get_args(Align),
@@ -243,3 +257,14 @@ _PROJECTED = {
 }  # fmt: skip
 _STARGAN = {"warm_up": 0, "lambda_change": 0}
 """What the two discriminators need other settings to be."""
+_TWO_DOMAINS = {
+    "discriminator": "stargan", "n_critic": 1, "g_first": False, "g_own_batch": False, "targets": "permuted",
+    "rare": 0, "augment": False, "lambda_cls": 1, "final_cls": 1, "lambda_gp": 10, "lambda_cls_gp": 0,
+    "objective": ("lsgan", "gan", "hinge"),
+}  # fmt: skip
+_OF_METHOD: dict[str, dict[str, Any]] = {
+    "stargan": {"lambda_identity": 0, "buffer": 0},
+    "cyclegan": _TWO_DOMAINS,
+}
+"""What the methods need other settings to be: a value, or one of several. What a method does not use keeps its default,
+so that nothing is ignored in silence."""

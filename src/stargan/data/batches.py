@@ -12,7 +12,7 @@ from stargan.config.training import Targets
 from stargan.domains import Domains
 from stargan.errors import DataError
 
-_ORDER, _DRAWS = 0, 1  # random streams, so that no two share numbers
+ORDER, DRAWS = 0, 1  # random streams, so that no two share numbers
 UNCHANGED = 8  # with `changes`, one of so many images keeps its labels
 RARE = 0.25  # share of the images from which on a value of a class is not rare
 
@@ -103,7 +103,7 @@ class Batches:
     ) -> None:
         if not sets:
             raise DataError("no data sets to draw batches from")
-        for training_set, label_set in zip(sets, domains.sets, strict=True):
+        for training_set, label_set in zip(sets, domains.sets, strict=False):  # of two domains, there are two sets
             if not len(training_set.rows):
                 total = len(training_set.pixels)
                 raise DataError(f"{label_set.name}: none of its {total} images can be used for training")
@@ -118,7 +118,7 @@ class Batches:
         dataset, turn = step % len(self._sets), step // len(self._sets)
         training_set = self._sets[dataset]
         rows = self._rows(dataset, turn)
-        rng = np.random.default_rng([self._seed, dataset, _DRAWS, turn])
+        rng = np.random.default_rng([self._seed, dataset, DRAWS, turn])
         mirrored = rng.random(len(rows)) < (0.5 if self._flip else 0)
         labels = self._domains.labels(training_set.values[rows], dataset)
         if self._targets == "permuted":
@@ -162,7 +162,7 @@ class Batches:
         """The order of one epoch; the last two are kept, since a batch seldom spans more."""
         known = dict(self._orders[dataset])  # a copy: another thread may replace it meanwhile
         if epoch not in known:
-            rng = np.random.default_rng([self._seed, dataset, _ORDER, epoch])
+            rng = np.random.default_rng([self._seed, dataset, ORDER, epoch])
             known = {e: order for e, order in known.items() if e == epoch - 1}
             rows, chances = self._sets[dataset].rows, self._chances[dataset]
             known[epoch] = rng.permutation(rows) if chances is None else rng.choice(rows, len(rows), p=chances)

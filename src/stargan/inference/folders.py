@@ -2,6 +2,7 @@
 
 import dataclasses
 import io
+import itertools
 import math
 import os
 import sys
@@ -241,8 +242,9 @@ def results(
         for steps in own.values()
     ]
     for start in range(0, len(rows), CHUNK):  # bounds the memory where an image has many targets
-        prepared, translations = zip(*rows[start : start + CHUNK], strict=True)
-        yield from model.edit(np.stack(prepared), translations)
+        for _, same in itertools.groupby(rows[start : start + CHUNK], key=lambda row: row[0].shape):
+            prepared, translations = zip(*same, strict=True)
+            yield from model.edit(np.stack(prepared), translations)
 
 
 def _grid(view: View, made: Sequence[dict[str, np.ndarray]]) -> Image.Image:

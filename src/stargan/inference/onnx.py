@@ -1,7 +1,7 @@
 """Models in `.onnx` files, run by ONNX Runtime or OpenVINO."""
 
 import base64
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any, Literal
 
@@ -84,7 +84,9 @@ class OnnxBackend:
     def _load(self, graph: bytes, names: tuple[str, ...], output: str, **how: bool) -> Run:
         """Loads a graph with these inputs and this output into ONNX Runtime."""
         width, height = self._info.image_size
-        inputs = {name: [3, height, width] if name == "images" else [self._info.domains.num_labels] for name in names}
+        any_size = self._info.architecture.side_multiple > 0
+        image = [3, None, None] if any_size else [3, height, width]
+        inputs = {name: image if name == "images" else [self._info.domains.num_labels] for name in names}
         try:
             loaded = session(graph, **how)
             _check_graph(loaded, inputs, output)
@@ -114,11 +116,14 @@ class OnnxBackend:
         return result
 
 
-def _check_graph(graph: Any, inputs: dict[str, list[int]], output: str) -> None:
-    """Checks that a graph takes such float32 arrays, any number of each at once, and gives a float32 array."""
+def _check_graph(graph: Any, inputs: Mapping[str, Sequence[int | None]], output: str) -> None:
+    """Checks that a graph takes such float32 arrays, any number of each at once, and gives a float32 array.
+
+    Where a side is None, the graph must take any.
+    """
     found = {node.name: (node.type, list(node.shape)) for node in graph.get_inputs()}
     fits = found.keys() == inputs.keys() and all(
-        kind == "tensor(float)" and shape[1:] == inputs[name] and not isinstance(shape[0], int)
+        kind == "tensor(float)" and [None if isinstance(side, str) else side for side in shape] == [None, *inputs[name]]
         for name, (kind, shape) in found.items()
     )
     if not fits or (output, "tensor(float)") not in [(node.name, node.type) for node in graph.get_outputs()]:

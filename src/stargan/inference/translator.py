@@ -278,7 +278,8 @@ class Translator:
         """Translates arrays.
 
         Args:
-            images: (N, 3, H, W) float32 in [-1, 1], RGB, as `prepare` makes them.
+            images: (N, 3, H, W) float32 in [-1, 1], RGB, as `prepare` makes them; larger ones for a model whose G
+                takes images of any size.
             labels: (N, L) float32 target labels, as `domains.labels` makes them.
             source_values: (N, C) float32 of 0 and 1, the values of the images, which an edit generator needs; by
                 default those that `values` estimates.
@@ -299,7 +300,7 @@ class Translator:
             return images
         if self.info.architecture.generator == "edit":
             labels = self._change(images, labels, source_values)
-        batches = -(-len(images) // max_batch(self.image_size))  # as few as possible, of nearly the same size
+        batches = -(-len(images) // max_batch(images.shape[2:]))  # as few as possible, of nearly the same size
         pairs = zip(np.array_split(images, batches), np.array_split(labels, batches), strict=True)
         return np.concatenate([self._backend.generate(*pair) for pair in pairs])
 
@@ -349,6 +350,9 @@ class Translator:
 
     def _check_images(self, images: np.ndarray) -> None:
         width, height = self.info.image_size
+        multiple = self.info.architecture.side_multiple
+        if images.ndim == 4 and multiple and min(images.shape[2:]) >= min(width, height):
+            height, width = (-(-side // multiple) * multiple for side in images.shape[2:])
         if images.ndim != 4 or images.shape[1:] != (3, height, width):
             raise ImageError(f"images have shape {images.shape}; must be (N, 3, {height}, {width})")
 

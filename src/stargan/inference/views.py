@@ -22,6 +22,7 @@ Choice = Literal["all", "largest"] | int | Sequence[int]
 
 CERTAIN = 1 - 1e-6  # labels that the user named; no estimate gets there
 SMALL = 0.5  # pixels of the photo for each pixel of the model's input, below which a face is too small
+LARGEST = 16  # times the area of a training image, up to which a photo goes through G in one piece
 ALIGNED = 2  # times the size of the model's images, up to which an image that is no wider than high may be one face
 
 
@@ -165,13 +166,18 @@ def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True, whole: b
         info: The description of the model.
         align: Whether to look for faces, if the model is about faces. If not, the photo's centre is one face, cut and
             aligned as the training images were.
-        whole: For models that are not about faces: whether they get windows that cover the whole photo, or its centre.
+        whole: For models that are not about faces: whether they get the whole photo, if needed as windows that cover
+            it, or its centre.
 
     Returns:
         One region or more; none if there is no face. An image hardly larger than the model's is then taken as a face.
     """
     if info.face_crop is None and whole:
-        windows = photos.cover(photo.size, info.image_size, info.crop if info.crop and info.crop <= 1 else 1.0)
+        fraction = info.crop if info.crop and info.crop <= 1 else 1.0
+        size = _in_one_piece(photo.size, info, fraction)
+        if size is not None:
+            return [Region(photos.cut(photo, photos.Window((0, 0, *photo.size), (WHOLE,) * 4), size))]
+        windows = photos.cover(photo.size, info.image_size, fraction)
         return [Region(photos.cut(photo, window, info.image_size)) for window in windows]
     if info.face_crop is None or not align:
         return [Region(_middle(photo, info))]
@@ -182,6 +188,19 @@ def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True, whole: b
     return [
         Region(faces.align(photo, face, info.face_crop, info.image_size), face, number) for number, face in numbered
     ]
+
+
+def _in_one_piece(photo: tuple[int, int], info: ModelInfo, fraction: float) -> tuple[int, int] | None:
+    """The size at which a whole photo goes through G: its content is as large as in the training images.
+
+    None if G does not take images of any size, or the photo is much longer than wide.
+    """
+    multiple, (width, height) = info.architecture.side_multiple, info.image_size
+    if not multiple:
+        return None
+    unit = fraction * min(photo[0] / width, photo[1] / height) * multiple
+    size = round(photo[0] / unit) * multiple, round(photo[1] / unit) * multiple
+    return size if size[0] * size[1] <= LARGEST * width * height else None
 
 
 def check(choice: Choice) -> None:

@@ -19,6 +19,7 @@ from stargan.config.checks import CELEBA_CROP
 from stargan.domains import Domains, Group, LabelSet
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ConfigError, ModelError, require
+from stargan.interop import junyanz
 from stargan.interop.export import check_new, check_output, read_model, write
 from stargan.interop.form import Form
 from stargan.interop.official import Sizes, from_official, to_official
@@ -47,13 +48,14 @@ def import_model(
     """Converts a checkpoint of another code to a model file.
 
     Args:
-        source: The official code's `N-G.ckpt`, or taki0112's checkpoint, given by its prefix or its folder.
+        source: The official code's `N-G.ckpt`, or taki0112's checkpoint, given by its prefix or its folder; or
+            CycleGAN's `latest_net_G_A.pth`, with `latest_net_G_B.pth` next to it.
         out: The model file to write, of a kind that `export` knows.
         discriminator: The official code's D; by default `N-D.ckpt` next to `N-G.ckpt`, if it exists.
         attributes: Names of the binary labels, in order; by default, if there are five labels, the five attributes
             that both codes use.
-        one_of_n: Names of the one-of-n labels, in order. If `attributes` is given as well, these are the two data sets
-            of joint training, attributes first, as in the official code.
+        one_of_n: Names of the one-of-n labels, in order; of CycleGAN's two domains, by default A and B. If `attributes`
+            is given as well, these are the two data sets of joint training, attributes first, as in the official code.
         image_size: (width, height); by default the size that the discriminator was made for, else 128.
         crop: As in `DataSettings`; pixels are those of CelebA's images if the model was trained on them.
         face_crop: `celeba` for a model trained on CelebA's aligned images or on faces cut in the same way, `none` for
@@ -71,12 +73,9 @@ def import_model(
     """
     check_output(out, overwrite)
     _check_options(attributes, one_of_n, image_size)
-    recipe, tensors, discriminator_tensors = _read(source, discriminator)
+    recipe, networks = _read(source, discriminator)
     try:
-        if recipe == "taki0112":
-            arrays, sizes = from_tensorflow1(tensors)
-        else:
-            arrays, sizes = from_official(tensors, discriminator_tensors)
+        arrays, sizes = _converted(recipe, networks)
         domains = _domains(sizes, attributes, one_of_n)
     except ConfigError as error:  # the sizes that its tensors have
         raise ModelError(f"{source}: its networks are too large or too small: {error}") from error
@@ -107,13 +106,14 @@ def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> l
 
     Raises:
         ModelError: The source cannot be read, a file exists, or G has an attention mask, resize convolutions or
-            the form of an edit generator, which the official code does not support.
+            the form of an edit generator or of another method, which the official code does not support.
     """
     info, arrays = read_model(source)
     for has, what in (
         (info.architecture.attention_mask, "an attention mask"),
         (info.architecture.resize_conv, "resize convolutions"),
         (info.architecture.generator == "edit", "the form of an edit generator"),
+        (info.architecture.method != "stargan", f"the form of {info.architecture.method}'s"),
     ):
         if has:
             raise ModelError(f"{source}: its generator has {what}, which the official code does not support")
@@ -155,18 +155,45 @@ def _with_buffers(tensors: Arrays) -> Arrays:
 # ---------------------------------------------------------------- reading
 
 
-def _read(source: Path, discriminator: Path | None) -> tuple[str, Arrays, Arrays | None]:
+def _converted(recipe: str, networks: dict[str, Arrays]) -> tuple[Arrays, Sizes]:
+    """Converts what `_read` returned to our names; the errors are those of `rename`."""
+    if recipe == "taki0112":
+        return from_tensorflow1(networks["G"])
+    if recipe == "cyclegan":
+        return junyanz.from_cyclegan(networks)
+    return from_official(networks["G"], networks.get("D"))
+
+
+def _read(source: Path, discriminator: Path | None) -> tuple[str, dict[str, Arrays]]:
     """Reads a checkpoint of any supported code.
 
     Returns:
-        The recipe named after the code, the tensors of the source (for the official code, of G), and the tensors of D
-        if they are in a separate file.
+        The recipe named after the code, and the tensors of each network by its name there. taki0112's code stores all
+        networks as one.
     """
     prefix = _tensorflow_prefix(source)
     if prefix is not None:
-        return "taki0112", _read_tensorflow(prefix), None
+        return "taki0112", {"G": _read_tensorflow(prefix)}
+    state = _read_pytorch(source)
+    if junyanz.is_resnet(state):
+        if discriminator:
+            raise ConfigError(f"--discriminator {discriminator}: CycleGAN's are found beside G; leave it out")
+        return "cyclegan", {name: _read_pytorch(path) for name, path in _of_cyclegan(source).items()}
     discriminator = discriminator or _matching_discriminator(source)
-    return "official", _read_pytorch(source), _read_pytorch(discriminator) if discriminator else None
+    return "official", {"G": state, **({"D": _read_pytorch(discriminator)} if discriminator else {})}
+
+
+def _of_cyclegan(source: Path) -> dict[str, Path]:
+    """Returns the files of both generators, given one of them, and of both discriminators, if they exist."""
+    match = re.fullmatch(r"(.+)_net_G_[AB](\.\w+)", source.name)
+    if not match:
+        raise ModelError(
+            f"{source}: has one direction of a CycleGAN; a model needs both, as latest_net_G_A.pth beside "
+            "latest_net_G_B.pth"
+        )
+    paths = {name: source.with_name(f"{match[1]}_net_{name}{match[2]}") for name in junyanz.NETWORKS.values()}
+    complete = all(path.is_file() for path in paths.values())
+    return paths if complete else {name: path for name, path in paths.items() if name.startswith("G")}
 
 
 def _matching_discriminator(source: Path) -> Path | None:
@@ -281,6 +308,8 @@ def _domains(sizes: Sizes, attributes: Sequence[str], one_of_n: Sequence[str]) -
     """Builds the label layout from names and checks it against the sizes of the networks."""
     if not attributes and not one_of_n and sizes.num_labels == len(CELEBA_ATTRIBUTES):
         attributes = CELEBA_ATTRIBUTES
+    if not attributes and not one_of_n and sizes.architecture.method == "cyclegan":
+        one_of_n = ("A", "B")
     sets = _label_sets(attributes, one_of_n)
     domains = Domains(tuple(sets)) if sets else None
     if domains is None or domains.num_labels != sizes.num_labels:
@@ -319,6 +348,7 @@ def _image_size(source: Path, sizes: Sizes, requested: tuple[int, int] | None) -
     """Returns the requested image size, else the inferred one, after checking that the networks support it."""
     inferred, layers = sizes.architecture.image_size, sizes.architecture.d_layers
     size = requested or inferred
-    if sizes.num_classes is not None and [side >> layers for side in size] != [side >> layers for side in inferred]:
+    whole = sizes.num_classes is not None and sizes.architecture.method == "stargan"  # D has a score for all of it
+    if whole and [side >> layers for side in size] != [side >> layers for side in inferred]:
         raise ModelError(f"{source}: its discriminator is for {'x'.join(map(str, inferred))} images")
     return size

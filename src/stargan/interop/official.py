@@ -124,10 +124,29 @@ def rename(theirs: Mapping[str, np.ndarray], naming: Naming) -> tuple[Arrays, Si
         ModelError: A tensor is missing, unexpected or of the wrong shape; the message has the other code's name for it.
     """
     sizes = infer(theirs, naming)
-    names = naming.names(sizes)
+    return matched(theirs, naming.names(sizes), shapes(sizes)), sizes
+
+
+def matched(
+    theirs: Mapping[str, np.ndarray],
+    names: Mapping[str, str],
+    expected: Mapping[str, tuple[int, ...]],
+    method: str = "StarGAN",
+) -> Arrays:
+    """Returns another code's tensors by our names, float32, after checking that none is missing or unexpected.
+
+    Args:
+        theirs: The tensors by the other code's names.
+        names: The other code's names by ours.
+        expected: Our names and shapes.
+        method: Whose networks they are, for messages.
+
+    Raises:
+        ModelError: As `rename`.
+    """
     arrays: Arrays = {}
     remaining = dict(theirs)
-    for ours, shape in shapes(sizes).items():
+    for ours, shape in expected.items():
         name = names[ours]
         if name not in remaining:
             raise ModelError(f"{name} is missing")
@@ -140,20 +159,20 @@ def rename(theirs: Mapping[str, np.ndarray], naming: Naming) -> tuple[Arrays, Si
         if not np.isfinite(arrays[ours]).all():
             raise ModelError(f"{name} contains numbers that are not finite as float32")
     for name in sorted(remaining):
-        raise ModelError(f"unexpected tensor {name}, which StarGAN's networks do not have")
-    return arrays, sizes
+        raise ModelError(f"unexpected tensor {name}, which {method}'s networks do not have")
+    return arrays
 
 
 def infer(theirs: Mapping[str, np.ndarray], naming: Naming) -> Sizes:
     """Infers the sizes of the networks from their tensors; the arguments and errors are those of `rename`."""
-    width, channels = _kernel(theirs, naming.first)[:2]
+    width, channels = kernel(theirs, naming.first)[:2]
     if channels < 4:
         raise ModelError(f"{naming.first} has {channels} input channels: 3 for the image and none for labels")
     blocks = sum(bool(re.fullmatch(naming.block, name)) for name in theirs)
     layers = sum(bool(re.fullmatch(naming.layer, name)) for name in theirs)
     if not layers and naming.classes not in theirs:
         return Sizes(Architecture(width=width, blocks=blocks), channels - 3)
-    classes, _, kernel_height, kernel_width = _kernel(theirs, naming.classes)
+    classes, _, kernel_height, kernel_width = kernel(theirs, naming.classes)
     if not layers:
         raise ModelError(f"the discriminator has {naming.classes}, but no layers before it")
     if layers > MAX_SIDE.bit_length() or max(kernel_height, kernel_width) << layers > MAX_SIDE:
@@ -171,7 +190,7 @@ def shapes(sizes: Sizes) -> dict[str, tuple[int, ...]]:
     return framework.parameter_shapes(sizes.architecture, sizes.num_labels, sizes.num_classes)
 
 
-def _kernel(theirs: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
+def kernel(theirs: Mapping[str, np.ndarray], name: str) -> tuple[int, ...]:
     """Returns the shape of a convolution's kernel."""
     if name not in theirs:
         raise ModelError(f"{name} is missing")

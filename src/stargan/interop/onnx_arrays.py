@@ -38,6 +38,7 @@ def read(path: Path, framework: str) -> tuple[ModelInfo, Arrays]:
     """
     library = engine.framework(framework, PURPOSE)
     file = onnx_file.read(path)
+    check_method(path, file.info)
     try:
         arrays = _generator(_graph(file.generator), file.info, library)
         if file.classifier:
@@ -54,6 +55,19 @@ def read(path: Path, framework: str) -> tuple[ModelInfo, Arrays]:
             "export the run or its .safetensors file instead"
         )
     return file.info, arrays
+
+
+def check_method(path: Path, info: ModelInfo) -> None:
+    """Refuses networks that TensorFlow's engine does not have.
+
+    Raises:
+        ModelError: They are of another method than StarGAN.
+    """
+    if info.architecture.method != "stargan":
+        raise ModelError(
+            f"{path}: TensorFlow's engine does not have {info.architecture.method}'s networks; .onnx and .safetensors "
+            "files can contain them"
+        )
 
 
 def check_size(info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> None:

@@ -71,6 +71,7 @@ def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> Measured:
         DataError: The images for the calibration cannot be used.
         MissingExtraError: TensorFlow or LiteRT is not installed.
     """
+    onnx_arrays.check_method(path, info)
     onnx_arrays.check_size(info, arrays)
     kind, quantization = kind_of(path), form.quantization
     library = _library(kind)

@@ -40,9 +40,14 @@ def fit(change: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
 
 
 def apply(coefficients: np.ndarray, colours: np.ndarray) -> np.ndarray:
-    """The change of given colours: (4, C, H, W) coefficients and (3, H, W) in [-1, 1] to (C, H, W), all float32."""
-    change = coefficients[3].copy()
-    for slopes, colour in zip(coefficients[:3], colours, strict=True):
+    """The change of given colours, (3, H, W) in [-1, 1]: (C, H, W), all float32.
+
+    Args:
+        coefficients: (4, C, H, W), or (1, C, H, W) if the change does not depend on the colours.
+        colours: Of the photo.
+    """
+    change = coefficients[-1].copy()
+    for slopes, colour in zip(coefficients[:-1], colours, strict=False):
         change += slopes * colour
     return change
 

@@ -25,7 +25,8 @@ class Layer:
     """The change of one part, as a function of the photo's colours.
 
     Attributes:
-        nodes: (12, H, W) float32, coefficients as `guided.fit` gives them, at points that are spread over the photo.
+        nodes: (12, H, W) float32, coefficients as `guided.fit` gives them, at points that are spread over the photo; or
+            (3, H, W), the change itself, if it follows no colours.
         first: Column and row of the first node; node (0, 0) is `spacing / 2` from the photo's left and upper edge.
         spacing: Pixels of the photo from node to node; no less than `step`.
         step: Pixels of the photo along one cell in which the change is computed.
@@ -51,10 +52,8 @@ class Layer:
             reduced: The photo, reduced by the part's `cell_size`.
             size: (width, height) of the photo.
         """
-        if np.ptp(before, axis=0).max() <= GRAY:
-            change = np.broadcast_to(np.tensordot((0.299, 0.587, 0.114), change, 1).astype(np.float32), change.shape)
         step = cell_size(part)
-        coefficients, matrix = _coefficients(part, before, change, reduced, step)
+        coefficients, matrix = _coefficients(part, before, gray_kept(before, change), reduced, step)
         scale = scale_of(matrix)
         spacing = max(step, scale)
         reach = 3 * spacing / scale if spacing > 1 else 0  # what is interpolated passes the border by less
@@ -66,23 +65,24 @@ class Layer:
         return cls(*_spread(coefficients, matrix, spacing, box), spacing, step, box)
 
     def coefficients(self, step: int, cells: Box) -> np.ndarray:
-        """(4, 3, H, W) float32 for cells of `step` pixels."""
+        """(4, 3, H, W) or (1, 3, H, W) float32 for cells of `step` pixels."""
         rows, top = interpolation(cells[1], cells[3], step / self.spacing)
         columns, left = interpolation(cells[0], cells[2], step / self.spacing)
         left, top = left - self.first[0], top - self.first[1]
         nodes = self.nodes[:, top : top + rows.shape[1], left : left + columns.shape[1]]
-        return (rows @ nodes @ columns.T).reshape(4, 3, len(rows), len(columns))
+        if step != self.spacing:  # else every cell has a node of its own
+            nodes = rows @ nodes @ columns.T
+        return nodes.reshape(-1, 3, len(rows), len(columns))
 
 
 def _coefficients(
     part: Part, before: np.ndarray, change: np.ndarray, reduced: Image.Image, step: int
 ) -> tuple[np.ndarray, np.ndarray]:
-    """(12, H, W) float32, and the matrix from their pixels to pixels of the photo."""
+    """(12, H, W) or (3, H, W) float32, and the matrix from their pixels to pixels of the photo."""
     height, width = change.shape[1:]
     if part.scale <= 1:  # the change has more detail than the photo, and follows no edges
         size = (math.ceil(width * part.scale), math.ceil(height * part.scale))
-        change = guided.resized(change, size, Image.Resampling.HAMMING)
-        return np.concatenate((np.zeros((9, *change.shape[1:]), np.float32), change)), _for_size(part, size)
+        return guided.resized(change, size, Image.Resampling.HAMMING), _for_size(part, size)
     factor = math.ceil(min(part.scale, max(1, SMOOTHNESS / max(width, height))))
     size = (width * factor, height * factor)
     matrix = _for_size(part, size)
@@ -110,6 +110,13 @@ def _spread(planes: np.ndarray, matrix: np.ndarray, spacing: float, box: Box) ->
         for plane in planes
     ]
     return np.stack([np.asarray(plane) for plane in nodes]), (left, top)
+
+
+def gray_kept(before: np.ndarray, change: np.ndarray) -> np.ndarray:
+    """The change of an image, the same in each channel if the image is black and white; (3, H, W) float32 all."""
+    if np.ptp(before, axis=0).max() > GRAY:
+        return change
+    return np.repeat(np.tensordot((0.299, 0.587, 0.114), change, 1).astype(np.float32)[None], 3, 0)
 
 
 def cell_size(part: Part) -> int:

@@ -42,3 +42,8 @@ class Part:
         width, height = self.image.size
         square = np.array(((0, 0), (width, 0), (width, height), (0, height)))
         return square @ self.matrix[:, :2].T + self.matrix[:, 2]
+
+    def is_whole(self, size: tuple[int, int]) -> bool:
+        """Whether it is a whole photo of `size` (width, height), pixel for pixel and without a border."""
+        same = self.image.size == size and np.array_equal(self.matrix, np.eye(2, 3))
+        return same and all(fade == WHOLE for fade in self.fade)

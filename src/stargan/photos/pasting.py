@@ -7,7 +7,7 @@ from PIL import Image
 
 from stargan import images
 from stargan.photos import guided
-from stargan.photos.layers import Box, Layer, cell_size
+from stargan.photos.layers import Box, Layer, cell_size, gray_kept
 from stargan.photos.part import Part
 from stargan.photos.sampling import interpolation
 
@@ -48,9 +48,12 @@ def put_back(
     if masks is not None:
         changes *= np.asarray(masks, np.float32)[:, None]
     changed = [item for item in zip(parts, before, changes, strict=True) if item[2].any()]
+    result = photo if in_place else photo.copy()
+    if len(changed) == 1 and changed[0][0].is_whole(photo.size):
+        _paste(result, gray_kept(*changed[0][1:]), (0, 0, *photo.size))
+        return result
     reduced = {step: photo.reduce(step) if step > 1 else photo for step in {cell_size(part) for part, *_ in changed}}
     layers = [Layer.of(*item, reduced[cell_size(item[0])], photo.size) for item in changed]
-    result = photo if in_place else photo.copy()
     for box, found in _tiles(layers, photo.size):
         _add(result, found, reduced, box)
     return result
@@ -78,10 +81,13 @@ def _add(photo: Image.Image, layers: list[Layer], reduced: dict[int, Image.Image
         if common := _common(_cells(layer.box, step), cells):
             place = (..., slice(common[1] - top, common[3] - top), slice(common[0] - left, common[2] - left))
             change[place] += guided.apply(layer.coefficients(step, common), colours[place])
-    if not np.rint(change).any():
-        return
+    if np.rint(change).any():
+        _paste(photo, rows @ change @ columns.T if step > 1 else change, box)
+
+
+def _paste(photo: Image.Image, change: np.ndarray, box: Box) -> None:
+    """Adds a change, (3, H, W) float32 in levels, to the pixels of a box; overwrites `change`."""
     change += np.float32(0.5)  # to round
-    change = rows @ change @ columns.T if step > 1 else change
     for band, levels in zip(photo.crop(box).split(), change, strict=True):
         levels += np.asarray(band)
     levels = np.clip(change, 0, 255, out=change).astype(np.uint8)

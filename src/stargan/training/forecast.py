@@ -66,7 +66,8 @@ class Forecast:
                 f"{config.minutes:g} minutes are enough for about {steps:,} of {config.steps:,} steps on this machine, "
                 f"with {memory}; the learning rate follows the minutes{few}"
             )
-        hint = "; --minutes 60 or --recipe demo for less" if self.seconds > LONG else ""
+        demo = " or --recipe demo" if config.method == "stargan" else ""
+        hint = f"; --minutes 60{demo} for less" if self.seconds > LONG else ""
         return f"{config.steps:,} steps take {about(self.seconds)} on this machine, with {memory}{hint}"
 
 
@@ -133,6 +134,7 @@ def _cost(
 def _random_batch(config: Config, domains: Domains, count: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     rng = np.random.default_rng(0)
     width, height = config.image_size
+    count *= 1 if config.method == "stargan" else 2  # as many images of each domain
     images = rng.integers(0, 256, (count, height, width, 3), np.uint8)
     labels, targets = (domains.labels(domains.random_values(rng, count), 0) for _ in range(2))
     return images, labels, targets

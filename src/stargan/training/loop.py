@@ -97,7 +97,7 @@ def train(prepared: PreparedRun) -> Result:
     return Result(step, position >= config.steps, time.monotonic() - began, figures)
 
 
-_IN_THE_BAR = ("g_cls", "g_rec")  # as many as fit next to the progress bar in 80 columns
+_IN_THE_BAR = ("g_cls", "g_rec", "g_rec_a", "g_rec_b")  # as many as fit next to the progress bar in 80 columns
 
 
 def _save(prepared: PreparedRun, info: ModelInfo, seconds: float) -> None:

@@ -12,6 +12,7 @@ from stargan.config import Config
 from stargan.data import cache, crops, face_sample, ranges, sources
 from stargan.data.batches import Batches, TrainingSet
 from stargan.data.sources import Source
+from stargan.data.two_domains import TwoDomains
 from stargan.domains import Domains
 from stargan.engine import Engine, Processes
 from stargan.engine.transfer import transfer
@@ -156,6 +157,8 @@ def prepare(
 
 
 def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int, own: slice) -> Batches:
+    if config.method == "cyclegan":
+        return TwoDomains(sets[0], domains, batch_size=config.batch_size, seed=seed, flip=config.flip)
     return Batches(
         sets,
         domains,

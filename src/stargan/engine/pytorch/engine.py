@@ -18,6 +18,7 @@ from stargan.engine.pytorch import networks, optimizer
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
 from stargan.engine.pytorch.edit.updates import EditUpdates
 from stargan.engine.pytorch.memory import check
+from stargan.engine.pytorch.two_domains.cyclegan import CycleUpdates
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import CheckpointError, ModelError
 from stargan.images import scale
@@ -190,6 +191,7 @@ class PytorchEngine:
             "discriminator": self.updates.discriminator,
             "classifier": self.updates.classifier,
             "training/generator": self.updates.generator,
+            **{f"training/{name}": module for name, module in self.updates.kept.items()},
         }
 
     # ---------------------------------------------------------------- arrays
@@ -210,11 +212,13 @@ class PytorchEngine:
 
 
 def _updates(config: Config, domains: Domains) -> Updates:
-    """Creates the updates for the discriminator that a configuration names.
+    """Creates the updates for the method and the discriminator that a configuration names.
 
     Raises:
-        ConfigError, MissingExtraError: As `Updates` and `EditUpdates`.
+        ConfigError, MissingExtraError: As `Updates`, `EditUpdates` and `CycleUpdates`.
     """
+    if config.method == "cyclegan":
+        return CycleUpdates(config, domains)
     return EditUpdates(config, domains) if config.discriminator == "projected" else Updates(config, domains)
 
 

@@ -38,7 +38,7 @@ class Pytorch:
         with torch.device("meta"):
             built: dict[str, torch.nn.Module] = {"generator": networks.generator(architecture, num_labels)}
             if num_classes is not None:
-                built["discriminator"] = networks.Discriminator(architecture, num_classes)
+                built["discriminator"] = networks.discriminator(architecture, num_classes)
         return {
             f"{network}/{name}": tuple(tensor.shape)
             for network, module in built.items()

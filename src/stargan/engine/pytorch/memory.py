@@ -56,11 +56,13 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     planes = (3 + domains.num_labels) * pixels * FLOAT  # G's input
     part = config.batch_size if on_gpu or config.plain else min(config.batch_size, max(1, 256 // max(width, height)))
     # Every residual block keeps the equal of half a full-size layer; G runs twice.
-    d_update = config.batch_size * (5 * features + 10 * image)
+    d_update: float = config.batch_size * (5 * features + 10 * image)
     g_update = part * ((4 * (3.25 + config.blocks / 2) + 4) * features + 6 * planes)
     generate = GENERATE_BATCH * (6 * features + 2.5 * planes)
     if config.discriminator == "projected":  # the pretrained network
         d_update += config.batch_size * pixels * 4400
+    if config.method == "cyclegan":  # six passes through a generator for each pair of images, and their gradients
+        d_update = config.batch_size * 6 * (7 + 1.5 * config.blocks) * features
     weights, saving = _weights(config, domains)
     # Of these four, one at a time takes its memory.
     peaks = {

@@ -7,10 +7,12 @@ import torch
 from torch import Tensor, nn
 
 from stargan.config import Architecture
+from stargan.config.training import Init
 from stargan.domains import Domains
 from stargan.engine.constants import MASK_FLOOR
 from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.fast.convolution import StridedConv, applies, norm_relu_conv
+from stargan.engine.pytorch.two_domains.networks import CycleDiscriminator, CycleGenerator
 from stargan.errors import ModelError
 from stargan.model.safetensors_file import under
 
@@ -197,9 +199,18 @@ NAMES = ("generator", "discriminator", "classifier")
 
 def generator(architecture: Architecture, num_labels: int, plain: bool = False) -> nn.Module:
     """Builds the generator that an architecture names, with fresh weights."""
+    if architecture.method == "cyclegan":
+        return CycleGenerator(architecture)
     if architecture.generator == "edit":
         return EditGenerator(architecture, num_labels)
     return Generator(architecture, num_labels, plain)
+
+
+def discriminator(architecture: Architecture, num_classes: int, plain: bool = False) -> nn.Module:
+    """Builds the discriminator of an architecture's method, with fresh weights."""
+    if architecture.method == "cyclegan":
+        return CycleDiscriminator(architecture)
+    return Discriminator(architecture, num_classes, plain)
 
 
 def build(name: str, architecture: Architecture, domains: Domains, plain: bool = False) -> nn.Module:
@@ -207,15 +218,23 @@ def build(name: str, architecture: Architecture, domains: Domains, plain: bool =
     if name == "generator":
         return generator(architecture, domains.num_labels, plain)
     if name == "discriminator":
-        return Discriminator(architecture, domains.num_classes, plain)
-    return AttributeClassifier(domains.num_classes, architecture.d_layers)
+        return discriminator(architecture, domains.num_classes, plain)
+    return AttributeClassifier(domains.num_classes, architecture.classifier_layers)
 
 
-def initialise_xavier(network: nn.Module) -> None:
-    """Redraws all kernels from Xavier's uniform distribution (Glorot & Bengio 2010) and sets biases to zero."""
-    for layer in network.modules():
+def initialise(network: nn.Module, init: Init) -> None:
+    """Redraws all kernels and sets biases to zero, unless `init` is `default`.
+
+    Args:
+        network: The network to change.
+        init: `xavier`: Xavier's uniform distribution (Glorot & Bengio 2010); `normal`: deviation 0.02.
+    """
+    for layer in network.modules() if init != "default" else ():
         if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d):
-            nn.init.xavier_uniform_(layer.weight)
+            if init == "xavier":
+                nn.init.xavier_uniform_(layer.weight)
+            else:
+                nn.init.normal_(layer.weight, std=0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
 

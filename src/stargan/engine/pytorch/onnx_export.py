@@ -34,7 +34,7 @@ def export(
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
     values = np.eye(2, domains.num_classes, dtype=np.float32)
     condition = architecture.condition(domains, domains.labels(values, 0), values[::-1])
-    plain = plain or architecture.generator != "stargan"  # only the paper's generator has a rewritten form
+    plain = plain or not architecture.has_papers_generator  # no other G has a rewritten form
 
     if half:
         arrays = {name: array.astype(np.float16).astype(array.dtype) for name, array in arrays.items()}
@@ -43,20 +43,38 @@ def export(
     expected = generator(*inputs.values())
     if not plain:
         rewrite.rewrite(generator, architecture)
-    graph, difference = _graph(generator, inputs, "translated", expected, half)
+    multiple = architecture.side_multiple
+    graph, difference = _graph(generator, inputs, "translated", expected, half, multiple)
     if not plain and difference > TOLERANCE:  # with these weights the rewritten form loses too many digits
         generator = networks.restore("generator", architecture, domains, arrays)
         graph, difference = _graph(generator, inputs, "translated", expected, half)
     if not any(name.startswith("classifier/") for name in arrays):
         return OnnxGraphs(graph, None, difference)
     classifier = networks.restore("classifier", architecture, domains, arrays)
-    small, other = _graph(classifier, {"images": images}, "logits", classifier(images), half)
+    small, other = _graph(classifier, {"images": images}, "logits", classifier(images), half, multiple)
     return OnnxGraphs(graph, small, max(difference, other))
 
 
-def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool) -> tuple[bytes, float]:
-    """Exports one network with a dynamic batch size; also returns its largest difference from `expected`."""
+def _graph(
+    network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool, multiple: int = 0
+) -> tuple[bytes, float]:
+    """Exports one network, see `exported`; also returns its largest difference from `expected`."""
+    model = exported(network, inputs, output, multiple)
+    _remove_source_notes(model.graph)
+    if half:
+        _halve(model.graph)
+    content = model.SerializeToString()
+    (result,) = session(content).run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
+    return content, float(np.abs(result - expected.numpy()).max())
+
+
+def exported(network: Any, inputs: Mapping[str, Any], output: str, multiple: int) -> Any:
+    """The ONNX model that PyTorch's exporter makes of a network, with a dynamic batch size.
+
+    Unless `multiple` is 0, images may also have any sides that are multiples of it.
+    """
     batch = torch.export.Dim("batch")
+    sides = {2: multiple * torch.export.Dim("rows"), 3: multiple * torch.export.Dim("columns")} if multiple else {}
     with _quiet(), torch.no_grad():
         program = torch.onnx.export(
             network,
@@ -65,16 +83,10 @@ def _graph(network: Any, inputs: Mapping[str, Any], output: str, expected: Any, 
             verbose=False,
             input_names=list(inputs),
             output_names=[output],
-            dynamic_shapes=tuple({0: batch} for _ in inputs),
+            dynamic_shapes=tuple({0: batch, **(sides if name == "images" else {})} for name in inputs),
         )
         assert program is not None  # None only without dynamo
-    model = program.model_proto
-    _remove_source_notes(model.graph)
-    if half:
-        _halve(model.graph)
-    content = model.SerializeToString()
-    (result,) = session(content).run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
-    return content, float(np.abs(result - expected.numpy()).max())
+    return program.model_proto
 
 
 def _remove_source_notes(graph: Any) -> None:

@@ -64,6 +64,7 @@ class Updates:
         self.step = 0
         self.g_updates = 0
         self.terms: dict[str, Tensor] = {}
+        self.kept: dict[str, nn.Module] = {}  # what a checkpoint contains besides, as `training/NAME`
 
     def _build(self) -> dict[str, nn.Module]:
         # Drawn on the CPU, so that the weights are the same on every device. The caller's random state stays unchanged.
@@ -73,9 +74,8 @@ class Updates:
                 name: networks.build(name, self.config.architecture, self.domains, self.config.plain)
                 for name in networks.NAMES
             }
-            if self.config.init == "xavier":
-                networks.initialise_xavier(built["generator"])
-                networks.initialise_xavier(built["discriminator"])
+            for name in ("generator", "discriminator"):
+                networks.initialise(built[name], self.config.init)
         return built
 
     # ---------------------------------------------------------------- D

@@ -12,6 +12,7 @@ from stargan.engine.tensorflow import networks
 from stargan.engine.tensorflow.engine import TensorflowEngine, run_classifier, run_generator
 from stargan.engine.tensorflow.network import Network, file_shape
 from stargan.engine.tensorflow.onnx_export import export
+from stargan.errors import ConfigError
 
 
 class TensorflowPredictor:
@@ -40,6 +41,8 @@ class Tensorflow:
 
     def create(self, config: Config, domains: Domains) -> Engine:
         """Creates an engine with fresh weights; see `Framework.create`."""
+        if config.method != "stargan":
+            raise ConfigError(f"--method {config.method}: is for --engine pytorch; this engine trains StarGAN")
         # The same weights every time on a CPU, so that a resumed run equals one that was not interrupted.
         tf.config.experimental.enable_op_determinism()
         tf.random.set_seed(config.seed)

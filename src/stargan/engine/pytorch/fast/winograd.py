@@ -44,7 +44,7 @@ BACK = (
 
 def pays(architecture: Architecture) -> bool:
     """Returns whether a model has the paper's generator and is large enough to become faster."""
-    if architecture.generator != "stargan":
+    if not architecture.has_papers_generator:
         return False
     width, height = (-(-side // 4 // STEP) for side in architecture.image_size)
     return 4 * architecture.width >= FEWEST_CHANNELS and width * height >= FEWEST_TILES

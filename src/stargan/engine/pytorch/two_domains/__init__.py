@@ -1,0 +1,1 @@
+"""The methods that translate between two domains."""

@@ -1,0 +1,69 @@
+"""Conversion of the tensor names of junyanz/pytorch-CycleGAN-and-pix2pix to ours.
+
+Its networks match ours layer by layer; only the names of the containers differ. In its code, G_A translates from A to B
+and D_A scores images of B. Instance norms of its early versions stored running statistics, which are not used.
+"""
+
+import re
+from collections.abc import Mapping
+
+import numpy as np
+
+from stargan.config import Architecture
+from stargan.errors import ModelError
+from stargan.interop.official import Sizes, kernel, matched, shapes
+from stargan.model.safetensors_file import Arrays
+
+NETWORKS = {"generator/to_b": "G_A", "generator/to_a": "G_B", "discriminator/b": "D_A", "discriminator/a": "D_B"}
+"""Its networks by ours."""
+
+_BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+_FIRST = "model.1.weight"
+_BLOCK = r"model\.\d+\.conv_block\.1\.weight"
+
+
+def is_resnet(state: Mapping[str, np.ndarray]) -> bool:
+    """Returns whether a state dict is that of a residual generator of this code."""
+    return _FIRST in state and not any(name.startswith("model.model.") for name in state)
+
+
+def from_cyclegan(networks: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Arrays, Sizes]:
+    """Converts the networks of a CycleGAN to our names.
+
+    Args:
+        networks: The state dicts by its names: `G_A` and `G_B`, and, if available, both `D_A` and `D_B`.
+
+    Returns:
+        The arrays `generator/...` and `discriminator/...`, float32, and the sizes of the networks.
+
+    Raises:
+        ModelError: A tensor is missing, unexpected or of the wrong shape; the message names it: `G_A/model.1.bias`.
+    """
+    theirs = {
+        f"{network}/{name}": array
+        for network, state in networks.items()
+        for name, array in state.items()
+        if not name.endswith(_BUFFERS)
+    }
+    width, channels = kernel(theirs, f"G_A/{_FIRST}")[:2]
+    if channels != 3:
+        raise ModelError(f"G_A/{_FIRST} has {channels} input channels; only images with 3 are supported")
+    blocks = sum(bool(re.fullmatch(f"G_A/{_BLOCK}", name)) for name in theirs)
+    with_d = "D_A" in networks
+    d_layers = _d_layers(theirs) if with_d else 3
+    architecture = Architecture((256, 256), width, blocks, d_layers, method="cyclegan")
+    sizes = Sizes(architecture, 2, 2 if with_d else None)
+    expected = shapes(sizes)
+    return matched(theirs, {ours: their_name(ours) for ours in expected}, expected, "CycleGAN"), sizes
+
+
+def their_name(ours: str) -> str:
+    """Converts one of our names, `generator/to_b.layers.10.layers.1.weight`, to `G_A/model.10.conv_block.1.weight`."""
+    network, rest = ours.split(".", 1)
+    return f"{NETWORKS[network]}/{rest.replace('layers', 'model', 1).replace('.layers.', '.conv_block.')}"
+
+
+def _d_layers(theirs: Mapping[str, np.ndarray]) -> int:
+    """The stride-2 layers of D: all its layers but the last two."""
+    kernels = [name for name in theirs if re.fullmatch(r"D_A/model\.\d+\.weight", name)]
+    return max(len(kernels) - 2, 1)
