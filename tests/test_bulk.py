@@ -1,8 +1,15 @@
 """Shards in, shards out: here, in an object store, and on Ray."""
 
+import contextlib
 import io
 import json
+import os
+import signal
+import subprocess
+import sys
 import tarfile
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -160,3 +167,68 @@ def test_in_an_object_store(bucket: str, tmp_path: Path) -> None:
     assert list(content(tmp_path / "1-out.tar")) == [f"a/{index}.png" for index in range(4, 8)]
     assert "skipped 2 shards" in in_process(*command).stdout
     assert "no shards (.tar)" in in_process(*command[:2], f"{bucket}/out/0.tar.done.json", *command[3:]).stderr
+
+
+# ---------------------------------------------------------------- Ray
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_survives_a_killed_actor(tmp_path: Path) -> None:
+    """The actor's process is killed while it works; what was finished before is not made again."""
+    pytest.importorskip("ray", reason="ray is not installed")
+    for index in range(8):
+        shard_of(tmp_path / "in" / f"{index}.tar", 12 * index, 12)
+    out = tmp_path / "out"
+    options = [str(tmp_path / "in"), "--out", str(out), "--to", "Wearing_Hat", "--ray"]
+    command = [sys.executable, "-m", "stargan", "translate", "cartoons", *options]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
+        _wait_for(lambda: len(list(out.glob("*.done.json"))) >= 2, job)
+        os.kill(_actor(job.pid), signal.SIGKILL)
+        before = {path: path.stat().st_mtime_ns for path in out.glob("*.done.json")}
+        printed, errors = job.communicate(timeout=300)
+    assert job.returncode == 0, errors
+    assert "96 images in 8 shards" in printed
+    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
+    assert len(before) < 8
+    for index in range(8):
+        names = [f"a/{number}.png" for number in range(12 * index, 12 * index + 12)]
+        assert list(content(out / f"{index}.tar")) == names
+
+
+def _wait_for(reached: Callable[[], bool], job: "subprocess.Popen[str]") -> None:
+    end = time.monotonic() + 300
+    while not reached():
+        assert job.poll() is None
+        assert time.monotonic() < end
+        time.sleep(0.01)
+
+
+def _actor(ancestor: int) -> int:
+    """The process of the actor among those that a process has started."""
+    parents = {}
+    for status in Path("/proc").glob("[0-9]*/status"):
+        with contextlib.suppress(OSError):
+            lines = dict(line.split(":", 1) for line in status.read_text().splitlines())
+            parents[int(status.parent.name)] = int(lines["PPid"])
+    for process in parents:
+        above = process
+        while above in parents and above != ancestor:
+            above = parents[above]
+        with contextlib.suppress(OSError):
+            if above == ancestor and b"ray::_Worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+                return process
+    raise AssertionError("no actor")
+
+
+def test_ray_is_for_shards(tmp_path: Path) -> None:
+    (tmp_path / "a.png").write_bytes(photo(0))
+    done = in_process("translate", "cartoons", tmp_path / "a.png", "--out", tmp_path / "o", "--to", "Smiling", "--ray")
+    assert done.returncode == 2
+    assert "--ray: translates WebDataset shards" in done.stderr
+
+
+def test_without_ray(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "ray", None)
+    done = in_process("translate", "cartoons", folder, "--out", tmp_path / "o", "--to", "Smiling", "--ray")
+    assert "pip install 'stargan[ray]'" in done.stderr

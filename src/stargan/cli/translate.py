@@ -13,10 +13,10 @@ import tyro
 from stargan import images
 from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, Range, Shared, check_output, option
 from stargan.config.checks import check_range
-from stargan.data import ranges
+from stargan.data import ranges, remote
 from stargan.domains import requests
 from stargan.errors import BAD_INPUT, ConfigError, one_line
-from stargan.inference import bulk, clips, folders, jobs
+from stargan.inference import bulk, clips, folders, jobs, on_ray
 from stargan.inference.folders import Reading, Report
 from stargan.inference.jobs import STREAM, Output
 from stargan.inference.load import load
@@ -58,6 +58,7 @@ class Options(Shared):
             images.
         overwrite: Replace existing files.
         skip_existing: Leave out translations whose file exists, to go on with a folder.
+        ray: Translate shards on a cluster of Ray: that of $RAY_ADDRESS, or else this machine alone.
     """
 
     model: Model
@@ -76,6 +77,7 @@ class Options(Shared):
     runtime: Annotated[Runtime, option()] = "onnxruntime"
     overwrite: Flag = False
     skip_existing: Flag = False
+    ray: Flag = False
 
 
 def run(options: Options) -> int:
@@ -83,6 +85,8 @@ def run(options: Options) -> int:
     found_shards = bulk.find(options.images[0]) if len(options.images) == 1 else None
     if found_shards:
         return _shards(options, found_shards)
+    if options.ray:
+        raise ConfigError("--ray: translates WebDataset shards; name .tar files, a folder of them, or an address")
     sources, output = _places(options)
     _check(options, output)
     reading = Reading(options.known, _choice(options.face), options.align, not options.crop)
@@ -165,7 +169,9 @@ def _shards(options: Options, found: Sequence[str]) -> int:
         requests.check_plain(model.domains, options.known)
     digest = hashlib.sha256(locations.locate(options.model).read_bytes()).hexdigest()
     request = bulk.Request(options.to, options.known, options.strength, options.align, digest)
-    done = bulk.translate(model, found, options.out, request, again=options.overwrite)
+    place = remote.address(options.out) or str(options.out.resolve())
+    cluster = on_ray.pool(options.model, options.runtime, place, request) if options.ray else None
+    done = bulk.translate(model, found, options.out, request, again=options.overwrite, run=cluster)
     left_out = [line for shard in done for line in shard.left_out]
     for line in left_out:
         _warn(f"left out: {line}")

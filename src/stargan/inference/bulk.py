@@ -87,8 +87,8 @@ def find(where: Path) -> list[str] | None:
             raise DataError(f"{address}: no shards ({shards.SUFFIX}) in it")
         return found
     if where.is_dir():
-        return [str(path) for path in sorted(where.glob(f"*{shards.SUFFIX}"))] or None
-    return [str(path) for path in shards.matching(where) if path.suffix.lower() == shards.SUFFIX] or None
+        return [str(path.resolve()) for path in sorted(where.glob(f"*{shards.SUFFIX}"))] or None
+    return [str(path.resolve()) for path in shards.matching(where) if path.suffix.lower() == shards.SUFFIX] or None
 
 
 def translate(
