@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 from conftest import TINY
 
-from stargan import cli, machine
+from stargan import cli, machine, training
 from stargan import engine as engines
 from stargan.config import Config
+from stargan.config.recipes import recipe
+from stargan.engine.pytorch.processes import TorchProcesses
 from stargan.engine.registry import _KNOWN
 from stargan.errors import ConfigError
 from stargan.model import run_folder
@@ -137,3 +140,16 @@ def test_an_engine_that_trains_alone(beside: None, monkeypatch: pytest.MonkeyPat
         engines.together(Config(engine="alone")),
     ):
         pass
+
+
+@pytest.mark.parametrize(
+    ("config", "said"),
+    [
+        (Config(batch_size=5), "--batch-size 5: is for all processes together; must be a multiple of 2"),
+        (replace(recipe("cyclegan"), batch_size=4), "--method cyclegan: trains in one process"),
+    ],
+)
+def test_settings_for_one_process(config: Config, said: str) -> None:
+    with pytest.raises(ConfigError, match=said):
+        training._check(config, TorchProcesses(0, 2))
+    training._check(Config(batch_size=6), TorchProcesses(1, 2))

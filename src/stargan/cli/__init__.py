@@ -100,5 +100,6 @@ def _check_words(arguments: Sequence[str]) -> None:
         option = word[:-1] if word.startswith("--") and word.endswith("=") else before
         if (not word or option != before) and option not in MAY_BE_EMPTY:
             raise ConfigError(f"the argument after {before} is empty" if not word else f"{option}: its value is empty")
-        if re.match(r"https?://", word) and option not in MAY_BE_EMPTY:
+        data = option == "--data" or arguments[0] == "data"  # which may be anywhere
+        if re.match(r"https?://", word) and option not in MAY_BE_EMPTY and not data and not word.endswith(".tar"):
             raise ConfigError(f"{word}: an address, not a file; download it first")

@@ -59,7 +59,7 @@ def train(
         say(one_line(line))  # it may name files
 
     with engines.together(config) as processes:
-        _check_batch(config, processes)
+        _check(config, processes)
         if processes.rank:
             return _train_beside(processes, config, folder, resume=resume, allow_changes=allow_changes)
         with run_folder.locked(folder):
@@ -101,7 +101,9 @@ def _train_beside(processes: Processes, config: Config, folder: Path, *, resume:
         return loop.train(prepared)
 
 
-def _check_batch(config: Config, processes: Processes) -> None:
+def _check(config: Config, processes: Processes) -> None:
+    if processes.world_size > 1 and config.method != "stargan":
+        raise ConfigError(f"--method {config.method}: trains in one process; start it without torchrun")
     if config.method != "stargan" and processes.world_size > 1:
         raise ConfigError(f"--method {config.method}: trains in one process; start it without torchrun")
     if config.batch_size % processes.world_size:

@@ -9,6 +9,7 @@ from pathlib import Path
 from stargan.config import schedules
 from stargan.errors import TrainingError
 from stargan.model import run_folder
+from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 from stargan.training import checkpoint
 from stargan.training.log import Log
@@ -91,16 +92,17 @@ def train(prepared: PreparedRun) -> Result:
 
             # ---- checkpoint
             if step % config.checkpoint_every == 0 or last:
-                seconds = time.monotonic() - began
                 info = prepared.info(step, figures, finished=finished)
-                kept = config.keep_checkpoints
-                checkpoint.save(
-                    prepared.folder, engine.state(), info, data_key=prepared.data_key, keep=kept, seconds=seconds
-                )
+                _save(prepared, info, time.monotonic() - began)
     return Result(step, position >= config.steps, time.monotonic() - began, figures)
 
 
 _IN_THE_BAR = ("g_cls", "g_rec", "g_rec_a", "g_rec_b")  # as many as fit next to the progress bar in 80 columns
+
+
+def _save(prepared: PreparedRun, info: ModelInfo, seconds: float) -> None:
+    arrays, keep = prepared.engine.state(), prepared.config.keep_checkpoints
+    checkpoint.save(prepared.folder, arrays, info, data_key=prepared.data_key, keep=keep, seconds=seconds)
 
 
 def _check_finite(losses: dict[str, float], step: int, folder: Path) -> None:

@@ -296,7 +296,7 @@ def _check_places(config: Config, folder: Path, start_from: Path | None, *, resu
     """Refuses to resume where the data are no longer, or to start from nothing, before the images are read."""
     if start_from is not None:
         locations.locate(start_from)
-    gone = [path for path in config.data if resume and not Path(path).exists()]
+    gone = [path for path in config.data if resume and not sources.is_there(path)]
     if gone:
         raise CheckpointError(f"{gone[0]}: no such file or folder; if the data of {folder} have moved, say --data PATH")
 
