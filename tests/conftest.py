@@ -10,7 +10,7 @@ import contextlib
 import io
 import subprocess
 import sys
-from collections.abc import Generator
+from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,13 @@ import pytest
 from PIL import Image
 
 from stargan import cli, faces
+
+with contextlib.suppress(ImportError):  # a part of PyTorch, which some environments lack
+    import onnx_cache
+
+    from stargan.engine.pytorch import onnx_export
+
+    vars(onnx_export)["exported"] = onnx_cache.exported
 
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 TINY = [
@@ -123,6 +130,23 @@ def run(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     done = stargan("train", "--data", colours, "--run", folder, *TINY, *schedule, timeout=600)
     assert done.returncode == 0, done.stderr
     return folder
+
+
+@pytest.fixture(scope="session")
+def bucket() -> Iterator[str]:
+    """A bucket in a server of this process that speaks S3."""
+    server_of = pytest.importorskip("moto.server", reason="moto is not installed")
+    s3fs = pytest.importorskip("s3fs", reason="s3fs is not installed")
+    server = server_of.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    server.start()
+    host, port = server.get_host_and_port()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setenv("AWS_ENDPOINT_URL", f"http://{host}:{port}")
+        for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_DEFAULT_REGION"):
+            patched.setenv(name, "us-east-1")
+        s3fs.S3FileSystem().mkdir("faces")
+        yield "s3://faces"
+    server.stop()
 
 
 @pytest.hookimpl(wrapper=True)

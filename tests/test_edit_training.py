@@ -130,10 +130,10 @@ def test_scores_depend_on_the_labels() -> None:
     torch.manual_seed(0)
     made = EditDiscriminator(TINY.architecture, DOMAINS)
     features = [torch.randn(2, count, side, side) for count, side in ((24, 24), (40, 12), (112, 6), (320, 3))]
-    made.projected.calibrate(features)
+    made.projected.calibrate(features, Tensor.detach)
     before = made.state_dict()["projected.scale0"].clone()
     assert before.min() > 0
-    made.projected.calibrate([2 * each for each in features])  # only once
+    made.projected.calibrate([2 * each for each in features], Tensor.detach)  # only once
     assert torch.equal(made.state_dict()["projected.scale0"], before)
     one, other = torch.zeros(2, 5), torch.ones(2, 5)
     (first, second), logits = made.projected(features, one, other)

@@ -63,6 +63,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "onnxscript": ("engine/pytorch",),
     "onnxruntime": ("model/onnx_session",),
     "openvino": ("inference",),
+    "ray": ("inference/on_ray",),
     "fastapi": ("web",),
     "uvicorn": ("web",),
 }

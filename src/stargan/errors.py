@@ -9,6 +9,7 @@
     ├── ModelError               a model file that is missing, damaged or not ours
     ├── CheckpointError          a checkpoint or run folder that cannot be resumed
     ├── TrainingError            training that cannot continue (a loss became NaN)
+    │   └── ProcessLostError     another process of this training has ended
     └── MissingExtraError        an optional part is not installed; the line says the pip command
 
 Library code raises these; only the command line turns them into an exit code.
@@ -59,6 +60,10 @@ class CheckpointError(StarganError):
 
 class TrainingError(StarganError):
     """Training that cannot continue."""
+
+
+class ProcessLostError(TrainingError):
+    """Another process of this training has ended."""
 
 
 class MissingExtraError(StarganError):

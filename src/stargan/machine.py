@@ -1,11 +1,40 @@
-"""How much memory this process may use."""
+"""How much memory this process may use, and its place among those that train together."""
 
 import contextlib
 import os
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 _PROC, _CGROUPS = Path("/proc"), Path("/sys/fs/cgroup")
+
+
+@dataclass(frozen=True)
+class Place:
+    """The place of this process among those that train together.
+
+    Attributes:
+        rank: Its index, from 0.
+        world_size: The number of processes.
+        local_rank: Its index among those of its machine.
+        local_world_size: The number of those of its machine.
+        restarts: How often `torchrun` has started the processes again after one of them had ended.
+    """
+
+    rank: int = 0
+    world_size: int = 1
+    local_rank: int = 0
+    local_world_size: int = 1
+    restarts: int = 0
+
+
+def place() -> Place:
+    """The place that `torchrun` gives this process, in environment variables; without it, the process is alone."""
+    if not {"RANK", "WORLD_SIZE", "MASTER_ADDR", "MASTER_PORT"} <= os.environ.keys():
+        return Place()
+    names = ("RANK", "WORLD_SIZE", "LOCAL_RANK", "LOCAL_WORLD_SIZE", "TORCHELASTIC_RESTART_COUNT")
+    texts = [os.environ.get(name, default) for name, default in zip(names, "01010", strict=True)]
+    return Place(*map(int, texts)) if all(map(str.isdigit, texts)) else Place()
 
 
 def memory() -> int | None:

@@ -14,6 +14,7 @@ from stargan.inference import notebook
 from stargan.inference.load import load
 from stargan.inference.translator import Translator
 from stargan.interop.export import export
+from stargan.machine import place
 from stargan.model import run_folder
 from stargan.model.run_folder import Curve
 from stargan.progress import Callback, about, reported_to
@@ -127,10 +128,16 @@ def train(
 
 
 def started(config: Config, folder: Path | None, *, start_from: Path | None = None) -> Run:
-    """Trains a new run with these settings; see `train`."""
+    """Trains a new run with these settings; see `train`.
+
+    Where `torchrun` has started the processes again, the run goes on from its last checkpoint.
+    """
     if not folder or not config.data:
         raise ConfigError("say --data PATH and --run FOLDER for a new run, or --resume FOLDER")
-    check_new(folder)
+    if place().rank == 0:  # the others do not look at the folder before it is prepared
+        if place().restarts and (folder / run_folder.CONFIG).exists():
+            return resumed(folder, run_folder.saved_config(folder))
+        check_new(folder)
     return _finished(folder, training.train(config, folder, start_from=start_from, measure=True))
 
 
@@ -141,7 +148,7 @@ def resumed(folder: Path, config: Config, *, allow_changes: bool = False) -> Run
 
 
 def _finished(folder: Path, result: training.Result) -> Run:
-    for name in MODELS if result.finished else ():
+    for name in MODELS if result.finished and place().rank == 0 else ():
         export(folder, folder / name, overwrite=True)
     return Run(folder, result.step, result.finished, result.seconds, result.figures)
 

@@ -8,7 +8,16 @@ import re
 import sys
 from collections.abc import Sequence
 
-from stargan.errors import BAD_INPUT, INTERRUPTED, ConfigError, StarganError, one_line
+from stargan.errors import (
+    BAD_INPUT,
+    INTERRUPTED,
+    ConfigError,
+    MissingExtraError,
+    ProcessLostError,
+    StarganError,
+    one_line,
+)
+from stargan.machine import place
 
 
 def process() -> int:
@@ -24,8 +33,8 @@ def process() -> int:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code: 0 done, 2 bad input (explained in one line), 130 interrupted."""
-    code = 0
-    if sys.stdout is None:  # `stargan ... >&-`
+    code, rank = 0, place().rank
+    if rank or sys.stdout is None:  # of several processes that train together, the first one prints; `stargan ... >&-`
         sys.stdout = io.StringIO()
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # file names may have letters that its encoding lacks
@@ -36,7 +45,12 @@ def main(argv: Sequence[str] | None = None) -> int:
         print(end="", flush=True)  # here, a full disk or a closed pipe can still be reported
         return code
     except StarganError as error:
-        print(f"stargan: {error}", file=sys.stderr)
+        if not rank:
+            print(f"stargan: {error}", file=sys.stderr)
+        elif not isinstance(
+            error, ConfigError | MissingExtraError | ProcessLostError
+        ):  # all processes have the same settings
+            print(f"stargan: process {rank}: {error}", file=sys.stderr)
         return BAD_INPUT
     except KeyboardInterrupt:
         print("stargan: interrupted", file=sys.stderr)
@@ -57,6 +71,8 @@ def _run(arguments: list[str]) -> int:
         print(f"stargan {__version__}")
         return 0
     _check_words(arguments)
+    if place().world_size > 1 and arguments[:1] != ["train"]:
+        raise ConfigError("torchrun starts several processes, which only stargan train can use; leave it out")
     from stargan.cli.commands import parse  # loads tyro
     from stargan.cli.options import Shared
 
@@ -67,7 +83,7 @@ def _run(arguments: list[str]) -> int:
         raise ConfigError("say either -q or -v")
     from stargan.cli.console import shown
 
-    with shown(quiet=options.quiet, verbose=options.verbose):
+    with shown(quiet=options.quiet or place().rank > 0, verbose=options.verbose):
         return command.run(options)
 
 
@@ -84,5 +100,6 @@ def _check_words(arguments: Sequence[str]) -> None:
         option = word[:-1] if word.startswith("--") and word.endswith("=") else before
         if (not word or option != before) and option not in MAY_BE_EMPTY:
             raise ConfigError(f"the argument after {before} is empty" if not word else f"{option}: its value is empty")
-        if re.match(r"https?://", word) and option not in MAY_BE_EMPTY:
+        data = option == "--data" or arguments[0] == "data"  # which may be anywhere
+        if re.match(r"https?://", word) and option not in MAY_BE_EMPTY and not data and not word.endswith(".tar"):
             raise ConfigError(f"{word}: an address, not a file; download it first")

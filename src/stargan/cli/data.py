@@ -15,6 +15,7 @@ from stargan.cli.options import (
     LabelGroups,
     Labels,
     OptionalFile,
+    OptionalFolder,
     Range,
     Shared,
     check_output,
@@ -22,7 +23,7 @@ from stargan.cli.options import (
 )
 from stargan.config.checks import check_range
 from stargan.config.training import Align
-from stargan.data import cache, ranges, sources, summary
+from stargan.data import cache, ranges, remote, shard_writer, sources, summary
 from stargan.errors import ConfigError, one_line
 from stargan.faces import CELEBA
 from stargan.progress import Progress
@@ -34,7 +35,7 @@ class Options(Shared):
     """Look at a data set before training on it: images per label and split, what is left out, unreadable files.
 
     Attributes:
-        path: Folder in CelebA's format, folder with a folder for each label, or table.
+        path: Folder in CelebA's format, folder with a folder for each label, table, shards, or an address of these.
         attributes: Labels to look at; by default all.
         exclusive: Attributes that exclude each other; repeat it for another group.
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
@@ -44,6 +45,9 @@ class Options(Shared):
         sheet: File for a contact sheet, which shows some images of each label.
         overwrite: Replace an existing file that is not an earlier contact sheet.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
+        shards: Empty or new folder, or address such as s3://bucket/faces, to write the images to as WebDataset shards,
+            with their labels and splits.
+        shard_size: Images in a shard.
     """
 
     path: Annotated[tyro.conf.Positional[Path], option("DATA")]
@@ -55,6 +59,8 @@ class Options(Shared):
     sheet: OptionalFile = None
     overwrite: Flag = False
     max_bad: Int = -1
+    shards: OptionalFolder = None
+    shard_size: Int = 1000
 
 
 def run(options: Options) -> int:
@@ -66,6 +72,10 @@ def run(options: Options) -> int:
             raise ConfigError(
                 f"--sheet {options.sheet}: exists, and is no contact sheet; say --overwrite to replace it"
             )
+    if options.shard_size < 1:
+        raise ConfigError(f"--shard-size {options.shard_size}: must be at least 1")
+    if options.shards:
+        shard_writer.check_empty(options.shards)
     check_range(options.range)
     source = sources.find(options.path, options.attributes, options.exclusive, options.bins)
     total, notes = len(source.files), list[str]()
@@ -90,6 +100,9 @@ def run(options: Options) -> int:
             sheet = summary.contact_sheet(source, loaded)
             images.save_as_made_by(_NAME, sheet, options.sheet)
             print(f"contact sheet: {options.sheet}")
+    if options.shards:
+        written = shard_writer.write(source, options.shards, options.shard_size, loaded.bad.keys())
+        print(f"shards: {len(written)} in {remote.address(options.shards) or options.shards}")
     return 0
 
 

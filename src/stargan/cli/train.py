@@ -29,6 +29,7 @@ from stargan.config.recipes import DEFAULT, SUMMARIES
 from stargan.config.recipes import base as base_settings
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
+from stargan.machine import place
 from stargan.model import run_folder
 from stargan.runs import Run
 from stargan.training.forecast import forecast
@@ -132,6 +133,8 @@ def run(options: Options) -> int:
             raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
         return _tell(runs.resumed(options.resume, config, allow_changes=options.allow_changes))
     if options.dry_run:
+        if place().world_size > 1:
+            raise ConfigError("--dry-run: measures one process; leave out torchrun")
         return _dry_run(config)
     if options.run:
         check_output("--run", options.run, folder=True)

@@ -1,6 +1,7 @@
 """`stargan translate`."""
 
 import dataclasses
+import hashlib
 import re
 import sys
 from collections.abc import Sequence
@@ -12,16 +13,17 @@ import tyro
 from stargan import images
 from stargan.cli.options import Command, Flag, Model, OptionalFolder, OptionalName, Range, Shared, check_output, option
 from stargan.config.checks import check_range
-from stargan.data import ranges
+from stargan.data import ranges, remote
 from stargan.domains import requests
 from stargan.errors import BAD_INPUT, ConfigError, one_line
-from stargan.inference import clips, folders, jobs
+from stargan.inference import bulk, clips, folders, jobs, on_ray
 from stargan.inference.folders import Reading, Report
 from stargan.inference.jobs import STREAM, Output
 from stargan.inference.load import load
 from stargan.inference.onnx import Runtime
 from stargan.inference.steps import check_strength
 from stargan.inference.views import Choice
+from stargan.model import locations
 from stargan.progress import counted
 
 TOLD = 20  # images up to which the command says for each of them what it saw
@@ -35,8 +37,10 @@ class Options(Shared):
 
     Attributes:
         model: A model file, a run folder, or a model that comes with stargan: celeba, cartoons.
-        images: Photos or folders of photos, - for standard input; without --out, one photo and the file to write.
-        out: Folder for the translations: one file for each photo and target.
+        images: Photos or folders of photos, - for standard input; without --out, one photo and the file to write. Or
+            WebDataset shards: a .tar file, a folder of them, a pattern, or an address such as s3://bucket/faces.
+        out: Folder for the translations: one file for each photo and target. Shards become shards of the same names,
+            there or at an address; finished ones are skipped.
         to: What to change, for example --to Blond_Hair Male=0; repeat it for another target.
         known: The labels of the photos as far as you know them, for example --from Black_Hair Male; the others are
             estimated.
@@ -54,6 +58,7 @@ class Options(Shared):
             images.
         overwrite: Replace existing files.
         skip_existing: Leave out translations whose file exists, to go on with a folder.
+        ray: Translate shards on a cluster of Ray: that of $RAY_ADDRESS, or else this machine alone.
     """
 
     model: Model
@@ -72,10 +77,16 @@ class Options(Shared):
     runtime: Annotated[Runtime, option()] = "onnxruntime"
     overwrite: Flag = False
     skip_existing: Flag = False
+    ray: Flag = False
 
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
+    found_shards = bulk.find(options.images[0]) if len(options.images) == 1 else None
+    if found_shards:
+        return _shards(options, found_shards)
+    if options.ray:
+        raise ConfigError("--ray: translates WebDataset shards; name .tar files, a folder of them, or an address")
     sources, output = _places(options)
     _check(options, output)
     reading = Reading(options.known, _choice(options.face), options.align, not options.crop)
@@ -142,6 +153,32 @@ def _clips(options: Options, reading: Reading, sources: Sequence[Path], output: 
     return 0
 
 
+def _shards(options: Options, found: Sequence[str]) -> int:
+    """Translates WebDataset shards into shards."""
+    unused = ("all", "protocol", "faces", "face", "crop", "range")
+    given = [name for name in unused if getattr(options, name) != Options.__dataclass_fields__[name].default]
+    if given:
+        raise ConfigError(f"--{given[0]}: not for shards, whose images are translated whole; say --to LABEL...")
+    if not options.out or not options.to or not all(options.to):
+        raise ConfigError(f"{options.images[0]}: has shards; say --to LABEL... and --out FOLDER")
+    if options.overwrite and options.skip_existing:
+        raise ConfigError("say either --overwrite or --skip-existing")
+    _check_strength(options.strength)
+    model = load(options.model, runtime=options.runtime)
+    if options.known:
+        requests.check_plain(model.domains, options.known)
+    digest = hashlib.sha256(locations.locate(options.model).read_bytes()).hexdigest()
+    request = bulk.Request(options.to, options.known, options.strength, options.align, digest)
+    place = remote.address(options.out) or str(options.out.resolve())
+    cluster = on_ray.pool(options.model, options.runtime, place, request) if options.ray else None
+    done = bulk.translate(model, found, options.out, request, again=options.overwrite, run=cluster)
+    left_out = [line for shard in done for line in shard.left_out]
+    for line in left_out:
+        _warn(f"left out: {line}")
+    print("\n".join(map(one_line, bulk.told(done, len(found) - len(done), options.out))))
+    return BAD_INPUT if left_out else 0
+
+
 def _places(options: Options) -> tuple[tuple[Path, ...], Output]:
     """The images to read, and where translations go."""
     if not options.images:
@@ -184,8 +221,12 @@ def _check(options: Options, output: Output) -> None:
         raise ConfigError(f"{output.file}: several translations cannot go into one file; say --out FOLDER")
     if output.file and options.crop and len(options.face) != 1:
         raise ConfigError(f"{output.file}: say --face largest or --face N with --crop, or --out FOLDER")
+    _check_strength(options.strength)
+
+
+def _check_strength(strength: float) -> None:
     try:
-        check_strength(options.strength)
+        check_strength(strength)
     except ConfigError as error:
         raise ConfigError(f"--{error}") from None
 

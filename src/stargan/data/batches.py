@@ -83,6 +83,7 @@ class Batches:
             equally likely; `changes`: the image's own labels with one group changed, or sometimes more, and without a
             change in every eighth image.
         rare: How much more often images with rare labels come; an epoch then draws with replacement.
+        own: The rows of each batch to return; all of them are drawn.
 
     Raises:
         DataError: There is no data set, or one has no rows for training.
@@ -98,6 +99,7 @@ class Batches:
         flip: bool = True,
         targets: Targets = "permuted",
         rare: float = 0.0,
+        own: slice = slice(None),
     ) -> None:
         if not sets:
             raise DataError("no data sets to draw batches from")
@@ -107,6 +109,7 @@ class Batches:
                 raise DataError(f"{label_set.name}: none of its {total} images can be used for training")
         self._sets, self._domains = list(sets), domains
         self._size, self._seed, self._flip, self._targets = batch_size, seed, flip, targets
+        self._own = own
         self._chances = [_chances(training_set, rare) if rare else None for training_set in sets]
         self._orders: dict[int, dict[int, np.ndarray]] = {index: {} for index in range(len(self._sets))}
 
@@ -127,7 +130,8 @@ class Batches:
         else:
             targets = self._domains.labels(self._domains.random_values(rng, len(rows)), dataset)
         targets = self._domains.keep_unknown(labels, targets)
-        return Batch(training_set.take(rows, mirrored), labels, targets, dataset)
+        own = self._own
+        return Batch(training_set.take(rows[own], mirrored[own]), labels[own], targets[own], dataset)
 
     def stream(self, start: int, workers: int = 2) -> Generator[Batch, None, None]:
         """Yields the batches from step `start` on; threads prepare a bounded number of them ahead.

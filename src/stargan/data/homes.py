@@ -1,15 +1,14 @@
-"""Data sets as other programs keep them: Hugging Face's folders and Parquet files, StyleGAN's `dataset.json`."""
+"""Data sets as other programs keep them: Hugging Face's folders and Parquet files, WebDataset's shards, StyleGAN's."""
 
 import json
-import re
 from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from stargan import machine
-from stargan.data import image_files, legends, text, text_tables, unpacked
-from stargan.data.splits import split_of
+from stargan.data import image_files, legends, shards, text, text_tables, unpacked
+from stargan.data.splits import split_of, split_of_part
 from stargan.data.text_tables import Cell, RawTable, cell
 from stargan.errors import DataError, require
 
@@ -24,7 +23,7 @@ def find(folder: Path) -> RawTable | None:
     """The table of a folder in one of these forms, or None.
 
     `metadata.jsonl` (or .csv, .parquet) beside the images, or one for each folder of a split; Parquet files, in it or
-    in a folder such as `data`, with the split at the beginning of their names; `dataset.json`.
+    in a folder such as `data`, with the split at the beginning of their names; shards, likewise; `dataset.json`.
 
     Raises:
         DataError: A file is malformed.
@@ -36,10 +35,26 @@ def find(folder: Path) -> RawTable | None:
     if found:
         return _joined(folder, found)
     for place in places:
-        shards = sorted(path for path in place.glob("*.parquet") if not image_files.hidden(path.name))
-        if shards:
-            return read_parquet(*shards)
+        for ending, reader in PARTS.items():
+            parts = sorted(path for path in place.glob(f"*{ending}") if not image_files.hidden(path.name))
+            if parts:
+                return reader(*parts)
     return None
+
+
+def of_pattern(pattern: Path) -> RawTable | None:
+    """The table of all files that a pattern such as `train-{000..127}.tar` means; None if it means none.
+
+    Raises:
+        DataError: A file is malformed or of another kind than the others.
+    """
+    parts = shards.matching(pattern)
+    endings = {path.suffix.lower() for path in parts}
+    if not parts or not endings <= PARTS.keys() or not parts[0].exists():
+        return None
+    if len(endings) > 1:
+        raise DataError(f"{pattern}: files of several kinds: {', '.join(sorted(endings))}; name one of them")
+    return PARTS[endings.pop()](*parts)
 
 
 def _folders(folder: Path) -> list[Path]:
@@ -107,7 +122,7 @@ def _parquet(library: Any, files: Sequence[Path]) -> RawTable:
     schema = library.read_schema(files[0])
     images = next((field.name for field in schema if _has_images(field.type)), None)
     others = [name for name in schema.names if name != images]
-    tables = [(_split_of_part(file), _table(library, file, others)) for file in files]
+    tables = [(split_of_part(file.stem), _table(library, file, others)) for file in files]
     table = _concatenated(tables) if len(files) > 1 else tables[0][1]
     legend = _legends(schema.metadata or {})
     if images is None:
@@ -126,10 +141,6 @@ def _has_images(kind: Any) -> bool:
 def _table(library: Any, file: Path, names: Sequence[str]) -> RawTable:
     read = library.read_table(file, columns=list(names)).to_pydict() if names else {}
     return RawTable({name: [cell(value) for value in values] for name, values in read.items()})
-
-
-def _split_of_part(file: Path) -> str | None:
-    return split_of(re.sub(r"-\d{5}-of-\d{5}.*", "", file.stem))
 
 
 def _legends(metadata: dict[bytes, bytes]) -> dict[str, dict[str, str]]:
@@ -179,6 +190,8 @@ def read_json(path: Path) -> RawTable:
     return RawTable({"path": [cell(name) for name, _ in labels], "label": [cell(label) for _, label in labels]})
 
 
+PARTS: dict[str, Callable[..., RawTable]] = {".parquet": read_parquet, shards.SUFFIX: shards.read}
+"""The function that reads several files of a kind as one table."""
 READERS: dict[str, Callable[[Path], RawTable]] = {
     ".csv": text_tables.read,
     ".tsv": text_tables.read,
@@ -186,6 +199,6 @@ READERS: dict[str, Callable[[Path], RawTable]] = {
     ".jsonl": text_tables.read_json_lines,
     ".ndjson": text_tables.read_json_lines,
     ".json": read_json,
-    ".parquet": read_parquet,
+    **PARTS,
 }
 """The function that reads each kind of table."""

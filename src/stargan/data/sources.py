@@ -2,14 +2,13 @@
 
 import hashlib
 import os
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
-from stargan.data import celeba, folders, homes, image_files, label_columns, tables, unpacked
+from stargan.data import celeba, folders, homes, image_files, label_columns, remote, shards, tables, unpacked
 from stargan.data.columns import Columns, grouped, listed
 from stargan.data.label_columns import Bins
 from stargan.data.splits import SPLITS
@@ -22,7 +21,7 @@ from stargan.storage import open_regular
 
 _RULE = (
     "must be a folder with a list_attr*.txt, a folder with one folder of images for each domain, "
-    "a table (.csv, .tsv, .jsonl, .parquet), or a .zip of any of these"
+    "a table (.csv, .tsv, .jsonl, .parquet), shards (.tar), or a .zip of any of these"
 )
 _TABLES = frozenset({".csv", ".tsv"})
 _USUAL = frozenset({"labels", "metadata"})
@@ -96,7 +95,8 @@ def find(
     """Reads the data set at a path.
 
     Args:
-        path: A folder with a `list_attr*.txt`, a folder of folders, a table, or a .zip of any of these.
+        path: A folder with a `list_attr*.txt`, a folder of folders, a table, shards or a pattern that means some, a
+            .zip of any of these, or an address.
         attributes: Labels to learn, in this order; none means all that vary.
         exclusive: Groups of labels that exclude each other, each as `A,B,C`.
         bins: Columns of numbers to cut into groups, each as `age=0,20,40`.
@@ -104,7 +104,7 @@ def find(
     Raises:
         DataError: It is missing, in no known format, malformed, or has fewer than two domains.
     """
-    path = Path(path)
+    path = _local(path)
     columns = _read(path, attributes, label_columns.parse_bins(bins))
     _check_known([*attributes, *_members(exclusive)], [columns], path)
     return _source(path, columns, attributes, exclusive)
@@ -128,7 +128,7 @@ def find_all(
     if not paths:
         raise DataError("--data: no data set named; give a folder or a table")
     edges = label_columns.parse_bins(bins)
-    read = [(Path(path), _read(Path(path), attributes, edges)) for path in paths]
+    read = [(path, _read(path, attributes, edges)) for path in map(_local, paths)]
     where = read[0][0] if len(read) == 1 else "--data"
     _check_known([*attributes, *_members(exclusive)], [columns for _, columns in read], where)
     for group in exclusive:
@@ -143,16 +143,19 @@ def find_all(
     return found, Domains(with_shared([source.label_set for source in found], share))
 
 
+def is_there(path: str) -> bool:
+    """Whether a data set is at a path; of addresses, nobody knows before they are read."""
+    return remote.address(path) is not None or any(part.exists() for part in (Path(path), *shards.matching(Path(path))))
+
+
+def _local(path: Path | str) -> Path:
+    where = remote.address(path)
+    return remote.local(where) if where else Path(path)
+
+
 def _read(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
-    if re.match(r"\w{2,}:/", str(path)):
-        address = re.sub(r"^(\w+):/+", r"\1://", str(path))  # of the two slashes, a path keeps one
-        raise DataError(f"{address}: an address, not a file; download it first")
-    if not path.exists():
-        raise DataError(f"{path}: no such file or folder; {_RULE}")
     try:
-        if not path.is_dir():
-            open_regular(path).close()  # a pipe would be waited for
-        columns = _read_existing(path, attributes, bins)
+        columns = _read_existing(path, attributes, bins) if path.exists() else _read_pattern(path, attributes, bins)
     except OSError as error:  # a folder without permission, a disk that went away
         raise DataError(f"{error.filename or path}: cannot be read ({error.strerror or error})") from error
     if bins and columns.kind != "table":
@@ -160,10 +163,18 @@ def _read(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
     return columns
 
 
+def _read_pattern(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
+    raw = homes.of_pattern(path)
+    if raw is None:
+        raise DataError(f"{path}: no such file or folder; {_RULE}")
+    return tables.from_raw(path, raw, attributes, bins)
+
+
 def _read_existing(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
     ending = path.suffix.lower()
     if path.is_dir():
         return _read_folder(path, attributes, bins)
+    open_regular(path).close()  # a pipe would be waited for
     if ending == ".zip":
         return _read_zip(path, attributes, bins)
     if ending == ".txt" and (path.match(celeba.PATTERN) or celeba.is_list(path)):

@@ -28,6 +28,11 @@ def split_of(name: str) -> str | None:
     return found[0] if len(found) == 1 else None
 
 
+def split_of_part(name: str) -> str | None:
+    """The split that the name of a part stands for, such as `train-00000-of-00002` or `val-000001`."""
+    return split_of(re.sub(r"-\d{5}-of-\d{5}.*", "", name))
+
+
 def split_and_rest(name: str) -> tuple[str, str] | None:
     """The split that a name begins or ends with and the rest of it, as in CycleGAN's `trainA`; or None."""
     words = _words(name, fold=False)

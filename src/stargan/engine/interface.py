@@ -11,14 +11,16 @@ EMA), `training/adam/<network>/<weight>/{step,exp_avg,exp_avg_sq}` and `training
 """
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
 
 from stargan.config import Architecture, Config
 from stargan.config.training import Precision
 from stargan.domains import Domains
+from stargan.machine import Place
 
 Arrays = Mapping[str, np.ndarray]
 
@@ -193,5 +195,49 @@ class Framework(Protocol):
 
         Raises:
             ModelError: As `predictor`.
+        """
+        ...
+
+
+class Processes(Protocol):
+    """The processes that train together."""
+
+    rank: int
+    """The index of this process, from 0."""
+    world_size: int
+    """The number of processes."""
+
+    def largest(self, *values: float) -> list[float]:
+        """Returns the largest of each value over all processes. It waits until all of them have called it.
+
+        Raises:
+            ProcessLostError: Another process has ended.
+        """
+        ...
+
+
+class Alone:
+    """One process that trains without others; see `Processes`."""
+
+    rank = 0
+    world_size = 1
+
+    def largest(self, *values: float) -> list[float]:
+        """Returns the values."""
+        return list(values)
+
+
+@runtime_checkable
+class TrainsTogether(Protocol):
+    """What a framework offers besides, if several processes can train one model with it.
+
+    Each of its engines gets a part of every batch and updates the networks as one process would with the whole batch.
+    """
+
+    def join(self, config: Config, place: Place) -> AbstractContextManager[Processes]:
+        """Connects this process with the others, before it creates an engine.
+
+        Raises:
+            ConfigError: The device is not available.
         """
         ...

@@ -1,13 +1,16 @@
 """The registry of training frameworks by name. No other module knows which ones exist."""
 
+import contextlib
 import importlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stargan.config import Config
 from stargan.domains import Domains
 from stargan.domains.names import suggest
-from stargan.engine.interface import Engine, Framework
+from stargan.engine.interface import Alone, Engine, Framework, Processes, TrainsTogether
 from stargan.errors import ConfigError, require
+from stargan.machine import place
 
 
 @dataclass(frozen=True)
@@ -70,3 +73,20 @@ def create(config: Config, domains: Domains) -> Engine:
         ConfigError, MissingExtraError: As `framework` and `Framework.create`.
     """
     return framework(config.engine).create(config, domains)
+
+
+@contextlib.contextmanager
+def together(config: Config) -> Iterator[Processes]:
+    """Connects the processes that `torchrun` has started to train together; without it, there is only this one.
+
+    Raises:
+        ConfigError: The framework trains in one process only, or as `TrainsTogether.join`.
+    """
+    if place().world_size == 1:
+        yield Alone()
+        return
+    found = framework(config.engine)
+    if not isinstance(found, TrainsTogether):
+        raise ConfigError(f"--engine {config.engine}: trains in one process; start it without torchrun")
+    with found.join(config, place()) as processes:
+        yield processes

@@ -203,9 +203,9 @@ def _translated(
 ) -> Iterator[_Result]:
     """Yields the images to write of one chunk, each with its job, target, face and view."""
     targets = [[plan.targets(values) for values in view.values] for _, view in seen]
-    results = iter(_results(model, [view for _, view in seen], targets))
+    translated = iter(results(model, [view for _, view in seen], targets))
     for (job, view), own in zip(seen, targets, strict=True):
-        made = [{name: next(results) for name in names} for names in own]
+        made = [{name: next(translated) for name in names} for names in own]
         if not any(made):
             report.failed.append(
                 f"{_name(job)}: no translation starts from its labels; if they are wrong, name them with --from"
@@ -223,15 +223,15 @@ def _images(
 ) -> Iterator[_Result]:
     """The images of one target: the whole photo, or each face."""
     if not output.squares:
-        results = np.stack([own.get(name, before) for own, before in zip(made, view.images, strict=True)])
-        yield job, view.paint(results), name, None, view
+        whole = np.stack([own.get(name, before) for own, before in zip(made, view.images, strict=True)])
+        yield job, view.paint(whole), name, None, view
         return
     for region, own in zip(view.regions, made, strict=True):
         if name in own:
             yield job, images.to_images(own[name][None])[0], name, region.number, view
 
 
-def _results(
+def results(
     model: Translator, seen: Sequence[View], targets: Sequence[Sequence[dict[str, Steps]]]
 ) -> Iterator[np.ndarray]:
     """The (3, H, W) translations of all regions of all views to all of their targets, in order."""

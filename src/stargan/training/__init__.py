@@ -2,11 +2,15 @@
 
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
+from stargan import engine as engines
 from stargan.config import Config
-from stargan.errors import one_line
+from stargan.engine import Processes
+from stargan.errors import ConfigError, one_line
 from stargan.model import run_folder
+from stargan.progress import reported_to
 from stargan.training import loop
 from stargan.training.loop import Result
 from stargan.training.prepare import check_new
@@ -32,6 +36,8 @@ def train(
     On the same CPU, a resumed run gives exactly the weights of an uninterrupted one. The seed and the step determine
     all random numbers, and a checkpoint contains the rest of the state.
 
+    Under `torchrun`, each process trains on its part of every batch, and only the first one writes and says anything.
+
     Args:
         config: All settings.
         folder: The run folder; a new run creates it.
@@ -52,16 +58,56 @@ def train(
     def say_line(line: str) -> None:
         say(one_line(line))  # it may name files
 
-    with run_folder.locked(folder):
-        if not resume:
-            check_new(folder)
+    with engines.together(config) as processes:
+        _check(config, processes)
+        if processes.rank:
+            return _train_beside(processes, config, folder, resume=resume, allow_changes=allow_changes)
+        with run_folder.locked(folder):
+            if not resume:
+                check_new(folder)
+            prepared = _prepare(
+                config,
+                folder,
+                processes,
+                resume=resume,
+                start_from=start_from,
+                allow_changes=allow_changes,
+                measure=measure and processes.world_size == 1,
+                say=say_line,
+            )
+            processes.largest(prepared.engine.precision == "bf16")  # the others have waited for this
+            return loop.train(prepared)
+
+
+def _train_beside(processes: Processes, config: Config, folder: Path, *, resume: bool, allow_changes: bool) -> Result:
+    """Trains as one of the other processes, which begin when the first one has prepared the run.
+
+    They take its settings, and read the checkpoint that it has read or written.
+    """
+    (bf16,) = processes.largest(False)
+    settings = config if resume else run_folder.saved_config(folder)
+    settings = replace(settings, precision="bf16" if bf16 else "fp32")
+    with reported_to(lambda progress: None):
         prepared = _prepare(
-            config,
+            settings,
             folder,
-            resume=resume,
-            start_from=start_from,
+            processes,
+            resume=True,
+            start_from=None,
             allow_changes=allow_changes,
-            measure=measure,
-            say=say_line,
+            measure=False,
+            say=lambda line: None,
         )
         return loop.train(prepared)
+
+
+def _check(config: Config, processes: Processes) -> None:
+    if processes.world_size > 1 and config.method != "stargan":
+        raise ConfigError(f"--method {config.method}: trains in one process; start it without torchrun")
+    if config.method != "stargan" and processes.world_size > 1:
+        raise ConfigError(f"--method {config.method}: trains in one process; start it without torchrun")
+    if config.batch_size % processes.world_size:
+        raise ConfigError(
+            f"--batch-size {config.batch_size}: is for all processes together; must be a multiple of "
+            f"{processes.world_size}, their number"
+        )

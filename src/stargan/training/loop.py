@@ -9,6 +9,7 @@ from pathlib import Path
 from stargan.config import schedules
 from stargan.errors import TrainingError
 from stargan.model import run_folder
+from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 from stargan.training import checkpoint
 from stargan.training.log import Log
@@ -41,19 +42,20 @@ def train(prepared: PreparedRun) -> Result:
         prepared: The result of `prepare.prepare`.
 
     Raises:
-        TrainingError: A loss or a weight is not finite.
+        TrainingError: A loss or a weight is not finite, or another process of this training has ended.
     """
-    config, engine = prepared.config, prepared.engine
+    config, engine, processes = prepared.config, prepared.engine, prepared.processes
     step, figures, began = prepared.step, prepared.figures, time.monotonic() - prepared.seconds
     position = schedules.position(config, step, prepared.seconds)
     status = Status(position)
     with (
         contextlib.closing(prepared.batches.stream(step, config.workers)) as stream,
-        Log(prepared.folder, step) as log,
+        Log(prepared.folder, step) if processes.rank == 0 else contextlib.nullcontext() as log,
         Progress("train", config.steps, "steps", step) as progress,
         stop_signals() as stopped,
     ):
-        while position < config.steps and not stopped():
+        (stop,) = processes.largest(stopped())
+        while position < config.steps and not stop:
             # ---- updates: D at every step, G at every n_critic-th step of each data set
             batch = next(stream)
             lr = schedules.learning_rate(config, position)
@@ -63,10 +65,13 @@ def train(prepared: PreparedRun) -> Result:
                 batch = prepared.g_batches.batch(step) if config.g_own_batch else batch
                 engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, **rates)
             step += 1
-            seconds = time.monotonic() - began
+            # ---- all processes go on or stop after the same update; only the first writes files
+            seconds, stop = processes.largest(time.monotonic() - began, stopped())
             position = schedules.position(config, step, seconds)
+            if log is None:
+                continue
             finished = position >= config.steps
-            last = finished or stopped()
+            last = finished or stop
 
             # ---- log: not at every step, because reading the losses waits for the device
             note = ""
@@ -87,16 +92,17 @@ def train(prepared: PreparedRun) -> Result:
 
             # ---- checkpoint
             if step % config.checkpoint_every == 0 or last:
-                seconds = time.monotonic() - began
                 info = prepared.info(step, figures, finished=finished)
-                kept = config.keep_checkpoints
-                checkpoint.save(
-                    prepared.folder, engine.state(), info, data_key=prepared.data_key, keep=kept, seconds=seconds
-                )
+                _save(prepared, info, time.monotonic() - began)
     return Result(step, position >= config.steps, time.monotonic() - began, figures)
 
 
 _IN_THE_BAR = ("g_cls", "g_rec", "g_rec_a", "g_rec_b")  # as many as fit next to the progress bar in 80 columns
+
+
+def _save(prepared: PreparedRun, info: ModelInfo, seconds: float) -> None:
+    arrays, keep = prepared.engine.state(), prepared.config.keep_checkpoints
+    checkpoint.save(prepared.folder, arrays, info, data_key=prepared.data_key, keep=keep, seconds=seconds)
 
 
 def _check_finite(losses: dict[str, float], step: int, folder: Path) -> None:

@@ -15,7 +15,7 @@ from stargan.data.pairs import KIND as PAIRS
 from stargan.data.sources import Source
 from stargan.data.two_domains import Pairs, TwoDomains
 from stargan.domains import Domains
-from stargan.engine import Engine
+from stargan.engine import Engine, Processes
 from stargan.engine.transfer import transfer
 from stargan.errors import CheckpointError, ConfigError, DataError
 from stargan.faces import CELEBA, FaceCrop
@@ -63,6 +63,7 @@ class PreparedRun:
         config: All settings.
         folder: The run folder.
         engine: The engine, with the weights to start from.
+        processes: The processes that train together.
         batches: The batches for the updates of D.
         g_batches: The batches for the updates of G if `g_own_batch` is set.
         validation: Measures figures and draws sample grids; None if there are no images for it.
@@ -76,6 +77,7 @@ class PreparedRun:
     config: Config
     folder: Path
     engine: Engine
+    processes: Processes
     batches: Batches
     g_batches: Batches
     validation: Validation | None
@@ -99,6 +101,7 @@ class PreparedRun:
 def prepare(
     config: Config,
     folder: Path,
+    processes: Processes,
     *,
     resume: bool,
     start_from: Path | None,
@@ -106,7 +109,7 @@ def prepare(
     measure: bool,
     say: Say,
 ) -> PreparedRun:
-    """Prepares a run; the arguments and errors are those of `stargan.training.train`."""
+    """Prepares a run; the other arguments and the errors are those of `stargan.training.train`."""
     _check_places(config, folder, start_from, resume=resume)
     found, domains = configured.find(config)
     _describe_found(found, domains, say)
@@ -139,26 +142,28 @@ def prepare(
     else:
         # Saves the precision that `auto` selected, because measuring again on resume could select the other one.
         run_folder.save_config(folder, replace(config, precision=engine.precision))
-    same_data.save(folder, data_key, [part.images for part in data])
+    if processes.rank == 0:
+        same_data.save(folder, data_key, [part.images for part in data])
     say(_summary(engine, data, domains, config, step))
     say(f"watch it: stargan serve --run {shlex.quote(str(folder))}")
     sets = [
         TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
         for part in data
     ]
-    batches, g_batches = (_batches(sets, domains, config, seed) for seed in (config.seed, config.seed + 1))
+    own = slice(processes.rank, None, processes.world_size)
+    batches, g_batches = (_batches(sets, domains, config, seed, own) for seed in (config.seed, config.seed + 1))
     validation = Validation.of(config.architecture, domains, data)
     seconds = checkpoint.seconds(folder) if has_checkpoint else 0.0
     figures = dict(description.quality)
     return PreparedRun(
-        config, folder, engine, batches, g_batches, validation, data_key, description, step, seconds, figures
+        config, folder, engine, processes, batches, g_batches, validation, data_key, description, step, seconds, figures
     )  # fmt: skip
 
 
 # ---------------------------------------------------------------- data
 
 
-def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int) -> Batches:
+def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int, own: slice) -> Batches:
     if config.method != "stargan":
         kind = Pairs if config.method == "pix2pix" else TwoDomains
         return kind(sets[0], domains, batch_size=config.batch_size, seed=seed, flip=config.flip)
@@ -170,6 +175,7 @@ def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: in
         flip=config.flip,
         targets=config.targets,
         rare=config.rare,
+        own=own,
     )
 
 
@@ -290,7 +296,7 @@ def _check_places(config: Config, folder: Path, start_from: Path | None, *, resu
     """Refuses to resume where the data are no longer, or to start from nothing, before the images are read."""
     if start_from is not None:
         locations.locate(start_from)
-    gone = [path for path in config.data if resume and not Path(path).exists()]
+    gone = [path for path in config.data if resume and not sources.is_there(path)]
     if gone:
         raise CheckpointError(f"{gone[0]}: no such file or folder; if the data of {folder} have moved, say --data PATH")
 

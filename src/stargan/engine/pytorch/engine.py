@@ -39,12 +39,10 @@ class PytorchEngine:
         ConfigError: The device or the precision is not available, or there is not enough memory.
     """
 
-    rank = 0
-    world_size = 1
-
     def __init__(self, config: Config, domains: Domains) -> None:
         check(config, domains, devices.choose(config))
         self.updates = _updates(config, domains)
+        self.rank, self.world_size = self.updates.processes.rank, self.updates.processes.world_size
         self.precision: Precision = "bf16" if self.updates.bf16 else "fp32"
         self.num_parameters = {
             name: sum(p.numel() for p in network.parameters()) for name, network in self.updates.networks.items()

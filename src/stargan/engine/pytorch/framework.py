@@ -1,17 +1,19 @@
 """PyTorch as a `stargan.engine.Framework`."""
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 
 import numpy as np
 import torch
 
 from stargan.config import Architecture, Config
 from stargan.domains import Domains
-from stargan.engine.interface import Engine, Framework, OnnxGraphs, Predictor
-from stargan.engine.pytorch import networks
+from stargan.engine.interface import Engine, Framework, OnnxGraphs, Predictor, Processes
+from stargan.engine.pytorch import networks, processes
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.engine.pytorch.onnx_export import export
 from stargan.engine.pytorch.predictor import PytorchPredictor
+from stargan.machine import Place
 
 
 class Pytorch:
@@ -20,6 +22,10 @@ class Pytorch:
     def create(self, config: Config, domains: Domains) -> Engine:
         """Creates an engine with fresh weights; see `Framework.create`."""
         return PytorchEngine(config, domains)
+
+    def join(self, config: Config, place: Place) -> AbstractContextManager[Processes]:
+        """Connects this process with those that train with it; see `TrainsTogether.join`."""
+        return processes.join(config, place)
 
     def predictor(self, architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray]) -> Predictor:
         """Creates a predictor on the CPU; see `Framework.predictor`."""

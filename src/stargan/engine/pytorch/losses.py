@@ -50,15 +50,16 @@ def between(real: Tensor, fake: Tensor, alpha: Tensor) -> Tensor:
     return alpha * real + (1 - alpha) * fake
 
 
-def around(real: Tensor, alpha: Tensor, noise: Tensor) -> Tensor:
+def around(real: Tensor, alpha: Tensor, noise: Tensor, deviation: Tensor | None = None) -> Tensor:
     """Samples DRAGAN's points around real images (Kodali et al. 2017), clamped to [-1, 1].
 
     Args:
         real: (N, 3, H, W).
         alpha: (N, 1, 1, 1), uniform in [-1, 1]: two-sided, like the authors' own correction of their code.
         noise: (N, 3, H, W), uniform in [0, 1]; scaled here by half the batch's standard deviation.
+        deviation: That of the whole batch, if `real` is a part of it.
     """
-    spread = 0.5 * real.std(correction=0)
+    spread = 0.5 * (real.std(correction=0) if deviation is None else deviation)
     return (real + alpha * spread * noise).clamp(-1, 1)
 
 

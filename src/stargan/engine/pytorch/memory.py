@@ -3,13 +3,15 @@
 The numbers are measured (docs/security.md): on a CPU, the estimate is within a factor of two for the whole process.
 """
 
+from dataclasses import replace
+
 import torch
 
 from stargan import machine
 from stargan.config import Config
 from stargan.domains import Domains
 from stargan.engine.constants import GENERATE_BATCH
-from stargan.engine.pytorch import networks
+from stargan.engine.pytorch import networks, processes
 from stargan.errors import ConfigError
 
 FLOAT = 4
@@ -26,9 +28,11 @@ def check(config: Config, domains: Domains, device: torch.device) -> None:
     Raises:
         ConfigError: The line names the setting that matters most, what it would need, and what is free.
     """
-    free = torch.cuda.mem_get_info(device)[0] if device.type == "cuda" else machine.free_memory()
-    parts = estimate(config, domains, on_gpu=device.type == "cuda")
-    needed = sum(parts.values())
+    on_gpu = device.type == "cuda"
+    free = torch.cuda.mem_get_info(device)[0] if on_gpu else machine.free_memory()
+    own = max(1, config.batch_size // processes.current().world_size)
+    parts = estimate(replace(config, batch_size=own), domains, on_gpu=on_gpu)
+    needed = sum(parts.values()) * (1 if on_gpu else machine.place().local_world_size)
     if free is None or needed <= free:
         return
     name = max(parts, key=lambda name: parts[name])

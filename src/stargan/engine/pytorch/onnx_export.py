@@ -59,9 +59,20 @@ def export(
 def _graph(
     network: Any, inputs: Mapping[str, Any], output: str, expected: Any, half: bool, multiple: int = 0
 ) -> tuple[bytes, float]:
-    """Exports one network with a dynamic batch size; also returns its largest difference from `expected`.
+    """Exports one network, see `exported`; also returns its largest difference from `expected`."""
+    model = exported(network, inputs, output, multiple)
+    _remove_source_notes(model.graph)
+    if half:
+        _halve(model.graph)
+    content = model.SerializeToString()
+    (result,) = session(content).run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
+    return content, float(np.abs(result - expected.numpy()).max())
 
-    With `multiple`, images may also have any sides that are multiples of it.
+
+def exported(network: Any, inputs: Mapping[str, Any], output: str, multiple: int) -> Any:
+    """The ONNX model that PyTorch's exporter makes of a network, with a dynamic batch size.
+
+    Unless `multiple` is 0, images may also have any sides that are multiples of it.
     """
     batch = torch.export.Dim("batch")
     sides = {2: multiple * torch.export.Dim("rows"), 3: multiple * torch.export.Dim("columns")} if multiple else {}
@@ -76,13 +87,7 @@ def _graph(
             dynamic_shapes=tuple({0: batch, **(sides if name == "images" else {})} for name in inputs),
         )
         assert program is not None  # None only without dynamo
-    model = program.model_proto
-    _remove_source_notes(model.graph)
-    if half:
-        _halve(model.graph)
-    content = model.SerializeToString()
-    (result,) = session(content).run([output], {name: tensor.numpy() for name, tensor in inputs.items()})
-    return content, float(np.abs(result - expected.numpy()).max())
+    return program.model_proto
 
 
 def _remove_source_notes(graph: Any) -> None:

@@ -54,6 +54,12 @@ class Adam(torch.optim.Adam):
         for layer in self.factored:
             layer.fold()
 
+    def gradients(self) -> list[Tensor]:
+        """Returns the gradients of all weights that have one, with factors multiplied out."""
+        self.fold()
+        weights = (weight for group in self.param_groups for weight in group["params"])
+        return [weight.grad for weight in weights if weight.grad is not None]
+
     @torch.no_grad()
     def step(self, closure: Any = None) -> Any:
         """Updates the weights that have a gradient."""

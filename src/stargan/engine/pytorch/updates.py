@@ -13,7 +13,7 @@ from stargan.config import Config
 from stargan.domains import Domains
 from stargan.engine.constants import CLASSIFIER_LR, PENALISED
 from stargan.engine.pytorch import device as devices
-from stargan.engine.pytorch import losses, networks, optimizer
+from stargan.engine.pytorch import losses, networks, optimizer, processes
 from stargan.engine.pytorch.augment import augment
 from stargan.engine.pytorch.cuda_graphs import Recorder, Tensors
 from stargan.engine.pytorch.fast import rewrite, winograd
@@ -39,6 +39,7 @@ class Updates:
         self.config = config
         self.domains = domains
         self.device = devices.choose(config)
+        self.processes = processes.current()
         self.bf16 = devices.bf16(config, self.device)
         self.heads = [domains.heads(index) for index in range(len(domains.sets))]
         self.networks = self._build()
@@ -85,7 +86,7 @@ class Updates:
         """Updates D once.
 
         Args:
-            real: (N, 3, H, W) in [-1, 1], the images.
+            real: (N, 3, H, W) in [-1, 1], the images; of several processes, each has its own.
             labels: (N, L), the labels of the images.
             targets: (N, L), the target labels of their translations.
             dataset: The index of the data set that the images come from.
@@ -112,8 +113,7 @@ class Updates:
             + self.config.lambda_cls_gp * terms.get("d_cls_gp", 0)
         )
         total.backward()
-        self.optimizers["discriminator"].step()
-        return _detached({**terms, "d_total": total})
+        return self._apply("discriminator", {**terms, "d_total": total})
 
     def d_terms(
         self,
@@ -150,16 +150,25 @@ class Updates:
                 one_sided=self.config.objective == "wgan-lp",
             )
         if self.config.lambda_cls_gp:
-            half = slice((len(real) + 1) // 2)  # half of the images at half of the cost
-            terms["d_cls_gp"] = losses.classification_gradient_penalty(
-                lambda points: losses.classification(self.discriminator(points)[1], labels[half], self.heads[dataset]),
-                real[half],
-            )
+            terms["d_cls_gp"] = self._classification_penalty(real, labels, dataset)
         return terms
+
+    def _classification_penalty(self, real: Tensor, labels: Tensor, dataset: int) -> Tensor:
+        """Computes the penalty on the first half of the whole batch, at half of the cost."""
+        half = (len(real) * self.processes.world_size + 1) // 2
+        own = len(range(half)[self.processes.own])
+        if not own:
+            return real.new_zeros(())
+        penalty = losses.classification_gradient_penalty(
+            lambda points: losses.classification(self.discriminator(points)[1], labels[:own], self.heads[dataset]),
+            real[:own],
+        )
+        return penalty * (own * self.processes.world_size / half)  # so that the mean over processes is that of the half
 
     def _penalty_points(self, real: Tensor, fake: Tensor, draws: Tensors) -> Tensor:
         if self.config.objective == "dragan":
-            return losses.around(real, 2 * draws["alpha"] - 1, draws["noise"])
+            deviation = self.processes.gathered(real).std(correction=0)
+            return losses.around(real, 2 * draws["alpha"] - 1, draws["noise"], deviation)
         return losses.between(real, fake, draws["alpha"])
 
     def _generator_without_gradients(self) -> Callable[[Tensor, Tensor], Tensor]:
@@ -196,20 +205,18 @@ class Updates:
             (share * total).backward()
             for name, term in {**terms, "g_total": total}.items():
                 sums[name] = sums.get(name, 0) + share * term.detach()
-        self.optimizers["generator"].step()
         self.discriminator.requires_grad_(True)
-        return _detached({**sums, "classifier": self._update_classifier(dataset, tensors)})
+        return {**self._apply("generator", sums), **self._update_classifier(dataset, tensors)}
 
     def _classifier_rate(self, lr: float) -> float:
         return CLASSIFIER_LR * lr / self.config.lr
 
-    def _update_classifier(self, dataset: int, tensors: Tensors) -> Tensor:
+    def _update_classifier(self, dataset: int, tensors: Tensors) -> dict[str, Tensor]:
         with self._autocast():
             logits = self.classifier(tensors["real"])
         loss = losses.classification(logits.float(), tensors["labels"], self.heads[dataset])
         loss.backward()
-        self.optimizers["classifier"].step()
-        return loss
+        return self._apply("classifier", {"classifier": loss})
 
     def g_terms(self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, draws: Tensors) -> dict[str, Tensor]:
         """Computes the unweighted terms of G's loss (eqs. 8, 6 and 7).
@@ -248,8 +255,23 @@ class Updates:
             terms = update(dataset, tensors)
         self.terms.update(terms)
 
-    def _random(self, *shape: int) -> Tensor:
-        return torch.rand(shape, generator=self.random, device=self.device)
+    def _apply(self, name: str, terms: Tensors) -> dict[str, Tensor]:
+        """Updates a network with the mean gradients of all processes; returns the means of their terms.
+
+        The terms are detached from their autograd graphs, which a recorded update would otherwise keep alive.
+        """
+        terms, adam = {key: term.detach() for key, term in terms.items()}, self.optimizers[name]
+        if self.processes.world_size > 1:
+            values = torch.stack(list(terms.values()))
+            self.processes.average([*adam.gradients(), values])
+            terms = dict(zip(terms, values, strict=True))
+        adam.step()
+        return terms
+
+    def _random(self, count: int, *shape: int) -> Tensor:
+        """Draws (count, ...) numbers: those of this process, of as many for each."""
+        every = count * self.processes.world_size
+        return torch.rand((every, *shape), generator=self.random, device=self.device)[self.processes.own]
 
     def _d_draws(self, real: Tensor) -> dict[str, Tensor]:
         draws = {}
@@ -289,7 +311,8 @@ class Updates:
 
     def _use_gpu(self) -> None:
         torch.backends.cudnn.benchmark = True  # worthwhile because shapes never change
-        self.recorder = Recorder()
+        # Several processes exchange gradients within an update, which is not recorded.
+        self.recorder = Recorder() if self.processes.world_size == 1 else None
         if self.config.steps >= COMPILED_FROM and devices.can_compile():
             # Compiled norms and activations take one pass over memory and work in the layout that convolutions prefer.
             # PyTorch's own instance norm would convert each feature map to the other layout and back.
@@ -303,8 +326,3 @@ class Updates:
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
-
-
-def _detached(terms: Tensors) -> dict[str, Tensor]:
-    """Detaches the terms from their autograd graphs, which a recorded update would otherwise keep alive."""
-    return {name: term.detach() for name, term in terms.items()}

@@ -4,7 +4,7 @@ Heads on mixed features of a pretrained network are from Sauer et al. 2021, Proj
 in single pixels; the convolutional part sees that.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 import torch.nn.functional as F
@@ -89,12 +89,17 @@ class Projected(nn.Module):
         self.labels = nn.Linear(128, domains.num_classes)
 
     @torch.no_grad()
-    def calibrate(self, found: Sequence[Tensor]) -> None:
-        """Scales mixed features to unit deviation over the features of some real images, unless that was done."""
+    def calibrate(self, found: Sequence[Tensor], gathered: Callable[[Tensor], Tensor]) -> None:
+        """Scales mixed features to unit deviation over the features of some real images, unless that was done.
+
+        Args:
+            found: The features of N images, for each of four scales.
+            gathered: Maps features of these images to those of the whole batch.
+        """
         for index, each in enumerate(found):
             scale = getattr(self, f"scale{index}")
             if not scale.any():
-                mixed = F.conv2d(each, getattr(self, f"mixing{index}"))
+                mixed = gathered(F.conv2d(each, getattr(self, f"mixing{index}")))
                 scale.copy_(1 / mixed.std((0, 2, 3))[:, None, None].clamp(min=1e-3))
 
     def forward(self, found: Sequence[Tensor], *conditions: Tensor) -> tuple[list[list[Tensor]], Tensor]:

@@ -66,13 +66,16 @@ def d_adversarial(scores: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor
     return torch.stack(parts).mean()
 
 
-def mismatch(scores: Sequence[Tensor], weights: Sequence[Tensor], rows: Tensor) -> Tensor:
-    """Computes the hinge loss of real images, the first half, with labels that are not theirs in `rows`, (N,) bool."""
+def mismatch(scores: Sequence[Tensor], weights: Sequence[Tensor], rows: Tensor, count: Tensor | None = None) -> Tensor:
+    """Computes the hinge loss of real images, the first half, with labels that are not theirs in `rows`, (N,) bool.
+
+    `count` is what to divide by, instead of the number of these rows, if the images are a part of a batch.
+    """
     parts = [
         (weight * F.relu(1 + score.chunk(2)[0])).mean(1) @ rows.to(score.dtype)
         for score, weight in zip(scores, weights, strict=True)
     ]
-    return torch.stack(parts).mean() / rows.sum().clamp(min=1)
+    return torch.stack(parts).mean() / (rows.sum().clamp(min=1) if count is None else count)
 
 
 def g_adversarial(scores: Sequence[Tensor], weights: Sequence[Tensor]) -> Tensor:
@@ -94,7 +97,10 @@ def bounds(drawn: Tensor) -> Tensor:
     return F.relu(drawn.abs() - FLAT).square().mean()
 
 
-def unchanged(images: Tensor, edited: Tensor, rows: Tensor) -> Tensor:
-    """Computes the mean absolute difference over images that nothing was requested of: `rows`, (N,) bool."""
+def unchanged(images: Tensor, edited: Tensor, rows: Tensor, count: Tensor | None = None) -> Tensor:
+    """Computes the mean absolute difference over images that nothing was requested of: `rows`, (N,) bool.
+
+    `count` is as in `mismatch`.
+    """
     each = (edited - images).abs().mean((1, 2, 3))
-    return each @ rows.to(each.dtype) / rows.sum().clamp(min=1)
+    return each @ rows.to(each.dtype) / (rows.sum().clamp(min=1) if count is None else count)

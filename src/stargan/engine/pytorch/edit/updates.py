@@ -96,8 +96,7 @@ class EditUpdates(Updates):
         self._clear_gradients()
         terms = self._warm_up_terms(real, labels) if self._warms_up else self._d_terms(real, labels, targets)
         torch.stack(list(terms.values())).sum().backward()
-        self.optimizers["discriminator"].step()
-        self.terms |= {name: term.detach() for name, term in terms.items()}
+        self.terms |= self._apply("discriminator", terms)
 
     @property
     def _warms_up(self) -> bool:
@@ -131,7 +130,8 @@ class EditUpdates(Updates):
         terms = {
             "d_critic": losses.d_adversarial(scores, weights),
             "d_projected": losses.d_adversarial(own_scores, projected_weights),
-            "d_mismatch": MISMATCH * losses.mismatch(other_scores, projected_weights, requested),
+            "d_mismatch": MISMATCH
+            * losses.mismatch(other_scores, projected_weights, requested, self._count(requested)),
             **self._class_terms(logits[: len(real)], projected_logits[: len(real)], labels),
         }
         if self.step % R1_EVERY == 0:
@@ -150,7 +150,7 @@ class EditUpdates(Updates):
             self._update_ema()
         self._made = None
         self._clear_gradients()
-        self.terms["classifier"] = self._update_classifier(dataset, {"real": real, "labels": labels}).detach()
+        self.terms |= self._update_classifier(dataset, {"real": real, "labels": labels})
 
     def _update_generator(self, made: Made) -> None:
         self._clear_gradients()
@@ -158,8 +158,7 @@ class EditUpdates(Updates):
         terms = self._g_terms(made)
         torch.stack(list(terms.values())).sum().backward()
         self.discriminator.requires_grad_(True)
-        self.optimizers["generator"].step()
-        self.terms |= {name: term.detach() for name, term in terms.items()}
+        self.terms |= self._apply("generator", terms)
 
     def _g_terms(self, made: Made) -> dict[str, Tensor]:
         """The weighted terms of G's loss."""
@@ -173,7 +172,7 @@ class EditUpdates(Updates):
                 projected_scores, losses.patch_weights(made.changes[1], projected_scores)
             ),
             "g_cls": self.lambda_cls * (both[0] + both[1]) / 2,
-            "g_rec": self.config.lambda_rec * losses.unchanged(made.images, made.edited, nothing),
+            "g_rec": self.config.lambda_rec * losses.unchanged(made.images, made.edited, nothing, self._count(nothing)),
             "g_change": self.config.lambda_change * (made.edited - made.images).abs().mean(),
             "g_mask": MASK * made.mask.mean(),
             "g_bounds": BOUNDS * losses.bounds(made.drawn),
@@ -192,9 +191,14 @@ class EditUpdates(Updates):
         return Made(images, labels, targets, edited, mask, drawn, crisp, features, (change, turned_change))
 
     def _calibrated(self, found: list[Tensor]) -> list[Tensor]:
-        self.discriminator.projected.calibrate(found)
+        self.discriminator.projected.calibrate(found, self.processes.gathered)
         return found
+
+    def _count(self, rows: Tensor) -> Tensor:
+        """The mean number of `rows`, (N,) bool, over all processes; of the whole batch, at least one counts."""
+        every = self.processes.gathered(rows.float()).sum()
+        return every.clamp(min=1) / self.processes.world_size
 
     def _views_of(self, images: Tensor) -> Views:
         random = torch.Generator().manual_seed(self.random.initial_seed())
-        return Views(len(images), images.shape[3], random)
+        return Views(len(images) * self.processes.world_size, images.shape[3], random, self.processes.own)

@@ -26,17 +26,19 @@ class Views:
         count: N, the number of images.
         size: The side of the images in pixels.
         random: Where the random numbers are from; on the CPU, so that they are the same for every device.
+        own: The images of the batch that this process has.
     """
 
-    def __init__(self, count: int, size: int, random: torch.Generator) -> None:
+    def __init__(self, count: int, size: int, random: torch.Generator, own: slice = slice(None)) -> None:
         self.size, self.reach = size, int(SHIFT * size)
-        self.random = random
-        self.shifts = torch.randint(0, 2 * self.reach + 1, (count, 2), generator=random).tolist()
-        self.brightness = self._spread(count, BRIGHTNESS)
-        self.saturation, self.contrast = (1 + self._spread(count, most) for most in (SATURATION, CONTRAST))
-        self.holes = torch.ones(count, 1, size, size)
-        for row in range(count):
-            self._cut(row)
+        self.random, self.own = random, own
+        self.shifts = torch.randint(0, 2 * self.reach + 1, (count, 2), generator=random)[own].tolist()
+        self.brightness = self._spread(count, BRIGHTNESS)[own]
+        self.saturation, self.contrast = (1 + self._spread(count, most)[own] for most in (SATURATION, CONTRAST))
+        draws = torch.stack([torch.rand(4, generator=random) for _ in range(count)])[own].tolist()
+        self.holes = torch.ones(len(draws), 1, size, size)
+        for row, draw in enumerate(draws):
+            self._cut(row, *draw)
         self.grid = self._grid(count)
 
     def crisp(self, images: Tensor) -> Tensor:
@@ -65,19 +67,19 @@ class Views:
         """Draws (N, 1, 1, 1) numbers between -most and most."""
         return (2 * torch.rand(count, 1, 1, 1, generator=self.random) - 1) * most
 
-    def _cut(self, row: int) -> None:
-        """Cuts a square hole into an image, or none."""
-        draw, share, down, right = torch.rand(4, generator=self.random).tolist()
+    def _cut(self, row: int, draw: float, share: float, down: float, right: float) -> None:
+        """Cuts a square hole into an image, or none; the numbers are in [0, 1)."""
         if draw < HOLES:
             side = int(self.size * (HOLE + HOLE_SPREAD * share))
             top, left = (int(place * self.size) - side // 2 for place in (down, right))
             self.holes[row, :, max(top, 0) : top + side, max(left, 0) : left + side] = 0
 
     def _grid(self, count: int) -> Tensor:
-        """The places that turned views show, (N, INNER, INNER, 2)."""
+        """The places that turned views of the process's images show, (N, INNER, INNER, 2)."""
         angle = self._spread(count, ANGLE).flatten()
         zoom = 1 + FAR - torch.rand(count, generator=self.random) * (FAR + NEAR)
         cos, sin = angle.cos() * zoom, angle.sin() * zoom
         move = (2 * torch.rand(count, 2, generator=self.random) - 1) * (1 - zoom).clamp(min=FAR)[:, None]
         rows = [torch.stack([cos, -sin, move[:, 0]], 1), torch.stack([sin, cos, move[:, 1]], 1)]
-        return F.affine_grid(torch.stack(rows, 1), [count, 3, INNER, INNER], align_corners=False)
+        theta = torch.stack(rows, 1)[self.own]
+        return F.affine_grid(theta, [len(theta), 3, INNER, INNER], align_corners=False)

@@ -88,7 +88,7 @@ class CycleUpdates(Updates):
         self._update_ema()
         self._clear_gradients()
         self._has_gradients = False
-        self._keep({"classifier": self._update_classifier(dataset, {"real": real, "labels": labels})})
+        self._keep(self._update_classifier(dataset, {"real": real, "labels": labels}))
 
     def _compute_gradients(self, a: Tensor, b: Tensor) -> list[Tensor]:
         """Computes the gradients of the generators; returns the translations to A and to B."""

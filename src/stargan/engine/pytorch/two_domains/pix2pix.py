@@ -82,7 +82,7 @@ class PairUpdates(Updates):
         self._update_ema()
         self._clear_gradients()
         classifier = self._update_classifier(dataset, {"real": real, "labels": labels})
-        self._keep({**terms, "g_total": total, "classifier": classifier})
+        self._keep({**terms, "g_total": total, **classifier})
 
     def g_terms(self, a: Tensor, b: Tensor, fake: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """Computes the unweighted terms of G's loss (eqs. 1 and 3); the arguments are those of `d_terms`."""
