@@ -2,7 +2,8 @@
 
     python tests/junyanz_fixtures.py CHECKOUT tests/fixtures
 
-The networks are small: 16 pixels, width 4 and 2 residual blocks for CycleGAN. The code of the checkout makes every
+The networks are small: 16 pixels, width 4 and 2 residual blocks for CycleGAN, 32 pixels, width 2 and 5 levels for
+pix2pix. The code of the checkout makes every
 number; this script sets its options, and records random draws. It was run on commit 032e884.
 """
 
@@ -95,6 +96,30 @@ def cyclegan(networks: Any, image_pool: Any) -> dict[str, np.ndarray]:
     return found
 
 
+def pix2pix(networks: Any, _: Any) -> dict[str, np.ndarray]:
+    from models.pix2pix_model import Pix2PixModel  # type: ignore[import-not-found]  # of the checkout
+
+    torch.manual_seed(1)
+    networks.define_G = lambda *_: networks.init_net(
+        networks.UnetGenerator(3, 3, 5, 2, norm_layer=networks.get_norm_layer("batch")), "normal", 0.1
+    )
+    options = {**OPTIONS, "lambda_L1": 100.0, "ngf": 2, "ndf": 2, "netG": "", "norm": "batch", "gan_mode": "vanilla"}
+    model = Pix2PixModel(Namespace(**options, pool_size=0))
+    found = {"meta": np.array(json.dumps({"lr": 2e-4, "beta1": 0.5, "lambda_L1": 100.0}))}
+    found |= state(model, ("G", "D"), "before")
+    wide = images(1, 3, 32, 64)
+    with torch.no_grad():  # as its test.py, with the statistics of the image itself
+        found |= {"wide/in": wide.numpy(), "wide/out": model.netG(wide).numpy()}
+    batch = {name: images(2, 3, 32, 32) for name in "AB"}
+    model.set_input({**batch, "A_paths": [], "B_paths": []})
+    model.optimize_parameters()
+    losses = model.get_current_losses()
+    found |= {f"in/{name}": batch[name].numpy() for name in "AB"}
+    found |= {f"loss/{name}": np.array(loss, np.float32) for name, loss in losses.items()}
+    found |= {"out/fake": model.fake_B.detach().numpy()}
+    return found | gradients(model, ("G", "D")) | state(model, ("G", "D"), "after")
+
+
 def main(checkout: str, folder: str) -> None:
     sys.path.insert(0, checkout)
     from models import networks  # type: ignore[import-not-found]
@@ -102,7 +127,7 @@ def main(checkout: str, folder: str) -> None:
 
     random.seed(0)
 
-    for name, make in {"cyclegan": cyclegan}.items():
+    for name, make in {"cyclegan": cyclegan, "pix2pix": pix2pix}.items():
         found: dict[str, Any] = make(networks, image_pool)
         np.savez_compressed(Path(folder) / f"{name}.npz", **found)
 

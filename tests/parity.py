@@ -5,7 +5,7 @@
 There are several kinds of fixture, which differ in their keys. Those of the official PyTorch code contain weights,
 inputs, outputs, losses, gradients, and the weights after one update of D and then one of G. Those of taki0112's
 TensorFlow code contain variables, inputs, outputs, six objectives and three penalties. `parity_two_domains.py` compares
-those of CycleGAN. The comparison uses the package's own importers,
+those of CycleGAN and pix2pix. The comparison uses the package's own importers,
 label layout and updates. It prints one line per quantity; the exit status is 1 if any quantity differs by more than its
 tolerance.
 
@@ -99,6 +99,10 @@ def _kind(fixture: Arrays) -> Callable[[Arrays, Spoil, dict[str, Any]], Iterator
         import parity_two_domains  # it imports this module
 
         return parity_two_domains.cyclegan
+    if "before/G/model.model.0.weight" in fixture:
+        import parity_two_domains
+
+        return parity_two_domains.pix2pix
     return official if "before/G/main.0.weight" in fixture else tensorflow1
 
 

@@ -1,7 +1,7 @@
 """Compares the methods for two domains with numbers from junyanz/pytorch-CycleGAN-and-pix2pix; see parity.py."""
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -13,6 +13,7 @@ from stargan.interop import junyanz
 from stargan.model.safetensors_file import under
 
 TWO = Domains((LabelSet("set", (Group(("a", "b"), categorical=True),)),))
+ONE_WAY = Domains((LabelSet("set", (Group(("b",), one_way=True),)),))
 A, B = np.eye(2, dtype=np.float32)
 
 
@@ -53,6 +54,35 @@ def cyclegan(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iterato
         yield from _losses(own.engine.losses(), under(fixture, f"loss/{step}"), meta, step)
 
 
+def pix2pix(fixture: Arrays, spoil: Spoil, settings: dict[str, Any]) -> Iterator[Quantity]:
+    """Yields every quantity of a fixture of its pix2pix: one update of D and one of G."""
+    meta = json.loads(str(fixture["meta"]))
+    arrays, sizes = junyanz.from_pix2pix({name: under(fixture, f"before/{name}") for name in "GD"})
+    found = sizes.architecture
+    yield Quantity("sizes", float((found.width, found.blocks, found.d_layers) != (2, 5, 2)), 0)
+    own_settings = {
+        "image_size": (32, 32), "objective": "gan", "n_critic": 1, "ema": 0.0, "lr": meta["lr"],
+        "beta1": meta["beta1"], "lambda_rec": meta["lambda_L1"],
+    }  # fmt: skip
+    own = build(arrays, sizes, ONE_WAY, {**own_settings, **settings})
+    spoil(own.engine)
+    yield close("G wide", own.engine.generate(fixture["wide/in"], np.ones((1, 1), np.float32)), fixture["wide/out"])
+    labels = np.repeat(np.array([[0], [1]], np.float32), 2, axis=0)
+    images = np.concatenate([fixture["in/A"], fixture["in/B"]])
+    batch = {"images": images, "labels": labels, "targets": 1 - labels}
+    own.update("discriminator", batch, 0, meta["lr"], {})
+    yield close("G fake", own.engine.updates._made.detach().numpy(), fixture["out/fake"])
+    own.update("generator", batch, 0, meta["lr"], {})
+    levels = sizes.architecture.blocks
+    for network in ("discriminator", "generator"):
+        yield from _updated(own, fixture, network, meta, lambda name: junyanz.their_pair_name(name, levels))
+    ours = own.engine.losses()
+    for name, value in {"D_real": ours["d_real"], "D_fake": ours["d_fake"], "G_GAN": ours["g_fake"]}.items():
+        yield close(f"loss {name}", value, fixture[f"loss/{name}"])
+    yield close("loss G_L1", meta["lambda_L1"] * ours["g_rec"], fixture["loss/G_L1"])
+    yield close("loss G", ours["g_total"], fixture["loss/G_GAN"] + fixture["loss/G_L1"])
+
+
 def _losses(ours: Mapping[str, float], theirs: Arrays, meta: dict[str, Any], step: int) -> Iterator[Quantity]:
     weights = {"g_rec": meta["lambda_A"], "g_identity": meta["lambda_A"] * meta["lambda_identity"]}
     names = {"D_A": "d_b", "D_B": "d_a", "G_A": "g_fake_b", "G_B": "g_fake_a"}
@@ -64,11 +94,17 @@ def _losses(ours: Mapping[str, float], theirs: Arrays, meta: dict[str, Any], ste
     yield close(f"loss {step} G", ours["g_total"], np.array(total))
 
 
-def _updated(own: Side, fixture: Arrays, network: str, meta: dict[str, Any]) -> Iterator[Quantity]:
+def _updated(
+    own: Side,
+    fixture: Arrays,
+    network: str,
+    meta: dict[str, Any],
+    their_name: Callable[[str], str] = junyanz.their_name,
+) -> Iterator[Quantity]:
     """Yields the gradients, which are in Adam's first moments, and the weights of the networks just updated."""
     state = own.engine.state()
     weights = under(state, "training/generator" if network == "generator" else network)
-    theirs = {name: junyanz.their_name(f"{network}/{name}") for name in weights}
+    theirs = {name: their_name(f"{network}/{name}") for name in weights}
     # The gradients of biases before an instance norm are zero, but for rounding.
     floor = 1e-4 * max(np.linalg.norm(fixture[f"grad/{name}"]) for name in theirs.values())
     for name, weight in weights.items():

@@ -50,6 +50,18 @@ def test_cyclegan_agrees() -> None:
     assert [str(quantity) for quantity in quantities if not quantity.passes] == []
 
 
+def test_pix2pix_agrees() -> None:
+    quantities = parity.compare(FOLDER / "pix2pix.npz")
+    assert len(quantities) == 78
+    assert [str(quantity) for quantity in quantities if not quantity.passes] == []
+
+
+def test_wrong_settings_of_pix2pix_are_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(parity, "KINKS", 0)
+    assert "loss G" in failures("pix2pix", lambda_rec=101.0)
+    assert "loss D_real" in failures("pix2pix", objective="lsgan")
+
+
 @pytest.mark.parametrize(
     ("settings", "loss"),
     [

@@ -14,10 +14,11 @@ from stargan.interop import foreign
 
 @dataclasses.dataclass(frozen=True)
 class Options(Shared):
-    """Convert a checkpoint of the official code, of taki0112's or of CycleGAN's to a model file.
+    """Convert a checkpoint of the official code, of taki0112's or of CycleGAN's and pix2pix's to a model file.
 
     Attributes:
-        checkpoint: N-G.ckpt of the official code; prefix or folder of taki0112's; latest_net_G_A.pth of CycleGAN's.
+        checkpoint: N-G.ckpt of the official code; prefix or folder of taki0112's; latest_net_G_A.pth of CycleGAN's,
+            latest_net_G.pth of pix2pix's.
         out: The model file to write, .safetensors or .onnx.
         discriminator: N-D.ckpt of the official code; found by itself beside N-G.ckpt.
         attributes: Names of the attributes, in order; by default CelebA's five, if there are five.

@@ -11,7 +11,7 @@ from stargan.config.checks import check
 from stargan.domains import Domains
 from stargan.errors import ConfigError
 
-Method = Literal["stargan", "cyclegan"]
+Method = Literal["stargan", "cyclegan", "pix2pix"]
 Generator = Literal["stargan", "edit"]
 
 MAX_SIDE = 2**13
@@ -39,13 +39,13 @@ class Architecture:
     Attributes:
         image_size: Size of the images, N or WIDTHxHEIGHT; multiples of 4.
         width: Channels of the first layer, of G and of D.
-        blocks: Residual blocks of G.
+        blocks: Residual blocks of G; with --method pix2pix, how often its U-Net halves an image.
         d_layers: Stride-2 layers of D. With --image-size alone, as many as fit it: 5 for 64 pixels, 6 for 128.
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
         generator: The paper's G, or one that edits parts of the image by the change of its labels (not in the paper).
         details: Channels with which an edit generator adds details at the full size of the image; 0 for none.
-        method: StarGAN for any number of domains, or CycleGAN for two.
+        method: StarGAN for any number of domains; for two, CycleGAN, or pix2pix for pairs of images.
     """
 
     image_size: tuple[int, int] = (128, 128)
@@ -70,6 +70,11 @@ class Architecture:
         check(self, "method", self.method in get_args(Method), f"one of {', '.join(get_args(Method))}")
         for name, value in ONLY_STARGAN.items() if self.method != "stargan" else ():
             check(self, name, getattr(self, name) == value, f"left out with --method {self.method}")
+        if self.method == "pix2pix":
+            check(self, "blocks", 2 <= self.blocks <= MAX_LAYERS, f"from 2 to {MAX_LAYERS} with --method pix2pix")
+            multiple, halved = self.side_multiple, f"the U-Net halves it {self.blocks} times; --blocks"
+            fits = all(side % multiple == 0 for side in self.image_size)
+            check(self, "image_size", fits, f"a multiple of {multiple} ({halved})")
         if self.generator == "edit":
             self._check_edit()
         else:
@@ -99,7 +104,7 @@ class Architecture:
     @property
     def side_multiple(self) -> int:
         """What the sides of an image must be multiples of, if G takes images of any size; else 0."""
-        return 4 if self.method == "cyclegan" else 0
+        return {"stargan": 0, "cyclegan": 4, "pix2pix": 2**self.blocks}[self.method]
 
     @property
     def classifier_layers(self) -> int:

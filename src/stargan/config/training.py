@@ -13,6 +13,7 @@ from stargan.old_names import SETTINGS, renamed
 
 Objective = Literal["wgan-gp", "wgan-lp", "dragan", "gan", "lsgan", "hinge"]
 Align = Literal["none", "faces"]
+Direction = Literal["AtoB", "BtoA"]
 Targets = Literal["permuted", "balanced", "changes"]
 Discriminator = Literal["stargan", "projected"]
 Init = Literal["default", "xavier", "normal"]
@@ -41,10 +42,11 @@ class DataSettings:
         targets: Target labels: those of the batch, permuted; drawn evenly from all domains; or the image's own labels
             with one change, sometimes more.
         rare: How much more often to use images with rare labels.
-        batch_size: Images per batch; images of each domain with --method cyclegan.
+        batch_size: Images per batch; images of each domain with --method cyclegan, pairs with --method pix2pix.
         workers: Threads that prepare batches.
         max_bad: Number of unreadable images to skip; with more, the data are refused.
         allow_empty: Train even if a domain has no training images.
+        direction: Which domain of pairs, in order of their names, is translated to which, with --method pix2pix.
     """
 
     data: tuple[str, ...] = ()
@@ -62,6 +64,7 @@ class DataSettings:
     workers: int = 2
     max_bad: int = 10
     allow_empty: bool = False
+    direction: Direction = "AtoB"
 
 
 @dataclass(frozen=True)
@@ -72,7 +75,8 @@ class LossSettings:
         objective: Adversarial loss.
         lambda_cls: Weight of the classification loss.
         final_cls: Fraction of this weight that is left at the end; it falls linearly.
-        lambda_rec: Weight of the reconstruction loss; of CycleGAN's cycle loss with --method cyclegan.
+        lambda_rec: Weight of the reconstruction loss; of CycleGAN's cycle loss with --method cyclegan; of the
+            distance to the true translation with --method pix2pix.
         lambda_gp: Weight of the gradient penalty, for objectives that have one.
         lambda_cls_gp: Weight of a gradient penalty on D's classification of real images (not in the paper).
         augment: Shift D's input images, change their brightness and cover a part of them (not in the paper).
@@ -207,9 +211,11 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
 
     def _check_method(self) -> None:
         for name, value in _OF_METHOD[self.method].items():
-            valid = getattr(self, name) in value if isinstance(value, tuple) else getattr(self, name) == value
-            allowed = f"one of {', '.join(value)}" if isinstance(value, tuple) else value
-            check(self, name, valid, f"{allowed} with --method {self.method}")
+            if name == "objective":
+                check(self, name, self.objective in value, f"one of {', '.join(value)} with --method {self.method}")
+            else:
+                allowed = "left out" if value == () else value
+                check(self, name, getattr(self, name) == value, f"{allowed} with --method {self.method}")
 
     def to_json(self) -> dict[str, Any]:
         """Returns the settings as a plain dict, for config.json."""
@@ -246,6 +252,7 @@ _CHOICES = {
     "objective": get_args(Objective),
     "align": get_args(Align),
     "targets": get_args(Targets),
+    "direction": get_args(Direction),
     "discriminator": get_args(Discriminator),
     "init": get_args(Init),
     "precision": get_args(Precision),
@@ -263,8 +270,17 @@ _TWO_DOMAINS = {
     "objective": ("lsgan", "gan", "hinge"),
 }  # fmt: skip
 _OF_METHOD: dict[str, dict[str, Any]] = {
-    "stargan": {"lambda_identity": 0, "buffer": 0},
-    "cyclegan": _TWO_DOMAINS,
+    "stargan": {"lambda_identity": 0, "buffer": 0, "direction": "AtoB"},
+    "cyclegan": {**_TWO_DOMAINS, "direction": "AtoB"},
+    "pix2pix": {
+        **_TWO_DOMAINS,
+        "lambda_identity": 0,
+        "buffer": 0,
+        "attributes": (),
+        "exclusive": (),
+        "bins": (),
+        "share": (),
+    },
 }
 """What the methods need other settings to be: a value, or one of several. What a method does not use keeps its default,
 so that nothing is ignored in silence."""

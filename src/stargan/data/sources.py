@@ -34,7 +34,7 @@ class Source:
 
     Attributes:
         name: Of the folder or table.
-        kind: `celeba`, `folders` or `table`.
+        kind: `celeba`, `folders` or `table`; `pairs` if the second half of the images translate the first half.
         root: The folder that file names are relative to.
         files: The N images, as the list names them.
         labels: (N, K) uint8 of 0 and 1, in the order of `label_set.names`.
@@ -61,6 +61,10 @@ class Source:
     def rows(self, split: str) -> np.ndarray:
         """The rows of a split."""
         return np.flatnonzero(self.split == SPLITS.index(split))
+
+    def partners(self, rows: np.ndarray) -> np.ndarray:
+        """The rows of the other images of pairs."""
+        return (rows + len(self.files) // 2) % len(self.files)
 
     def lacking(self, rows: np.ndarray) -> dict[str, str]:
         """The domains that none of some images is in, with the counts of all: `winter (train 0, val 1, test 2)`.

@@ -39,9 +39,26 @@ class TwoDomains(Batches):
 
     def batch(self, step: int) -> Batch:
         """Returns the batch of a step; steps count from 0."""
-        rows = np.concatenate([self._rows(domain, step) for domain in (0, 1)])
-        rng = np.random.default_rng([self._seed, 0, DRAWS, step])
-        mirrored = rng.random(len(rows)) < (0.5 if self._flip else 0)
+        rows, mirrored = self._chosen(step, np.random.default_rng([self._seed, 0, DRAWS, step]))
         labels = self._domains.labels(self._sets[0].values[rows], 0)
         targets = np.roll(labels, len(labels) // 2, axis=0)
         return Batch(self._sets[0].take(rows, mirrored), labels, targets, 0)
+
+    def _chosen(self, step: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        """The rows of a batch, (2B,), and which of them to flip."""
+        rows = np.concatenate([self._rows(domain, step) for domain in (0, 1)])
+        return rows, rng.random(len(rows)) < (0.5 if self._flip else 0)
+
+
+class Pairs(TwoDomains):
+    """An endless sequence of batches with B images to translate, followed by their B translations.
+
+    The arguments are those of `TwoDomains`; the data are as `pairs.find` arranges them. Both images of a pair are
+    flipped, or none.
+    """
+
+    def _chosen(self, step: int, rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
+        first = self._rows(0, step)
+        mirrored = rng.random(len(first)) < (0.5 if self._flip else 0)
+        half = len(self._sets[0].pixels) // 2
+        return np.concatenate([first, first + half]), np.tile(mirrored, 2)

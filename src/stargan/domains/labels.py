@@ -19,15 +19,19 @@ class Group:
         categorical: Exactly one class is on in every image (an expression, a season): classified by softmax. Otherwise
             each class is classified independently (CelebA's hair colours, of which an image may have none).
         name: Name of the group, for requests like `season=winter`; may be empty.
+        one_way: Of one attribute: translations turn it on and never off, as with pix2pix.
     """
 
     names: tuple[str, ...]
     categorical: bool = False
     name: str = ""
+    one_way: bool = False
 
     def __post_init__(self) -> None:
         if not self.names:
             raise DomainError("a group of labels needs at least one name")
+        if self.one_way and len(self.names) > 1:
+            raise DomainError(f"{self.names[0]}: only a single attribute can have one direction")
         for name in self.names:
             check_name(name)
         if self.categorical and len(self.names) < 2:
@@ -130,7 +134,7 @@ class LabelSet:
     def layout(self) -> dict[str, Any]:
         """The same without synonyms."""
         shared = {"shared": list(self.shared)} if self.shared else {}
-        return {"name": self.name, "groups": [{**vars(g), "names": list(g.names)} for g in self.groups], **shared}
+        return {"name": self.name, "groups": [_layout(group) for group in self.groups], **shared}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> "LabelSet":
@@ -149,9 +153,15 @@ class LabelSet:
         return cls(_typed(str, data["name"]), groups, synonyms, shared)
 
 
+def _layout(group: Group) -> dict[str, Any]:
+    one_way = {"one_way": True} if group.one_way else {}
+    return {"names": list(group.names), "categorical": group.categorical, "name": group.name, **one_way}
+
+
 def _group(data: Any) -> Group:
     names = tuple(_typed(str, name) for name in _typed(list, data["names"]))
-    return Group(names, _typed(bool, data["categorical"]), _typed(str, data["name"]))
+    one_way = _typed(bool, data.get("one_way", False))
+    return Group(names, _typed(bool, data["categorical"]), _typed(str, data["name"]), one_way)
 
 
 def _typed(kind: type, value: Any) -> Any:

@@ -73,6 +73,19 @@ def check_plain(domains: Domains, words: Request) -> None:
             raise DomainError(f"{name}={strength if state else -strength:g}: must be 0 or 1 here, without a strength")
 
 
+def check_directions(domains: Domains, words: Request) -> None:
+    """Checks that a request, see `parse`, has no translation that the model does not make.
+
+    Raises:
+        DomainError: As `parse`, and if a word turns off what translations only turn on.
+    """
+    request = parse(domains, words)
+    for _, columns, group in domains.groups():
+        if group.one_way and request.get(columns.start) == 0:
+            name = domains.names[columns.start]
+            raise DomainError(f"{name}=0: the model translates in one direction, to {name}")
+
+
 def target(domains: Domains, values: np.ndarray, words: Request) -> np.ndarray:
     """The target labels of a request; everything that it does not name stays as in the image.
 
@@ -87,6 +100,7 @@ def target(domains: Domains, values: np.ndarray, words: Request) -> np.ndarray:
     Raises:
         DomainError: As `parse`, and if the words belong to different data sets.
     """
+    check_directions(domains, words)
     target_values, dataset = apply(domains, values, words)
     return domains.labels(target_values[None], dataset)[0]
 
@@ -136,7 +150,7 @@ def every_word(domains: Domains) -> tuple[str, ...]:
     words: list[str] = []
     for _, columns, group in domains.groups():
         words += [domains.names[index] for index in columns]
-        words += [domains.word(columns.start, 0)] if len(group.names) == 1 else []
+        words += [domains.word(columns.start, 0)] if len(group.names) == 1 and not group.one_way else []
     return tuple(words)
 
 
@@ -153,7 +167,7 @@ def every_target(domains: Domains, values: np.ndarray) -> list[tuple[str, np.nda
     words = []
     for _, columns, group in domains.groups():
         if len(group.names) == 1:
-            words.append(domains.word(columns.start, int(values[columns.start] <= 0.5)))
+            words.append(domains.word(columns.start, int(group.one_way or values[columns.start] <= 0.5)))
         else:
             words.extend(domains.names[index] for index in columns)
     return [(word, target(domains, values, [word])) for word in words]

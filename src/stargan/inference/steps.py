@@ -54,6 +54,7 @@ def steps(domains: Domains, values: np.ndarray, request: Request, strength: floa
     Raises:
         DomainError: `request` names something that the model does not know.
     """
+    requests.check_directions(domains, request)
     found = []
     for part, words in requests.steps(domains, request):
         target_values, dataset = requests.apply(domains, values, words)

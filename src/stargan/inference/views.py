@@ -23,6 +23,7 @@ Choice = Literal["all", "largest"] | int | Sequence[int]
 CERTAIN = 1 - 1e-6  # labels that the user named; no estimate gets there
 SMALL = 0.5  # pixels of the photo for each pixel of the model's input, below which a face is too small
 LARGEST = 16  # times the area of a training image, up to which a photo goes through G in one piece
+STRETCHED = 0.05  # share by which rounding its size may stretch such a photo
 ALIGNED = 2  # times the size of the model's images, up to which an image that is no wider than high may be one face
 
 
@@ -193,14 +194,15 @@ def regions(photo: Image.Image, info: ModelInfo, *, align: bool = True, whole: b
 def _in_one_piece(photo: tuple[int, int], info: ModelInfo, fraction: float) -> tuple[int, int] | None:
     """The size at which a whole photo goes through G: its content is as large as in the training images.
 
-    None if G does not take images of any size, or the photo is much longer than wide.
+    None if G does not take images of any size, if rounding would stretch the photo, or if it is much longer than wide.
     """
     multiple, (width, height) = info.architecture.side_multiple, info.image_size
     if not multiple:
         return None
     unit = fraction * min(photo[0] / width, photo[1] / height) * multiple
     size = round(photo[0] / unit) * multiple, round(photo[1] / unit) * multiple
-    return size if size[0] * size[1] <= LARGEST * width * height else None
+    stretched = not all(size) or abs(size[0] * photo[1] / (size[1] * photo[0]) - 1) > STRETCHED
+    return None if stretched or size[0] * size[1] > LARGEST * width * height else size
 
 
 def check(choice: Choice) -> None:

@@ -161,6 +161,8 @@ def _converted(recipe: str, networks: dict[str, Arrays]) -> tuple[Arrays, Sizes]
         return from_tensorflow1(networks["G"])
     if recipe == "cyclegan":
         return junyanz.from_cyclegan(networks)
+    if recipe == "pix2pix":
+        return junyanz.from_pix2pix(networks)
     return from_official(networks["G"], networks.get("D"))
 
 
@@ -180,7 +182,8 @@ def _read(source: Path, discriminator: Path | None) -> tuple[str, dict[str, Arra
             raise ConfigError(f"--discriminator {discriminator}: CycleGAN's are found beside G; leave it out")
         return "cyclegan", {name: _read_pytorch(path) for name, path in _of_cyclegan(source).items()}
     discriminator = discriminator or _matching_discriminator(source)
-    return "official", {"G": state, **({"D": _read_pytorch(discriminator)} if discriminator else {})}
+    networks = {"G": state} | ({"D": _read_pytorch(discriminator)} if discriminator else {})
+    return "pix2pix" if junyanz.is_unet(state) else "official", networks
 
 
 def _of_cyclegan(source: Path) -> dict[str, Path]:
@@ -197,9 +200,9 @@ def _of_cyclegan(source: Path) -> dict[str, Path]:
 
 
 def _matching_discriminator(source: Path) -> Path | None:
-    """Returns the `N-D.ckpt` next to an `N-G.ckpt`, if it exists."""
-    match = re.fullmatch(r"(\d+)-G(\.\w+)", source.name)
-    path = source.with_name(f"{match[1]}-D{match[2]}") if match else None
+    """Returns the `N-D.ckpt` next to an `N-G.ckpt`, or the `N_net_D.pth` next to an `N_net_G.pth`, if it exists."""
+    match = re.fullmatch(r"(\d+-|.+_net_)G(\.\w+)", source.name)
+    path = source.with_name(f"{match[1]}D{match[2]}") if match else None
     return path if path is not None and path.is_file() else None
 
 
@@ -310,6 +313,8 @@ def _domains(sizes: Sizes, attributes: Sequence[str], one_of_n: Sequence[str]) -
         attributes = CELEBA_ATTRIBUTES
     if not attributes and not one_of_n and sizes.architecture.method == "cyclegan":
         one_of_n = ("A", "B")
+    if sizes.architecture.method == "pix2pix":
+        return _one_way(attributes or ("B",), one_of_n)
     sets = _label_sets(attributes, one_of_n)
     domains = Domains(tuple(sets)) if sets else None
     if domains is None or domains.num_labels != sizes.num_labels:
@@ -321,6 +326,13 @@ def _domains(sizes: Sizes, attributes: Sequence[str], one_of_n: Sequence[str]) -
     if sizes.num_classes is not None and domains.num_classes != sizes.num_classes:
         raise ModelError(f"the discriminator predicts {sizes.num_classes} classes, not {domains.num_classes}")
     return domains
+
+
+def _one_way(attributes: Sequence[str], one_of_n: Sequence[str]) -> Domains:
+    """Builds the label layout of pix2pix, whose translations lead to one domain."""
+    if one_of_n or len(attributes) > 1:
+        raise ModelError("pix2pix translates to one domain; name it with --attributes NAME")
+    return Domains((LabelSet("attributes", (Group(tuple(attributes), one_way=True),)),))
 
 
 def _binary(attributes: Sequence[str]) -> tuple[Group, ...]:

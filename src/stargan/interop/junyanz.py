@@ -50,11 +50,57 @@ def from_cyclegan(networks: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Arr
         raise ModelError(f"G_A/{_FIRST} has {channels} input channels; only images with 3 are supported")
     blocks = sum(bool(re.fullmatch(f"G_A/{_BLOCK}", name)) for name in theirs)
     with_d = "D_A" in networks
-    d_layers = _d_layers(theirs) if with_d else 3
+    d_layers = _d_layers(theirs, "D_A") if with_d else 3
     architecture = Architecture((256, 256), width, blocks, d_layers, method="cyclegan")
     sizes = Sizes(architecture, 2, 2 if with_d else None)
     expected = shapes(sizes)
     return matched(theirs, {ours: their_name(ours) for ours in expected}, expected, "CycleGAN"), sizes
+
+
+def is_unet(state: Mapping[str, np.ndarray]) -> bool:
+    """Returns whether a state dict is that of a U-Net of this code."""
+    return "model.model.0.weight" in state
+
+
+def from_pix2pix(networks: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Arrays, Sizes]:
+    """Converts the networks of pix2pix to our names; the running statistics of its norms are dropped.
+
+    Args:
+        networks: The state dicts by its names: `G` and, if available, `D`.
+
+    Returns, Raises:
+        As `from_cyclegan`.
+    """
+    theirs = {
+        f"{network}/{name}": array
+        for network, state in networks.items()
+        for name, array in state.items()
+        if not name.endswith(_BUFFERS)
+    }
+    width, channels = kernel(theirs, "G/model.model.0.weight")[:2]
+    if channels != 3:
+        raise ModelError(f"G/model.model.0.weight has {channels} input channels; only images with 3 are supported")
+    levels = max(name.count(".model") for name in theirs if name.startswith("G/"))
+    layers = _d_layers(theirs, "D") if "D" in networks else 3
+    side = max(256, 2**levels)
+    architecture = Architecture((side, side), width, levels, layers, method="pix2pix")
+    sizes = Sizes(architecture, 1, 1 if "D" in networks else None)
+    expected = shapes(sizes)
+    names = {ours: their_pair_name(ours, levels) for ours in expected}
+    return matched(theirs, names, expected, "pix2pix"), sizes
+
+
+def their_pair_name(ours: str, levels: int) -> str:
+    """Converts `generator/to_b.down.1.1.weight` to `G/model.model.1.model.1.weight`; levels are nested there."""
+    if ours.startswith("discriminator/"):
+        return ours.replace("discriminator/layers", "D/model")
+    _, side, level, layer, kind = ours.split(".")
+    at = int(level)
+    place = {"down": 0, "up": 3} if at == 0 else {"down": int(layer), "up": 2 + int(layer)}
+    if 0 < at < levels - 1 and side == "up":
+        place["up"] = 4 + int(layer)
+    inner = "".join([".1.model", *[".3.model"] * (at - 1)]) if at else ""
+    return f"G/model.model{inner}.{place[side]}.{kind}"
 
 
 def their_name(ours: str) -> str:
@@ -63,7 +109,7 @@ def their_name(ours: str) -> str:
     return f"{NETWORKS[network]}/{rest.replace('layers', 'model', 1).replace('.layers.', '.conv_block.')}"
 
 
-def _d_layers(theirs: Mapping[str, np.ndarray]) -> int:
-    """The stride-2 layers of D: all its layers but the last two."""
-    kernels = [name for name in theirs if re.fullmatch(r"D_A/model\.\d+\.weight", name)]
+def _d_layers(theirs: Mapping[str, np.ndarray], network: str) -> int:
+    """The stride-2 layers of D: all its convolutions but the last two."""
+    kernels = [name for name, array in theirs.items() if name.startswith(f"{network}/") and array.ndim == 4]
     return max(len(kernels) - 2, 1)

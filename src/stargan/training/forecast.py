@@ -9,7 +9,7 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
-from stargan.data import sources
+from stargan.data import configured
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine import Engine
 from stargan.errors import ConfigError
@@ -142,7 +142,7 @@ def _random_batch(config: Config, domains: Domains, count: int) -> tuple[np.ndar
 
 def _domains(config: Config) -> Domains:
     if config.data:
-        return sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)[1]
+        return configured.find(config)[1]
     if not config.attributes:
         raise ConfigError("--dry-run needs --data PATH, or --attributes with the names of the labels")
     groups: list[Group] = []

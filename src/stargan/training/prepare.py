@@ -9,10 +9,11 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
-from stargan.data import cache, crops, face_sample, ranges, sources
+from stargan.data import cache, configured, crops, face_sample, ranges, sources
 from stargan.data.batches import Batches, TrainingSet
+from stargan.data.pairs import KIND as PAIRS
 from stargan.data.sources import Source
-from stargan.data.two_domains import TwoDomains
+from stargan.data.two_domains import Pairs, TwoDomains
 from stargan.domains import Domains
 from stargan.engine import Engine, Processes
 from stargan.engine.transfer import transfer
@@ -43,9 +44,15 @@ class DataSet:
     values: np.ndarray
 
     def rows(self, split: str) -> np.ndarray:
-        """Returns the rows of a split, without those of unreadable images."""
-        rows = self.source.rows(split)
-        return rows[~np.isin(rows, list(self.images.bad))]
+        """Returns the rows of a split, without those of unreadable images and, of pairs, of their partners."""
+        rows, bad = self.source.rows(split), np.array(list(self.images.bad), int)
+        if self.source.kind == PAIRS:
+            bad = np.concatenate([bad, self.source.partners(bad)])
+        return rows[~np.isin(rows, bad)]
+
+    def truths(self, rows: np.ndarray) -> np.ndarray | None:
+        """Returns the true translations of images, (N, H, W, 3) uint8; None if the data have none."""
+        return self.images.pixels[self.source.partners(rows)] if self.source.kind == PAIRS else None
 
 
 @dataclass(frozen=True)
@@ -104,7 +111,7 @@ def prepare(
 ) -> PreparedRun:
     """Prepares a run; the other arguments and the errors are those of `stargan.training.train`."""
     _check_places(config, folder, start_from, resume=resume)
-    found, domains = sources.find_all(config.data, config.attributes, config.exclusive, config.bins, config.share)
+    found, domains = configured.find(config)
     _describe_found(found, domains, say)
     has_checkpoint = resume and _has_checkpoint(folder)
     if resume:
@@ -157,8 +164,9 @@ def prepare(
 
 
 def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int, own: slice) -> Batches:
-    if config.method == "cyclegan":
-        return TwoDomains(sets[0], domains, batch_size=config.batch_size, seed=seed, flip=config.flip)
+    if config.method != "stargan":
+        kind = Pairs if config.method == "pix2pix" else TwoDomains
+        return kind(sets[0], domains, batch_size=config.batch_size, seed=seed, flip=config.flip)
     return Batches(
         sets,
         domains,

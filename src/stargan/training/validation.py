@@ -33,6 +33,7 @@ class Validation:
         values: (N, C) float32, the labels of the images.
         datasets: (N,), the index of each image's data set.
         data: The data sets that the images are from.
+        truths: (N, 3, H, W) float32 in [-1, 1], the true translations, if the data are pairs.
     """
 
     architecture: Architecture
@@ -42,14 +43,19 @@ class Validation:
     values: np.ndarray
     datasets: np.ndarray
     data: "Sequence[DataSet]"
+    truths: np.ndarray | None = None
 
     @classmethod
     def of(cls, architecture: Architecture, domains: Domains, data: "Sequence[DataSet]") -> "Validation | None":
         """Selects validation images, spread evenly over each data set; training images if there are none."""
         for split in ("val", "train"):
-            chosen = [(index, part, _spread(part.rows(split), IMAGES // len(data))) for index, part in enumerate(data)]
+            chosen = [
+                (index, part, _spread(_translated(domains, part, split), IMAGES // len(data)))
+                for index, part in enumerate(data)
+            ]
             if any(len(rows) for _, _, rows in chosen):
                 pixels = np.concatenate([part.images.pixels[rows] for _, part, rows in chosen])
+                truths = chosen[0][1].truths(chosen[0][2])
                 return cls(
                     architecture,
                     domains,
@@ -58,6 +64,7 @@ class Validation:
                     np.concatenate([part.values[rows] for _, part, rows in chosen]),
                     np.concatenate([np.full(len(rows), index) for index, _, rows in chosen]),
                     data,
+                    None if truths is None else images.to_array(truths),
                 )
         return None
 
@@ -68,16 +75,15 @@ class Validation:
         `val/hit`: fraction of the translations that the attribute classifier, which G is not trained with, assigns to
             the target domain.
         `val/kept`: fraction of the other groups that it finds unchanged.
-        `val/rec`: mean absolute difference after translating to the target and back.
+        `val/rec`: mean absolute difference after translating to the target and back; of pairs, to the truth.
 
         Returns:
             These, and the parts of `val/hit` by request, such as `val/hit/Male=0`, which are of a few images each.
         """
         known = self._known()
         words, targets, changed = self._changes(known)
-        labels, back_labels = (self.domains.labels(values, self.datasets) for values in (targets, self.values))
+        labels = self.domains.labels(targets, self.datasets)
         translated = engine.generate(self.pixels, self._condition(labels, self.values))
-        back = engine.generate(translated, self._condition(back_labels, targets))
         real_correct = self.domains.agree(self._decide(engine, self.pixels), self.values)
         correct = self.domains.agree(self._decide(engine, translated), targets)
         others = known & ~changed
@@ -85,7 +91,7 @@ class Validation:
             f"{self.split}/label_error": float(1 - real_correct[known].mean()),
             f"{self.split}/hit": float(correct[changed].mean()),
             f"{self.split}/kept": float(correct[others].mean()) if others.any() else 1.0,
-            f"{self.split}/rec": float(np.abs(back - self.pixels).mean()),
+            f"{self.split}/rec": self._difference(engine, translated, targets),
         }
         by_request = {
             f"{self.split}/hit/{word}": float(correct[rows][changed[rows]].mean())
@@ -93,6 +99,13 @@ class Validation:
             if (rows := np.flatnonzero(words == word)).size
         }
         return totals, by_request
+
+    def _difference(self, engine: Engine, translated: np.ndarray, targets: np.ndarray) -> float:
+        """The mean absolute difference of translations to the truth, or of their way back to the images."""
+        if self.truths is not None:
+            return float(np.abs(translated - self.truths).mean())
+        labels = self.domains.labels(self.values, self.datasets)
+        return float(np.abs(engine.generate(translated, self._condition(labels, targets)) - self.pixels).mean())
 
     def temperatures(self, engine: Engine) -> tuple[float, ...]:
         """Measures the temperatures of the attribute classifier, see `calibration`; none without validation images."""
@@ -138,6 +151,12 @@ class Validation:
             word, targets[row], _ = changes[row % len(changes)]
             words.append(word)
         return np.array(words), targets, known & ~self.domains.agree(targets, self.values)
+
+
+def _translated(domains: Domains, part: "DataSet", split: str) -> np.ndarray:
+    """Returns the rows of a split without those of which no translation starts: of pairs, the translations."""
+    rows = part.rows(split)
+    return rows[: len(rows) // 2] if part.truths(rows) is not None else rows
 
 
 def _spread(rows: np.ndarray, count: int) -> np.ndarray:

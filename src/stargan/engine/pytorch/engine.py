@@ -19,6 +19,7 @@ from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fi
 from stargan.engine.pytorch.edit.updates import EditUpdates
 from stargan.engine.pytorch.memory import check
 from stargan.engine.pytorch.two_domains.cyclegan import CycleUpdates
+from stargan.engine.pytorch.two_domains.pix2pix import PairUpdates
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import CheckpointError, ModelError
 from stargan.images import scale
@@ -215,10 +216,10 @@ def _updates(config: Config, domains: Domains) -> Updates:
     """Creates the updates for the method and the discriminator that a configuration names.
 
     Raises:
-        ConfigError, MissingExtraError: As `Updates`, `EditUpdates` and `CycleUpdates`.
+        ConfigError, MissingExtraError: As `Updates` and those of the methods.
     """
-    if config.method == "cyclegan":
-        return CycleUpdates(config, domains)
+    if config.method != "stargan":
+        return {"cyclegan": CycleUpdates, "pix2pix": PairUpdates}[config.method](config, domains)
     return EditUpdates(config, domains) if config.discriminator == "projected" else Updates(config, domains)
 
 

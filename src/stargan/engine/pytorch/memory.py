@@ -63,6 +63,8 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
         d_update += config.batch_size * pixels * 4400
     if config.method == "cyclegan":  # six passes through a generator for each pair of images, and their gradients
         d_update = config.batch_size * 6 * (7 + 1.5 * config.blocks) * features
+    if config.method == "pix2pix":
+        d_update = config.batch_size * 12 * features
     weights, saving = _weights(config, domains)
     # Of these four, one at a time takes its memory.
     peaks = {

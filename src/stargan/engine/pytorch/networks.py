@@ -13,6 +13,7 @@ from stargan.engine.constants import MASK_FLOOR
 from stargan.engine.pytorch.edit.generator import EditGenerator
 from stargan.engine.pytorch.fast.convolution import StridedConv, applies, norm_relu_conv
 from stargan.engine.pytorch.two_domains.networks import CycleDiscriminator, CycleGenerator
+from stargan.engine.pytorch.two_domains.unet import PairDiscriminator, PairGenerator
 from stargan.errors import ModelError
 from stargan.model.safetensors_file import under
 
@@ -199,8 +200,8 @@ NAMES = ("generator", "discriminator", "classifier")
 
 def generator(architecture: Architecture, num_labels: int, plain: bool = False) -> nn.Module:
     """Builds the generator that an architecture names, with fresh weights."""
-    if architecture.method == "cyclegan":
-        return CycleGenerator(architecture)
+    if architecture.method != "stargan":
+        return {"cyclegan": CycleGenerator, "pix2pix": PairGenerator}[architecture.method](architecture)
     if architecture.generator == "edit":
         return EditGenerator(architecture, num_labels)
     return Generator(architecture, num_labels, plain)
@@ -208,8 +209,8 @@ def generator(architecture: Architecture, num_labels: int, plain: bool = False) 
 
 def discriminator(architecture: Architecture, num_classes: int, plain: bool = False) -> nn.Module:
     """Builds the discriminator of an architecture's method, with fresh weights."""
-    if architecture.method == "cyclegan":
-        return CycleDiscriminator(architecture)
+    if architecture.method != "stargan":
+        return {"cyclegan": CycleDiscriminator, "pix2pix": PairDiscriminator}[architecture.method](architecture)
     return Discriminator(architecture, num_classes, plain)
 
 
@@ -237,6 +238,8 @@ def initialise(network: nn.Module, init: Init) -> None:
                 nn.init.normal_(layer.weight, std=0.02)
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)
+        elif isinstance(layer, nn.BatchNorm2d) and init == "normal":
+            nn.init.normal_(layer.weight, 1, std=0.02)
 
 
 def restore(name: str, architecture: Architecture, domains: Domains, arrays: Mapping[str, np.ndarray]) -> nn.Module:

@@ -30,7 +30,9 @@ def export(
     """
     for library in ("onnx", "onnxscript"):
         require(library, "train", "write .onnx files")
-    width, height = architecture.image_size
+    multiple = architecture.side_multiple
+    # A side of one pixel somewhere in G, as at the bottom of a U-Net, would be taken for constant.
+    width, height = (max(side, 2 * multiple) for side in architecture.image_size)
     images = torch.rand(2, 3, height, width, generator=torch.Generator().manual_seed(0)) * 2 - 1
     values = np.eye(2, domains.num_classes, dtype=np.float32)
     condition = architecture.condition(domains, domains.labels(values, 0), values[::-1])
@@ -43,7 +45,6 @@ def export(
     expected = generator(*inputs.values())
     if not plain:
         rewrite.rewrite(generator, architecture)
-    multiple = architecture.side_multiple
     graph, difference = _graph(generator, inputs, "translated", expected, half, multiple)
     if not plain and difference > TOLERANCE:  # with these weights the rewritten form loses too many digits
         generator = networks.restore("generator", architecture, domains, arrays)

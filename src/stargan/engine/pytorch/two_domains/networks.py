@@ -1,6 +1,7 @@
 """CycleGAN's networks (Zhu et al. 2017, section 7.2): a residual generator for each direction, and PatchGANs."""
 
 import itertools
+from collections.abc import Callable
 
 import torch
 from torch import Tensor, nn
@@ -80,15 +81,24 @@ class PatchGan(nn.Module):
         channels: Channels of its input.
         width: Channels of the first layer; each further layer has twice as many, up to eight times as many.
         layers: Stride-2 layers.
+        norm: Makes the norms from a number of channels.
+        bias: Whether the convolutions before norms have one.
     """
 
-    def __init__(self, channels: int, width: int, layers: int) -> None:
+    def __init__(
+        self,
+        channels: int,
+        width: int,
+        layers: int,
+        norm: Callable[[int], nn.Module] = nn.InstanceNorm2d,
+        bias: bool = True,
+    ) -> None:
         super().__init__()
         found: list[nn.Module] = [nn.Conv2d(channels, width, 4, 2, 1), nn.LeakyReLU(0.2, inplace=True)]
         widths = [width * min(2**index, 8) for index in range(layers + 1)]
         for index, (before, after) in enumerate(itertools.pairwise(widths), 1):
             stride = 2 if index < layers else 1
-            found += [nn.Conv2d(before, after, 4, stride, 1), nn.InstanceNorm2d(after)]
+            found += [nn.Conv2d(before, after, 4, stride, 1, bias=bias), norm(after)]
             found += [nn.LeakyReLU(0.2, inplace=True)]
         self.layers = nn.Sequential(*found, nn.Conv2d(widths[-1], 1, 4, 1, 1))
 
