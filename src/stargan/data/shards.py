@@ -182,12 +182,12 @@ def _is_wanted(shard: Path, member: tarfile.TarInfo) -> bool:
     why = ""
     if not (member.isreg() or member.isdir()) or member.issparse():
         why = "a link, a device or a sparse file"
-    elif path.is_absolute() or ".." in path.parts or "\\" in member.name:
+    elif path.is_absolute() or ".." in path.parts or set(member.name) & {"\\", "\0"}:
         why = "a path that leads out of the shard"
     suffix = f".{path.name.partition('.')[2].lower()}"
     wanted = member.isreg() and (suffix in SUFFIXES or suffix in _LABELS)
     most = _MAX_LABELS if suffix in _LABELS else MAX_FILE
-    if wanted and member.size > most:
+    if wanted and not 0 <= member.size <= most:
         why = f"{member.size:,} bytes, more than {most:,}"
     if why:
         raise DataError(f"{shard}: {member.name}: {why}; a shard has only regular files, images and their labels")
