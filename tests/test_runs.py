@@ -172,7 +172,8 @@ def test_a_slow_first_update_does_not_decide_a_forecast(monkeypatch: pytest.Monk
 
             return run
 
-        engine.d_step, engine.g_step = slow("d", engine.d_step), slow("g", engine.g_step)
+        for name in ("d_step", "g_step"):
+            setattr(engine, name, slow(name, getattr(engine, name)))
         return engine
 
     monkeypatch.setattr(engines, "create", tracing)
