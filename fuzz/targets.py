@@ -5,6 +5,7 @@ import io
 import json
 import shutil
 import struct
+import tarfile
 import tempfile
 import zipfile
 import zlib
@@ -159,6 +160,19 @@ def _zip() -> list[bytes]:
             archive.writestr(f"images/{name}", encoded(drawn("L", 8)))
         archive.writestr("labels.csv", _table(","))
     return [buffer.getvalue()]
+
+
+def _shard() -> list[bytes]:
+    buffers = [io.BytesIO(), io.BytesIO()]
+    for buffer, kind in zip(buffers, (tarfile.USTAR_FORMAT, tarfile.PAX_FORMAT), strict=True):
+        with tarfile.open(fileobj=buffer, mode="w", format=kind) as archive:
+            for index, (name, *labels) in enumerate(_ROWS):
+                parts = {f"é{index}.png": encoded(drawn("L", 8)), f"é{index}.json": json.dumps({"a": labels}).encode()}
+                for part, content in {**parts, f"é{index}.cls": name.encode()}.items():
+                    member = tarfile.TarInfo(part)
+                    member.size = len(content)
+                    archive.addfile(member, io.BytesIO(content))
+    return [buffer.getvalue() for buffer in buffers]
 
 
 def _list() -> list[bytes]:
@@ -388,6 +402,7 @@ TARGETS: dict[str, Target] = {
                      _file("table.csv", "id2label.json"), _draw_three),
     "list": Target(_list, _file("list_attr_celeba.txt", "list_eval_partition.txt"), _draw_three),
     "parquet": Target(_parquet, _file("table.parquet"), _draw_three),
+    "shard": Target(_shard, _file("shard.tar")),
     "zip": Target(_zip, _file("images.zip")),
     "words": Target(lambda: [b"Blond=0.5,-Male,no Young", b"faces/Male=0,+black", b"d/A b-c=-1\nA-b c"], _read_words),
     "description": Target(_descriptions, _read_description),

@@ -182,12 +182,12 @@ def _is_wanted(shard: Path, member: tarfile.TarInfo) -> bool:
     why = ""
     if not (member.isreg() or member.isdir()) or member.issparse():
         why = "a link, a device or a sparse file"
-    elif path.is_absolute() or ".." in path.parts or "\\" in member.name:
+    elif path.is_absolute() or ".." in path.parts or set(member.name) & {"\\", "\0"}:
         why = "a path that leads out of the shard"
     suffix = f".{path.name.partition('.')[2].lower()}"
     wanted = member.isreg() and (suffix in SUFFIXES or suffix in _LABELS)
     most = _MAX_LABELS if suffix in _LABELS else MAX_FILE
-    if wanted and member.size > most:
+    if wanted and not 0 <= member.size <= most:
         why = f"{member.size:,} bytes, more than {most:,}"
     if why:
         raise DataError(f"{shard}: {member.name}: {why}; a shard has only regular files, images and their labels")
@@ -212,4 +212,4 @@ def _damage(shard: Path) -> Iterator[None]:
     except MemoryError as error:
         raise DataError(f"{shard}: would take over {_MEMORY >> 20:,} MiB of memory; damaged") from error
     except Exception as error:  # of damaged files: tarfile's, of zlib, of lzma, and more
-        raise DataError(f"{shard}: not a tar file that can be read ({error})") from error
+        raise DataError(f"{shard}: damaged or not a tar file") from error

@@ -78,7 +78,7 @@ def find(where: Path) -> list[str] | None:
     """The shards that a path, a pattern or an address means, in order; None if it means something else.
 
     Raises:
-        DataError: There are no shards at an address.
+        DataError: There are no shards at an address, or no such files.
     """
     address = remote.address(where)
     if address:
@@ -88,7 +88,10 @@ def find(where: Path) -> list[str] | None:
         return found
     if where.is_dir():
         return [str(path.resolve()) for path in sorted(where.glob(f"*{shards.SUFFIX}"))] or None
-    return [str(path.resolve()) for path in shards.matching(where) if path.suffix.lower() == shards.SUFFIX] or None
+    named = [path for path in shards.matching(where) if path.suffix.lower() == shards.SUFFIX]
+    if named and not any(path.exists() for path in named):
+        raise DataError(f"{where}: no such file")
+    return [str(path.resolve()) for path in named] or None
 
 
 def translate(

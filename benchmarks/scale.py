@@ -1,0 +1,196 @@
+"""Costs of scale: several processes against one, translating shards against the bare model, and efficiency on paper.
+
+Processor time is measured, not time on the clock, so that other work on the machine matters less. Gloo connects the
+processes, as on CPUs in training.
+"""
+
+import argparse
+import multiprocessing
+import os
+import socket
+import tarfile
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import replace
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import numpy as np
+
+import stargan
+from stargan import engine as engines
+from stargan.config import Config
+from stargan.config.recipes import recipe
+from stargan.data.batches import Batches, TrainingSet
+from stargan.data.cartoons.data_set import write
+from stargan.domains import Domains, Group, LabelSet
+from stargan.inference import bulk, jobs
+
+DOMAINS = Domains((LabelSet("faces", tuple(Group((name,)) for name in ("Male", "Young", "Smiling"))),))
+STEPS, WARM_UPS = 10, 5  # one in `n_critic` steps is an update of G as well
+
+
+# ---------------------------------------------------------------- processes
+
+
+def train(config: Config, rank: int, world_size: int, port: int, out: Connection) -> None:
+    """Trains in one of some processes; sends its processor time for a step, and the bytes that it averages."""
+    place = {"RANK": rank, "WORLD_SIZE": world_size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
+    os.environ |= {name: str(value) for name, value in place.items()}
+    rng = np.random.default_rng(0)
+    width, height = config.image_size
+    pixels = rng.integers(0, 256, (100, height, width, 3), np.uint8)
+    sets = [TrainingSet(pixels, DOMAINS.random_values(rng, 100), np.arange(100))]
+    own = slice(rank, None, world_size)
+    with engines.together(config) as processes:
+        batches = Batches(sets, DOMAINS, batch_size=config.batch_size, seed=0, targets=config.targets, own=own)
+        engine = engines.create(config, DOMAINS)
+        began = 0.0
+        for step in range(WARM_UPS + STEPS):
+            if step == WARM_UPS:
+                began = time.process_time()
+            batch = batches.batch(step)
+            engine.d_step(batch.images, batch.labels, batch.targets, 0, step=step, lr=config.lr)
+            if (step + 1) % config.n_critic == 0:
+                engine.g_step(batch.images, batch.labels, batch.targets, 0, step=step, lr=config.lr)
+            processes.largest(0.0)
+        out.send((time.process_time() - began) / STEPS)
+
+
+def processor_time(config: Config, world_size: int) -> float:
+    """Processor seconds of all processes together for one step."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    context = multiprocessing.get_context("spawn")
+    pipes = [context.Pipe(duplex=False) for _ in range(world_size)]
+    children = [
+        context.Process(target=train, args=(config, rank, world_size, port, pipe))
+        for rank, (_, pipe) in enumerate(pipes)
+    ]
+    for child in children:
+        child.start()
+    seconds = sum(pipe.recv() for pipe, _ in pipes)
+    for child in children:
+        child.join()
+    return seconds
+
+
+def processes(size: int, width: int, batch: int, counts: list[int]) -> None:
+    """Prints a table: processor time of the same batch in several processes."""
+    layers = min(6, size.bit_length() - 2)
+    config = replace(recipe("modern"), image_size=(size, size), width=width, d_layers=layers, batch_size=batch)
+    config = replace(config, precision="fp32", device="cpu")
+    print(f"\n{size} px, width {width}, batch {batch}, recipe modern, fp32\n")
+    print("| processes | processor seconds for a step | of one process |\n|---|---|---|")
+    one = 0.0
+    for count in counts:
+        seconds = processor_time(config, count)
+        one = one or seconds
+        print(f"| {count} | {seconds:.3f} | {one / seconds:.0%} |", flush=True)
+
+
+# ---------------------------------------------------------------- on paper
+
+
+def on_paper(gflops: float, intra: float, inter: float, each: int) -> None:
+    """Prints the share of ideal speed: all time beside computing is that of exchanging gradients, as a ring does.
+
+    Args:
+        gflops: What a GPU computes, in TFLOP/s.
+        intra: GB/s of each GPU within a machine.
+        inter: GB/s of each GPU between machines.
+        each: Images for each GPU.
+    """
+    config = replace(recipe("official"), image_size=(128, 128), batch_size=each)
+    engine = engines.create(replace(config, device="cpu"), DOMAINS)
+    macs, sizes = engine.macs(), {name: 4 * count for name, count in engine.num_parameters.items()}
+    g, d = macs["generator"], macs["discriminator"]
+    # An update of D: G forward; D forward and backward on real and translated images, and twice that for the penalty.
+    # One of G: twice forward and backward through G, through D once. Backward costs twice as much as forward.
+    d_flops = 2 * each * (g + 2 * 3 * d + 2 * 3 * d)
+    g_flops = 2 * each * (2 * 3 * g + 3 * d)
+    n = config.n_critic
+    compute = (n * d_flops + g_flops) / (gflops * 1e12)
+    exchanged = n * sizes["discriminator"] + sizes["generator"] + sizes["classifier"]
+    print(f"\n128 px, recipe official, {each} images for each GPU, {gflops:g} TFLOP/s; {n} updates of D and one of G:")
+    print(f"{compute * 1e3:.1f} ms of computing, {exchanged / 1e6:.0f} MB exchanged\n")
+    print("| GPUs | exchange, ms | share of ideal speed |\n|---|---|---|")
+    for count in (8, 64, 512):
+        rate = intra if count <= 8 else inter
+        seconds = 2 * (count - 1) / count * exchanged / (rate * 1e9)
+        print(f"| {count} | {seconds * 1e3:.1f} | {compute / (compute + seconds):.0%} |")
+
+
+# ---------------------------------------------------------------- shards
+
+
+def peak() -> float:
+    """The peak of this process's memory in MiB; that of `getrusage` includes the process that has started it."""
+    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
+    return int(lines["VmHWM"].split()[0]) / 2**10
+
+
+def translated(shards: list[str], out: str, pipe: Connection) -> None:
+    """Translates shards; sends the processor time and the peak of memory in MiB."""
+    model = stargan.load("cartoons")
+    began = time.process_time()
+    for shard in shards:
+        bulk.translate_shard(model, shard, out, bulk.Request((("Wearing_Hat",),)))
+    pipe.send((time.process_time() - began, peak()))
+
+
+def bare(count: int, pipe: Connection) -> None:
+    """Translates arrays with the same model, in batches of the same size; sends the same."""
+    model = stargan.load("cartoons")
+    images = np.random.default_rng(0).uniform(-1, 1, (bulk.CHUNK, 3, *model.image_size)).astype(np.float32)
+    plan = jobs.plan(model.domains, (("Wearing_Hat",),))
+    began = time.process_time()
+    for _ in range(count // bulk.CHUNK):
+        values = model.values(images)
+        model.edit(images, [plan.targets(each)["Wearing_Hat"] for each in values])
+    pipe.send((time.process_time() - began, peak()))
+
+
+def measured(work: Callable[..., None], *arguments: object) -> tuple[float, float]:
+    """What a process of its own sends."""
+    context = multiprocessing.get_context("spawn")
+    pipe, other = context.Pipe(duplex=False)
+    child = context.Process(target=work, args=(*arguments, other))
+    child.start()
+    found: tuple[float, float] = pipe.recv()
+    child.join()
+    return found
+
+
+def shards(count: int, size: int) -> None:
+    """Prints a table: processor time for each image, and memory, with few shards and with many."""
+    with tempfile.TemporaryDirectory() as folder:
+        write(Path(folder, "faces"), size, size=64)
+        files = sorted(Path(folder, "faces").rglob("*.png"))
+        names = []
+        for number in range(count):
+            names.append(str(Path(folder, f"{number:06}.tar")))
+            with tarfile.open(names[-1], "w") as archive:
+                for index, file in enumerate(files):
+                    archive.add(file, f"{index:06}.png")
+        print("\n| images | processor ms for an image | peak MiB |\n|---|---|---|")
+        for part in (max(1, count // 4), count):
+            seconds, memory = measured(translated, names[:part], str(Path(folder, f"out{part}")))
+            print(f"| {part * len(files)} | {seconds / part / len(files) * 1e3:.1f} | {memory:.0f} |", flush=True)
+        seconds, memory = measured(bare, count * len(files))
+        print(f"| bare model | {seconds / count / len(files) * 1e3:.1f} | {memory:.0f} |", flush=True)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--quick", action="store_true", help="small networks and few images, to see that it runs")
+    options = parser.parse_args()
+    processes(*((16, 4, 4, [1, 2]) if options.quick else (64, 32, 8, [1, 2, 4])))
+    on_paper(100, 200, 25, 16)
+    shards(*((2, 10) if options.quick else (8, 60)))
+
+
+if __name__ == "__main__":
+    main()
