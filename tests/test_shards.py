@@ -17,6 +17,7 @@ from stargan import training
 from stargan.data import cache, remote, shard_writer, shards, sources
 from stargan.data.sources import Source
 from stargan.errors import ConfigError, DataError, MissingExtraError
+from stargan.inference import bulk
 
 
 def image(colour: int = 0, side: int = 8) -> bytes:
@@ -100,6 +101,15 @@ def test_compressed(tmp_path: Path) -> None:
     plain = write_shard(tmp_path / "plain.tar", samples(0, 4))
     (tmp_path / "packed.tar").write_bytes(gzip.compress(plain.read_bytes()))
     assert sources.find(tmp_path / "packed.tar").files == sources.find(plain).files
+
+
+def test_a_tar_file_beside_images_is_where_they_came_from(tmp_path: Path) -> None:
+    folder = draw_folders(tmp_path / "data", 4)
+    write_shard(folder / "data.tar", samples(0, 4))
+    found = sources.find(folder)
+    assert found.kind == "folders"
+    assert "left out: 1 .tar file" in found.notes
+    assert bulk.find(folder) is None
 
 
 def test_expanded() -> None:
