@@ -37,7 +37,8 @@ def find(folder: Path) -> RawTable | None:
     for place in places:
         for ending, reader in PARTS.items():
             parts = sorted(path for path in place.glob(f"*{ending}") if not image_files.hidden(path.name))
-            if parts:
+            # Beside images, a tar file is where they came from.
+            if parts and not (ending == shards.SUFFIX and image_files.find(folder).files):
                 return reader(*parts)
     return None
 

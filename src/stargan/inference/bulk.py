@@ -19,7 +19,7 @@ import numpy as np
 from PIL import Image
 
 from stargan import images
-from stargan.data import remote, shards
+from stargan.data import image_files, remote, shards
 from stargan.data.shards import Sample
 from stargan.errors import ConfigError, DataError, ImageError
 from stargan.images import Photo
@@ -77,6 +77,8 @@ class Done:
 def find(where: Path) -> list[str] | None:
     """The shards that a path, a pattern or an address means, in order; None if it means something else.
 
+    A folder that has images as well is one of images.
+
     Raises:
         DataError: There are no shards at an address, or no such files.
     """
@@ -87,7 +89,8 @@ def find(where: Path) -> list[str] | None:
             raise DataError(f"{address}: no shards ({shards.SUFFIX}) in it")
         return found
     if where.is_dir():
-        return [str(path.resolve()) for path in sorted(where.glob(f"*{shards.SUFFIX}"))] or None
+        found = [str(path.resolve()) for path in sorted(where.glob(f"*{shards.SUFFIX}"))]
+        return found if found and not image_files.find(where).files else None
     named = [path for path in shards.matching(where) if path.suffix.lower() == shards.SUFFIX]
     if named and not any(path.exists() for path in named):
         raise DataError(f"{where}: no such file")
