@@ -256,6 +256,17 @@ def test_the_other_direction_is_refused(pair_run: Path, tmp_path: Path) -> None:
     assert done.stderr.strip() == "stargan: b=0: the model translates in one direction, to b"
 
 
+def test_the_page_offers_one_direction(pair_run: Path) -> None:
+    """It shows both labels as what the model sees, and requests only one."""
+    pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+    from stargan.web.describe import groups
+
+    (group,) = groups(stargan.load(pair_run))
+    assert [value.word for value in group.values] == ["photo"]
+    assert group.none
+    assert group.none.word == "photo=0"
+
+
 def test_evaluation(pair_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Translations start from images of the first domain only."""
     monkeypatch.setattr(classifier, "STEPS", 20)

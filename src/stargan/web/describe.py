@@ -39,10 +39,14 @@ def groups(model: Translator) -> list[Group]:
 
     found = []
     for _, columns, group in domains.groups():
-        names = [domains.names[column] for column in columns]
-        options = names if len(names) > 1 else [names[0], requests.word(domains, columns.start, 0)]
-        none = None
-        if len(names) > 1 and not group.categorical:
+        options, none = [domains.names[column] for column in columns], None
+        if len(options) > 1 and not group.categorical:
             none = value(none_of(group), [domains.word(column, 0) for column in columns])
+        elif len(options) == 1:
+            off = requests.word(domains, columns.start, 0)
+            if group.one_way:  # nobody can request it
+                none = value(off)
+            else:
+                options.append(off)
         found.append(Group(name=group.name, values=[value(word) for word in options], none=none))
     return found
