@@ -283,7 +283,7 @@ def main() -> None:
     parser.add_argument("--clients", type=measure.at_least_one, nargs="+", default=list(CLIENTS))
     options = parser.parse_args()
     seconds = 1.0 if options.short else 5.0
-    model = stargan.load(options.model)
+    model = stargan.load(options.model, spin=False)  # as the server does
     work = tasks(model)
     speeds = {
         "generator alone": bare(model, work, seconds, False),

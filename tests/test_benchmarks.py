@@ -54,6 +54,7 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
     [
         ("training", ("--sizes", "30"), "--image-size 30x30: must be a multiple of 4"),
         ("inference", ("--sizes", "30"), "--sizes 30: must be multiples of 8"),
+        ("contrast", ("out", "--steps", "0"), "argument --steps: 0: must be a count of at least 1"),
         ("inference", ("--repeats", "0"), "argument --repeats: 0: must be a count of at least 1"),
         ("quality", ("out", "--data", "/no/data", "--image-size", "x"), "--image-size x: must be N or WIDTHxHEIGHT"),
         ("quality", ("out", "--data", "/no/data", "--minutes", "nan"), "argument --minutes: nan: must be above 0"),

@@ -122,9 +122,15 @@ def test_a_damaged_shard_does_not_stop_the_others(folder: Path, tmp_path: Path) 
     assert done.returncode == 2
     assert "8 images in 3 shards" in done.stdout
     assert done.stderr.count("left out") == 1
-    assert "1.tar: not a tar file" in done.stderr
+    assert "1.tar: damaged or not a tar file\n" in done.stderr
     names = sorted(path.name for path in (tmp_path / "out").iterdir())
     assert names == ["0.tar", "0.tar.done.json", "2.tar", "2.tar.done.json"]
+
+
+def test_a_missing_shard(tmp_path: Path) -> None:
+    done = in_process("translate", "cartoons", tmp_path / "no.tar", "--to", "Smiling", "--out", tmp_path / "out")
+    assert (done.returncode, done.stderr) == (2, f"stargan: {tmp_path / 'no.tar'}: no such file\n")
+    assert not (tmp_path / "out").exists()
 
 
 @pytest.mark.parametrize(

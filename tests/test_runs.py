@@ -4,6 +4,7 @@ import io
 import json
 import logging
 import sys
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -11,6 +12,7 @@ from typing import Any
 import pytest
 
 import stargan
+from stargan import engine as engines
 from stargan import runs
 from stargan.cli import console
 from stargan.config import Config, schedules
@@ -151,6 +153,33 @@ def test_a_forecast_in_words() -> None:
         "60 minutes are enough for about 1,800 of 200,000 steps on this machine, with about 1.0 GiB of memory; "
         "the learning rate follows the minutes; smaller networks learn more in it: --image-size 64 --width 32"
     )
+
+
+def test_a_slow_first_update_does_not_decide_a_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
+    """TensorFlow traces its graph in it, which takes longer than all that is timed."""
+    monkeypatch.setattr(forecast, "SECONDS", 0.2)
+    create = engines.create
+
+    def tracing(config: Config, domains: Domains) -> Any:
+        engine, traced = create(config, domains), set[tuple[str, int]]()
+
+        def slow(name: str, update: Any) -> Any:
+            def run(images: Any, *rest: Any, **how: Any) -> None:
+                if (name, len(images)) not in traced:
+                    traced.add((name, len(images)))
+                    time.sleep(1)
+                update(images, *rest, **how)
+
+            return run
+
+        for name in ("d_step", "g_step"):
+            setattr(engine, name, slow(name, getattr(engine, name)))
+        return engine
+
+    monkeypatch.setattr(engines, "create", tracing)
+    found = forecast.forecast(Config(recipe="paper", **{**SMALL, "image_size": (16, 16), "batch_size": 2}), DOMAINS)
+    assert found.d_seconds < 1
+    assert found.g_seconds < 1
 
 
 @pytest.mark.parametrize("slow", [False, True])

@@ -212,4 +212,4 @@ def _damage(shard: Path) -> Iterator[None]:
     except MemoryError as error:
         raise DataError(f"{shard}: would take over {_MEMORY >> 20:,} MiB of memory; damaged") from error
     except Exception as error:  # of damaged files: tarfile's, of zlib, of lzma, and more
-        raise DataError(f"{shard}: not a tar file that can be read ({error})") from error
+        raise DataError(f"{shard}: damaged or not a tar file") from error

@@ -80,7 +80,7 @@ def find(where: Path) -> list[str] | None:
     A folder that has images as well is one of images.
 
     Raises:
-        DataError: There are no shards at an address.
+        DataError: There are no shards at an address, or no such files.
     """
     address = remote.address(where)
     if address:
@@ -91,7 +91,10 @@ def find(where: Path) -> list[str] | None:
     if where.is_dir():
         found = [str(path.resolve()) for path in sorted(where.glob(f"*{shards.SUFFIX}"))]
         return found if found and not image_files.find(where).files else None
-    return [str(path.resolve()) for path in shards.matching(where) if path.suffix.lower() == shards.SUFFIX] or None
+    named = [path for path in shards.matching(where) if path.suffix.lower() == shards.SUFFIX]
+    if named and not any(path.exists() for path in named):
+        raise DataError(f"{where}: no such file")
+    return [str(path.resolve()) for path in named] or None
 
 
 def translate(

@@ -28,6 +28,7 @@ class OnnxBackend:
     Args:
         file: The model file.
         runtime: What runs the generator.
+        spin: Whether ONNX Runtime's idle threads wait actively between the generator's runs.
 
     Raises:
         ModelError: The generator is damaged, not safe to load (see `onnx_graph.check`) or does not fit the description,
@@ -35,13 +36,13 @@ class OnnxBackend:
         MissingExtraError: The runtime is not installed.
     """
 
-    def __init__(self, file: OnnxFile, runtime: Runtime = "onnxruntime") -> None:
+    def __init__(self, file: OnnxFile, runtime: Runtime = "onnxruntime", *, spin: bool = True) -> None:
         if runtime == "openvino":
             require("openvino", "openvino", "run models with OpenVINO")
         self._path, self._info = file.path, file.info
         condition = file.info.architecture.condition_name
         self._generator = self._load(
-            file.generator, ("images", condition), "translated", optimize=runtime == "onnxruntime"
+            file.generator, ("images", condition), "translated", optimize=runtime == "onnxruntime", spin=spin
         )
         if runtime == "openvino":
             # ONNX Runtime bounds the memory of a graph, OpenVINO does not. So the graph first shows that it needs

@@ -113,7 +113,7 @@ def _cost(
             engine.losses()  # waits for the device
             took.append(time.perf_counter() - started)
             progress.update(progress.done + 1)
-            if time.perf_counter() - began > SECONDS:
+            if step and time.perf_counter() - began > SECONDS:  # the first may take long, to prepare for the others
                 break
         return min(took), engine.peak_memory()
 

@@ -38,7 +38,7 @@ def load_all(paths: Sequence[Path], runtime: Runtime = "onnxruntime") -> dict[st
         number, free = 2, name
         while free in models:
             free, number = f"{name}-{number}", number + 1
-        models[free] = load(path, runtime=runtime)
+        models[free] = load(path, runtime=runtime, spin=False)  # other work goes on between its runs
     return models
 
 
