@@ -1,7 +1,10 @@
 """Benchmarks and experiments run; against the official code only if STARGAN_REFERENCE names a checkout of it."""
 
+import contextlib
+import io
 import json
 import os
+import runpy
 import subprocess
 import sys
 from dataclasses import replace
@@ -20,8 +23,23 @@ TINY = ("--width", "4", "--blocks", "1", "--repeats", "1", "--threads", "1")
 
 def script(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
     """Runs a script of benchmarks/ or experiments/."""
-    command = [sys.executable, str(next(ROOT.glob(f"[be]*s/{name}.py"))), *map(str, options)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, *_command(name, options)], capture_output=True, text=True, timeout=120)
+
+
+def _command(name: str, options: tuple[str | Path, ...]) -> list[str]:
+    return [str(next(ROOT.glob(f"[be]*s/{name}.py"))), *map(str, options)]
+
+
+def script_here(name: str, *options: str | Path) -> tuple[object, str]:
+    """Runs a script in this process, which has imported PyTorch; returns its exit code and its errors."""
+    command, errors = _command(name, options), io.StringIO()
+    with pytest.MonkeyPatch.context() as patched, contextlib.redirect_stderr(errors):
+        patched.setattr(sys, "argv", command)
+        patched.syspath_prepend(Path(command[0]).parent)
+        patched.setenv("CUDA_VISIBLE_DEVICES", os.environ.get("CUDA_VISIBLE_DEVICES", ""))  # some scripts change it
+        with pytest.raises(SystemExit) as stopped:
+            runpy.run_path(command[0], run_name="__main__")
+    return stopped.value.code, errors.getvalue()
 
 
 @pytest.fixture(scope="module")
@@ -68,11 +86,11 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
     ],
 )
 def test_bad_options_are_refused_in_one_line(name: str, options: tuple[str, ...], message: str) -> None:
-    done = script(name, *options)
+    code, errors = script_here(name, *options)
     assert not Path("out").exists()
-    assert done.returncode == 2
-    assert done.stderr.startswith(f"{name}.py: {message}")
-    assert done.stderr.count("\n") == 1
+    assert code == 2
+    assert errors.startswith(f"{name}.py: {message}")
+    assert errors.count("\n") == 1
 
 
 def test_training_without_reference_measures_ours(tmp_path: Path) -> None:

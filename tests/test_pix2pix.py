@@ -184,8 +184,8 @@ def test_direction_is_for_pix2pix() -> None:
 def test_requests_have_one_direction() -> None:
     off, on = np.zeros(1, np.float32), np.ones(1, np.float32)
     assert requests.every_word(ONE_WAY) == ("photo",)
-    assert [word for word, _ in requests.every_target(ONE_WAY, on)] == ["b"]
-    assert [word for word, _, _ in requests.single_changes(ONE_WAY, off)] == ["b"]
+    assert [word for word, _ in requests.every_target(ONE_WAY, on)] == ["photo"]
+    assert [word for word, _, _ in requests.single_changes(ONE_WAY, off)] == ["photo"]
     assert requests.single_changes(ONE_WAY, on) == []
     with pytest.raises(DomainError, match=r"photo=0: the model translates in one direction, to photo"):
         requests.target(ONE_WAY, on, ["photo=0"])

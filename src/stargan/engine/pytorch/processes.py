@@ -97,7 +97,11 @@ def join(config: Config, place: Place) -> Iterator[TorchProcesses]:
             )
         torch.cuda.set_device(place.local_rank)
     with _connected():
-        dist.init_process_group("cpu:gloo,cuda:nccl" if on_gpu else "gloo", timeout=PATIENCE)
+        store, rank, world_size = next(dist.rendezvous("env://", timeout=PATIENCE))
+        # After a restart, torchrun's store still has the addresses of processes that have ended.
+        store = dist.PrefixStore(f"start {place.restarts}", store)
+        backend = "cpu:gloo,cuda:nccl" if on_gpu else "gloo"
+        dist.init_process_group(backend, store=store, rank=rank, world_size=world_size, timeout=PATIENCE)
     yield current()
     dist.destroy_process_group()  # not after an error, when it could wait for a process that has ended
 
