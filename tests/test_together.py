@@ -58,16 +58,16 @@ def test_several_processes_train_as_one(weights: Path, name: str, world_size: in
 @pytest.mark.slow
 def test_a_killed_process_starts_all_again_from_the_last_checkpoint(colours: Path, tmp_path: Path) -> None:
     """And a signal stops all after the same update, with a checkpoint."""
-    run, often = tmp_path / "run", ["--checkpoint-every", "20", "--log-every", "1", "--keep-checkpoints", "1000"]
+    run, often = tmp_path / "run", ["--checkpoint-every", "10", "--log-every", "1", "--keep-checkpoints", "1000"]
     train = ["stargan", "train", "--data", colours, "--run", run, *TINY, *often, "--steps", "100000", "--n-critic", "1"]
     command = ["-m", "torch.distributed.run", "--nproc-per-node", "2", "--max-restarts", "1", "-m", "--", *train]
     with _started(command, tmp_path / "out") as torchrun:
-        _wait_for_step(run, 40, torchrun)
+        _wait_for_step(run, 20, torchrun)
         killed = int((run / run_folder.LOCK).read_text())
         os.kill(killed, signal.SIGKILL)
         _wait(lambda: (run / run_folder.LOCK).read_text() not in ("", str(killed)), torchrun)
         before = _steps(run)
-        _wait_for_step(run, before[-1] + 40, torchrun)
+        _wait_for_step(run, before[-1] + 20, torchrun)
         torchrun.send_signal(signal.SIGTERM)
         torchrun.wait(60)
     lines = [json.loads(line)["step"] for line in (run / run_folder.STATS).read_text().splitlines()]
