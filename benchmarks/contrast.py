@@ -1,6 +1,6 @@
 """One StarGAN for k domains against a CycleGAN for each pair of them, on drawn faces whose true translations are known.
 
-    python benchmarks/contrast.py /tmp/contrast --domains 4 --steps 600 --plot docs/contrast.png
+    python benchmarks/contrast.py /tmp/contrast --domains 4 --steps 600 --plot contrast.png
 
 The domains are hair colours, with eight domains also glasses. All methods get the same images, width and image size.
 StarGAN trains for `--steps` updates. Each CycleGAN gets the processor time of the StarGAN, and in another row a share
@@ -156,7 +156,7 @@ def rows_of(
     pairs = list(itertools.combinations(names, 2))
     first = settings("cyclegan", data.parent / "-and-".join(pairs[0]), width, steps)
     equal = of_cyclegan or max(1, round(steps * step_seconds(star) / step_seconds(first)))
-    for name, many in (("equal together", equal // len(pairs)), ("equal each", equal)):
+    for name, many in (("equal together", max(1, equal // len(pairs))), ("equal each", equal)):
         row = Row(f"CycleGAN, {name} ({many} steps)")
         for pair in pairs:
             joined = "-and-".join(pair)

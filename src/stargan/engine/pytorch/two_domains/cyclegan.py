@@ -4,43 +4,34 @@ import torch
 from torch import Tensor, nn
 
 from stargan.config import Config
-from stargan.domains import Domains, two
+from stargan.domains import Domains
 from stargan.engine.pytorch import losses, optimizer
 from stargan.engine.pytorch.cuda_graphs import Tensors
 from stargan.engine.pytorch.two_domains.buffer import Buffer
 from stargan.engine.pytorch.two_domains.networks import CycleDiscriminator, CycleGenerator
-from stargan.engine.pytorch.updates import Updates
+from stargan.engine.pytorch.two_domains.updates import TwoDomainUpdates
 
 
-class CycleUpdates(Updates):
+class CycleUpdates(TwoDomainUpdates):
     """The networks of both directions, their optimizers, and one update of each.
 
     A batch has as many images of the first domain, A, as of the second, B, which follow. As in the authors' code, the
     generators learn from the discriminators as they are before the update of the same step. So `update_d` computes the
     gradients of the generators first, and `update_g` applies them.
 
-    Args:
-        config: All settings.
-        domains: The label layout, of two domains.
-
-    Raises:
-        ConfigError: The device or the precision is not available, or there are not two domains.
+    Arguments and errors are those of `TwoDomainUpdates`.
     """
 
     generator: CycleGenerator
     discriminator: CycleDiscriminator
 
     def __init__(self, config: Config, domains: Domains) -> None:
-        two.check(domains, config.method)
         super().__init__(config, domains)
         self.buffers: list[Buffer] = []
         if config.buffer:
             self.buffers = [Buffer(config.buffer, config.image_size).to(self.device) for _ in "ab"]
             self.kept = {"buffer": nn.ModuleDict(dict(zip("ab", self.buffers, strict=True)))}
         self._has_gradients = False
-
-    def _use_gpu(self) -> None:
-        torch.backends.cudnn.benchmark = True  # worthwhile because shapes never change
 
     def update_d(
         self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, lr: float, draws: Tensors | None = None
@@ -125,6 +116,3 @@ class CycleUpdates(Updates):
         if name.startswith("g_rec"):
             return self.config.lambda_rec
         return self.config.lambda_rec * self.config.lambda_identity if name.startswith("g_identity") else 1.0
-
-    def _keep(self, terms: dict[str, Tensor]) -> None:
-        self.terms |= {name: term.detach() for name, term in terms.items()}

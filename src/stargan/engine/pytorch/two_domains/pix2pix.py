@@ -4,39 +4,30 @@ import torch
 from torch import Tensor
 
 from stargan.config import Config
-from stargan.domains import Domains, two
+from stargan.domains import Domains
 from stargan.engine.pytorch import losses, optimizer
 from stargan.engine.pytorch.cuda_graphs import Tensors
 from stargan.engine.pytorch.two_domains.unet import PairDiscriminator, PairGenerator
-from stargan.engine.pytorch.updates import Updates
+from stargan.engine.pytorch.two_domains.updates import TwoDomainUpdates
 
 
-class PairUpdates(Updates):
+class PairUpdates(TwoDomainUpdates):
     """The networks, their optimizers, and one update of each.
 
     A batch has images of the first domain, A, followed by their translations in the second, B. As in the authors' code,
     both updates of a step use the same translations by G, whose dropout follows from the seed and the step.
 
-    Args:
-        config: All settings.
-        domains: The label layout, of two domains.
-
-    Raises:
-        ConfigError: The device or the precision is not available, or there are not two domains.
+    Arguments and errors are those of `TwoDomainUpdates`.
     """
 
     generator: PairGenerator
     discriminator: PairDiscriminator
 
     def __init__(self, config: Config, domains: Domains) -> None:
-        two.check(domains, config.method)
         super().__init__(config, domains)
         self.generator.eval()  # except in updates
         self.ema_generator.eval()
         self._made: Tensor | None = None
-
-    def _use_gpu(self) -> None:
-        torch.backends.cudnn.benchmark = True  # worthwhile because shapes never change
 
     def update_d(
         self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, lr: float, draws: Tensors | None = None
@@ -102,6 +93,3 @@ class PairUpdates(Updates):
             made: Tensor = self.generator.to_b(a)
         self.generator.eval()
         return made.float()
-
-    def _keep(self, terms: dict[str, Tensor]) -> None:
-        self.terms |= {name: term.detach() for name, term in terms.items()}
