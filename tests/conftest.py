@@ -19,13 +19,6 @@ from PIL import Image
 
 from stargan import cli, faces
 
-with contextlib.suppress(ImportError):  # a part of PyTorch, which some environments lack
-    import onnx_cache
-
-    from stargan.engine.pytorch import onnx_export
-
-    vars(onnx_export)["exported"] = onnx_cache.exported
-
 COLOURS = {"red": (200, 40, 40), "green": (40, 180, 60), "blue": (40, 60, 200)}
 TINY = [
     "--image-size",
@@ -49,6 +42,20 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("cache")
     os.environ["STARGAN_CACHE"] = str(folder)
     return folder
+
+
+@pytest.fixture(scope="session", autouse=True)
+def graphs(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """Shares exported graphs; see `onnx_cache`."""
+    with contextlib.suppress(ImportError):  # a part of PyTorch, which some environments lack
+        import onnx_cache
+
+        from stargan.engine.pytorch import onnx_export
+
+        own = tmp_path_factory.getbasetemp()
+        onnx_cache.folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "graphs"
+        onnx_cache.folder.mkdir(exist_ok=True)
+        vars(onnx_export)["exported"] = onnx_cache.exported
 
 
 def draw_folders(

@@ -1,33 +1,45 @@
 """PyTorch's exporter takes seconds for the smallest network, and most tests that train end with two exports.
 
-So within one process, a structure of networks is exported once, by `torch.onnx`; later networks of that structure get
-the same graph with their own weights. The package then compares each file with PyTorch, as always.
+So a structure of networks is exported once, by `torch.onnx`, for all processes of pytest-xdist; later networks of that
+structure get the same graph with their own weights. The package then compares each file with PyTorch, as always.
 """
 
 import copy
+import hashlib
+import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
 from stargan.engine.pytorch import onnx_export
+from stargan.storage import write_bytes
 
+folder: Path | None = None
+"""Where the graphs are; while there is none, every network is exported."""
 _exported = onnx_export.exported
-_kept: dict[Any, tuple[Any, dict[str, str]]] = {}
 
 
 def exported(network: Any, inputs: Mapping[str, Any], *rest: Any) -> Any:
     """What `onnx_export.exported` gives, made of a graph of the same structure if there is one."""
-    structure = (str(network), sizes(network.state_dict()), sizes(inputs), rest)
-    if structure not in _kept:
+    from onnx import ModelProto
+
+    if folder is None:
+        return _exported(network, inputs, *rest)
+    structure = repr((str(network), sizes(network.state_dict()), sizes(inputs), rest))
+    path = folder / hashlib.sha256(structure.encode()).hexdigest()
+    if not path.exists():
         other = distinct(network)
         model = _exported(other, inputs, *rest)
         found = sources(model, other.state_dict())
         if found is None:
             return _exported(network, inputs, *rest)
-        _kept[structure] = model, found
-    return with_weights(*_kept[structure], network.state_dict())
+        write_bytes(path.with_suffix(".json"), json.dumps(found).encode())
+        write_bytes(path, model.SerializeToString())
+    model = ModelProto.FromString(path.read_bytes())
+    return with_weights(model, json.loads(path.with_suffix(".json").read_text()), network.state_dict())
 
 
 def sizes(tensors: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -60,12 +72,10 @@ def sources(model: Any, weights: Mapping[str, Any]) -> dict[str, str] | None:
 
 
 def with_weights(model: Any, found: Mapping[str, str], weights: Mapping[str, Any]) -> Any:
-    from onnx import ModelProto, numpy_helper
+    from onnx import numpy_helper
 
-    made = ModelProto()
-    made.CopyFrom(model)
-    for array in made.graph.initializer:
+    for array in model.graph.initializer:
         if array.name in found:
             values = weights[found[array.name]].numpy().reshape(tuple(array.dims))
             array.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values), array.name))
-    return made
+    return model
