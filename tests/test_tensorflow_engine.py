@@ -63,7 +63,7 @@ def sides(config: Config, domains: Domains) -> tuple[Side, Side]:
 
 
 @pytest.fixture
-def graphs(name: str) -> Iterator[None]:
+def tracing(name: str) -> Iterator[None]:
     """Updates are graphs for one of the objectives; to make them takes longer than the few updates here."""
     tensorflow.config.run_functions_eagerly(name != "wgan-gp")
     yield
@@ -71,7 +71,7 @@ def graphs(name: str) -> Iterator[None]:
 
 
 @pytest.mark.parametrize(("name", "dataset"), [("wgan-gp", 1), *((name, at % 2) for at, name in enumerate(OPTIONS))])
-def test_outputs_losses_gradients_and_moments_agree(name: str, dataset: int, graphs: None) -> None:
+def test_outputs_losses_gradients_and_moments_agree(name: str, dataset: int, tracing: None) -> None:
     config, domains = replace(SMALL, **OPTIONS[name]), JOINT if dataset else DOMAINS
     ours, theirs = sides(config, domains)
     some, state = random_batch(config, domains, dataset), theirs.engine.state()
