@@ -16,6 +16,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,6 +33,7 @@ from stargan.inference.bulk.images import CHUNK
 from stargan.progress import Progress, reported_to
 
 DOMAINS = Domains((LabelSet("faces", tuple(Group((name,)) for name in ("Male", "Young", "Smiling"))),))
+TARGETS = {"cartoons": ("Wearing_Hat",), "celeba": ("Blond_Hair",)}
 STEPS, WARM_UPS = 10, 5  # one in `n_critic` steps is an update of G as well
 
 
@@ -151,32 +153,32 @@ def usage(process: int) -> tuple[float, float]:
     return sum(ticks.get(number, 0) for number in own) / os.sysconf("SC_CLK_TCK"), max(workers or [peaks[process]])
 
 
-def translated(shards: list[str], out: str, ray: bool, pipe: Connection) -> None:
+def translated(name: str, shards: list[str], out: str, ray: bool, pipe: Connection) -> None:
     """Translates shards; sends the processor time so far and the peak of memory, after each fifth of them."""
-    model = stargan.load("cartoons", threads=1)
-    request = bulk.Request((("Wearing_Hat",),))
-    marks = []
+    model = stargan.load(name, threads=1)
+    request = bulk.Request((TARGETS[name],), align=False)
+    marks: list[tuple[float, float]] = []
 
     def look(progress: Progress) -> None:
         if progress.state == "running" and progress.done * 5 // progress.total > len(marks):
             marks.append(usage(os.getpid()))
 
     before, _ = usage(os.getpid())
-    run = on_ray.cluster(Path("cartoons"), "onnxruntime", out, request) if ray else None
+    run = on_ray.cluster(Path(name), "onnxruntime", out, request) if ray else None
     with reported_to(look):
         bulk.translate(model, shards, Path(out), request, run=run)
     pipe.send([(seconds - before, peak) for seconds, peak in marks])
 
 
-def bare(count: int, pipe: Connection) -> None:
+def bare(name: str, count: int, pipe: Connection) -> None:
     """Translates arrays with the same model, in batches of the same size; sends the same."""
-    model = stargan.load("cartoons", threads=1)
+    model = stargan.load(name, threads=1)
     images = np.random.default_rng(0).uniform(-1, 1, (CHUNK, 3, *model.image_size)).astype(np.float32)
-    plan = jobs.plan(model.domains, (("Wearing_Hat",),))
+    plan = jobs.plan(model.domains, (TARGETS[name],))
     began = time.process_time()
     for _ in range(count // CHUNK):
         values = model.values(images)
-        model.edit(images, [plan.targets(each)["Wearing_Hat"] for each in values])
+        model.edit(images, [plan.targets(each)[TARGETS[name][0]] for each in values])
     pipe.send([(time.process_time() - began, usage(os.getpid())[1])])
 
 
@@ -203,28 +205,32 @@ def draw(folder: Path, count: int, shards: int, size: int) -> list[str]:
     return names
 
 
-def translating(count: int, each: int, size: int, *, ray: bool) -> None:
+def translating(name: str, count: int, each: int, size: int, *, ray: bool = False) -> None:
     """Prints a table: processor time for each image, and memory at the fifths of a job.
 
     Args:
+        name: The model.
         count: The number of images.
         each: The number of images in a shard.
         size: The width and height of the images.
         ray: Whether to translate them on Ray as well.
     """
-    print(f"\n{count} images of {size} px, {each} in a shard\n")
+    print(f"\nmodel {name}, {count} images of {size} px, {each} in a shard\n")
     print("| | processor ms for an image | peak MiB of a worker, after each fifth |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
         shards = draw(Path(folder), each, count // each, size)
-        works = {"bare model": (bare, min(count, 2000)), "shards": (translated, shards, f"{folder}/out", False)}
+        works: dict[str, tuple[Any, ...]] = {
+            "bare model": (bare, name, min(count, 2000)),
+            "shards": (translated, name, shards, f"{folder}/out", False),
+        }
         if ray:
-            works |= {"shards, on Ray": (translated, shards, f"{folder}/out-ray", True)}
+            works |= {"shards, on Ray": (translated, name, shards, f"{folder}/out-ray", True)}
         works |= {"bare model again": works["bare model"]}
-        for name, (work, *arguments) in works.items():
+        for what, (work, *arguments) in works.items():
             marks = measured(work, *arguments)
-            done = arguments[0] if work is bare else count
+            done = arguments[1] if work is bare else count
             peaks = ", ".join(f"{peak:.0f}" for _, peak in marks)
-            print(f"| {name} | {marks[-1][0] / done * 1e3:.2f} | {peaks} |", flush=True)
+            print(f"| {what} | {marks[-1][0] / done * 1e3:.2f} | {peaks} |", flush=True)
 
 
 def main() -> None:
@@ -239,8 +245,10 @@ def main() -> None:
         on_paper(100, 200, 25, 16)
     if options.only != "training":
         count = 100 if options.quick else options.images
-        translating(count, count // 40 if not options.quick else 10, 64, ray=options.ray)
-        translating(count // 50 if not options.quick else 10, count // 250 if not options.quick else 2, 256, ray=False)
+        slices = (10, 2) if options.quick else (400, 20)
+        translating("cartoons", count, count // (10 if options.quick else 40), 64, ray=options.ray)
+        translating("cartoons", *slices, 256)
+        translating("celeba", *slices, 128)
 
 
 if __name__ == "__main__":

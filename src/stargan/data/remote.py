@@ -99,22 +99,8 @@ def remove(where: str) -> None:
         system.rm_file(path)
 
 
-def parts(where: str) -> list[str]:
-    """The addresses of the shards at an address: of one, of those of a pattern, or of those in a folder; in order.
-
-    They are listed once, and not copied.
-
-    Raises:
-        MissingExtraError, DataError: As `local`.
-    """
-    with _readable(where):
-        system, root, files = _listing(where)
-        found = sorted(name for name in files if (name or root).endswith(shards.SUFFIX))
-        return [system.unstrip_protocol(f"{root.rstrip('/')}/{name}" if name else root) for name in found]
-
-
 def listed(where: str) -> tuple[str, list[str]]:
-    """The address of the folder at an address, and the paths of the files below it; it is listed once.
+    """The address of the folder at an address, and the paths of the files below it, in order. They are not copied.
 
     Raises:
         MissingExtraError, DataError: As `local`.
@@ -124,7 +110,7 @@ def listed(where: str) -> tuple[str, list[str]]:
         if list(files) == [""]:
             root, _, name = root.rpartition("/")
             files = {name: {}}
-        return str(system.unstrip_protocol(root.rstrip("/"))), list(files)
+        return str(system.unstrip_protocol(root.rstrip("/"))), sorted(files)
 
 
 def fetch(where: str, file: Path) -> None:

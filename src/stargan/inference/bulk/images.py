@@ -16,6 +16,7 @@ from stargan.errors import DataError, ImageError
 from stargan.images import Photo
 from stargan.inference import folders, jobs, views
 from stargan.inference.bulk.request import Request
+from stargan.inference.steps import Steps
 from stargan.inference.translator import Translator
 from stargan.inference.views import Region, View
 
@@ -67,19 +68,22 @@ def translations(
     """
     plan = jobs.plan(model.domains, request.targets, strength=request.strength)
     several = len(plan.names) > 1
+
+    @functools.lru_cache(1000)  # many images have the same labels
+    def targets_of(values: bytes) -> dict[str, Steps]:
+        return plan.targets(np.frombuffer(values, np.float32))
+
     with ThreadPoolExecutor(CHUNK) as pool:
         waiting: list[Future[Translation]] = []
         for chunk in _read(model, inputs, request, pool):
             left_out += [line for line in chunk if isinstance(line, str)]
-            seen = [
-                (one, model.view(photo, regions, known=request.known))
-                for one, photo, regions in (found for found in chunk if not isinstance(found, str))
-            ]
-            targets = [[plan.targets(values) for values in view.values] for _, view in seen]
-            results = iter(folders.results(model, [view for _, view in seen], targets))
+            found = [one for one in chunk if not isinstance(one, str)]
+            seen = model.views([(photo, regions) for _, photo, regions in found], known=request.known)
+            targets = [[targets_of(values.tobytes()) for values in view.values] for view in seen]
+            results = iter(folders.results(model, seen, targets))
             encoding = [
                 pool.submit(_encoded, output_name(one.name, target if several else ""), *painted)
-                for (one, view), own in zip(seen, targets, strict=True)
+                for (one, *_), view, own in zip(found, seen, targets, strict=True)
                 for target, painted in _painted(view, own, results)
             ]
             yield from (future.result() for future in waiting)
@@ -144,7 +148,7 @@ def _found(model: Translator, one: Input, request: Request) -> _Seen:
         found = views.regions(photo.image, model.info, align=request.align)
         return one, photo, views.chosen(found, "all", one.where)
     except DataError as error:
-        why = str(error).removeprefix(f"{one.where}: ")
+        why = str(error).removeprefix(f"{one.where}: ").removeprefix("image: ")
     except OSError as error:
         why = error.strerror or str(error)
     return f"{one.where}: {why}"

@@ -113,11 +113,11 @@ def summary(results: Sequence[Done], finished: int, found: Sequence[str] | Files
 
 
 def _at_address(address: str) -> list[str] | Files:
-    found = remote.parts(address)
+    root, names = remote.listed(address)
+    found = [f"{root}/{name}" for name in names if name.endswith(shards.SUFFIX)]
     if found:
         return found
-    root, names = remote.listed(address)
-    images = tuple(sorted(name for name in names if image_files.has_image_ending(name)))
+    images = tuple(name for name in names if image_files.has_image_ending(name))
     if not images:
         raise DataError(f"{address}: no shards ({shards.SUFFIX}) and no images in it")
     return Files(root, images)
