@@ -143,7 +143,7 @@ def examples(faces: Faces, options: argparse.Namespace) -> dict[str, Config]:
     """By method, the settings of one model."""
     first, second = faces.names[:2]
     data = {"stargan": faces.training(), "cyclegan": faces.training(first, second)}
-    if options.pix2pix:
+    if faces.paired:
         data["pix2pix"] = faces.pairs(first, second)
     return {method: settings(method, folder, options, options.steps) for method, folder in data.items()}
 
@@ -151,13 +151,13 @@ def examples(faces: Faces, options: argparse.Namespace) -> dict[str, Config]:
 def step_seconds(faces: Faces, options: argparse.Namespace) -> dict[str, float]:
     """By method, processor time of one step: the median of a few, measured once and in turns."""
     path = faces.folder / f"step-seconds-{options.width}.json"
-    found: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
-    steps = {method: _steps(config) for method, config in examples(faces, options).items()}
-    if not set(steps) <= set(found):
+    if not path.exists():
+        steps = {method: _steps(config) for method, config in examples(faces, options).items()}
         took = [{method: next(each) for method, each in steps.items()} for _ in range(WARM_UPS + TIMED)][WARM_UPS:]
         found = {method: float(np.median([seconds[method] for seconds in took])) for method in steps}
         write_bytes(path, json.dumps(found).encode())
-    return found
+    known: dict[str, float] = json.loads(path.read_text())
+    return known
 
 
 def _steps(config: Config) -> Iterator[float]:
