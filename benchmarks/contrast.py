@@ -6,10 +6,11 @@
 
 All methods get the same images, width and image size. StarGAN trains for `--steps` updates. In the rows `equal total`,
 the models for all pairs together train for as long as the one StarGAN; in the rows `equal each`, each of them does.
-`--pix2pix` adds a pix2pix for each ordered pair, trained on the same drawn faces in both domains: an upper bound, since
-the others get no pairs. With `--pairs N`, each seed trains and measures N random pairs of domains only, with the share
-of the time that each has among all pairs. OUT keeps each trained model and each measurement, so after Ctrl-C the same
-command goes on; `--table` prints what there is and trains nothing.
+StarGAN's generator has an attention mask; `--paper` adds the paper's, which has none. `--diat` adds a DIAT for both
+directions of each pair. `--pix2pix` adds a pix2pix for each ordered pair, trained on the same drawn faces in both
+domains: an upper bound, since the others get no pairs. With `--pairs N`, each seed trains and measures N random pairs
+of domains only, with the share of the time that each has among all pairs. OUT keeps each trained model and each
+measurement, so after Ctrl-C the same command goes on; `--table` prints what there is and trains nothing.
 
 PSNR: to the true translation. error: the share of translations that show another domain than the requested one; of
 drawn faces, those that are nearest to the true image of another domain; of photos, those that an evaluation classifier
@@ -50,6 +51,13 @@ WARM_UPS, TIMED = 2, 7  # steps
 TO_START, TO_MEASURE = 2.0, 3.0  # seconds for each training and each measurement, for the forecast
 HALF_SAMPLES, DRAWS = 100, 2000
 KID = "KID"
+METHODS = {
+    "stargan": "StarGAN",
+    "paper": "StarGAN without mask",
+    "cyclegan": "CycleGAN",
+    "diat": "DIAT",
+    "pix2pix": "pix2pix",
+}
 
 Task = tuple[str, str]
 """The domain of the images to translate, and the requested one."""
@@ -61,7 +69,7 @@ class Row:
 
     Attributes:
         name: Its name.
-        method: As `--method`; empty for images that no model made.
+        method: A key of `METHODS`; empty for images that no model made.
         models: Number of models for all domains.
         steps: Updates of each.
     """
@@ -116,8 +124,14 @@ class Job:
 def settings(method: str, data: Path, options: argparse.Namespace, steps: int, seed: int = 0) -> Config:
     """The settings of `stargan demo`, and those of the papers with as many images in a batch.
 
-    StarGAN has no attention mask, which CycleGAN does not have either, so that their generators differ little. The
-    paper's reconstruction weight replaces that of the demo, with which G would remain the identity in short runs.
+    The paper's reconstruction weight replaces that of the demo, with which G would remain the identity in short runs.
+
+    Args:
+        method: A key of `METHODS`.
+        data: The training images.
+        options: The command line.
+        steps: The number of updates.
+        seed: The seed.
     """
     common: dict[str, Any] = {
         "data": (str(data),),
@@ -132,31 +146,39 @@ def settings(method: str, data: Path, options: argparse.Namespace, steps: int, s
         "device": "cpu",
         "precision": "fp32",
     }
-    if method == "stargan":
-        return replace(recipes.recipe("demo"), **common, attention_mask=False, lambda_rec=10.0)
+    if method in ("stargan", "paper"):
+        return replace(recipes.recipe("demo"), **common, attention_mask=method == "stargan", lambda_rec=10.0)
     if method == "pix2pix":
         return replace(recipes.recipe("pix2pix"), **common, blocks=5, batch_size=8, d_layers=2)
-    return replace(recipes.recipe("cyclegan"), **common, blocks=3, batch_size=4, d_layers=2)
+    return replace(recipes.recipe(method), **common, blocks=3, batch_size=4, d_layers=2)
 
 
 def examples(faces: Faces, options: argparse.Namespace) -> dict[str, Config]:
     """By method, the settings of one model."""
     first, second = faces.names[:2]
     data = {"stargan": faces.training(), "cyclegan": faces.training(first, second)}
-    if faces.paired:
+    if options.paper:
+        data["paper"] = faces.training()
+    if options.diat:
+        data["diat"] = faces.training(first, second)
+    if options.pix2pix:
         data["pix2pix"] = faces.pairs(first, second)
     return {method: settings(method, folder, options, options.steps) for method, folder in data.items()}
 
 
 def step_seconds(faces: Faces, options: argparse.Namespace) -> dict[str, float]:
-    """By method, processor time of one step: the median of a few, measured once and in turns."""
+    """By method, processor time of one step: the median of a few, in turns. What was measured before is kept."""
     path = faces.folder / f"step-seconds-{options.width}.json"
-    if not path.exists():
-        steps = {method: _steps(config) for method, config in examples(faces, options).items()}
+    known: dict[str, float] = json.loads(path.read_text()) if path.exists() else {}
+    configs = examples(faces, options)
+    if not set(configs) <= set(known):
+        steps = {method: _steps(config) for method, config in configs.items() if method not in known}
+        steps["stargan"] = _steps(configs["stargan"])
         took = [{method: next(each) for method, each in steps.items()} for _ in range(WARM_UPS + TIMED)][WARM_UPS:]
         found = {method: float(np.median([seconds[method] for seconds in took])) for method in steps}
-        write_bytes(path, json.dumps(found).encode())
-    known: dict[str, float] = json.loads(path.read_text())
+        speed = known.get("stargan", found["stargan"]) / found["stargan"]  # the machine may be busier now
+        known = {method: speed * seconds for method, seconds in found.items()} | known
+        write_bytes(path, json.dumps(known).encode())
     return known
 
 
@@ -176,10 +198,12 @@ def _steps(config: Config) -> Iterator[float]:
 
 def rows_of(faces: Faces, options: argparse.Namespace, seconds: dict[str, float]) -> list[Row]:
     """The rows of the table."""
-    star = Row("StarGAN", "stargan", 1, options.steps)
-    rows, pairs = [star], math.comb(len(faces.names), 2)
-    others = {"cyclegan": ("CycleGAN", pairs), **({"pix2pix": ("pix2pix", 2 * pairs)} if options.pix2pix else {})}
-    for method, (name, models) in others.items():
+    rows, pairs = [], math.comb(len(faces.names), 2)
+    for method in (method for method in METHODS if method in examples(faces, options)):
+        name, models = METHODS[method], {"pix2pix": 2 * pairs}.get(method, pairs)
+        if method in ("stargan", "paper"):
+            rows.append(Row(name, method, 1, options.steps))
+            continue
         equal = options.steps * seconds["stargan"] / seconds[method]
         rows.append(Row(f"{name}, equal total", method, models, max(1, round(equal / models))))
         rows.append(Row(f"{name}, equal each", method, models, max(1, round(equal))))
@@ -194,9 +218,9 @@ def plan(faces: Faces, options: argparse.Namespace, rows: Sequence[Row], seed: i
     tasks = tuple(task for pair in pairs for task in (pair, pair[::-1]))
     for row in rows:
         folder = faces.folder / f"seed-{seed}" / f"{row.method or row.name.replace(' ', '-')}-{row.steps}"
-        if row.method == "stargan":
+        if row.method in ("stargan", "paper"):
             yield Job(row, seed, tasks, folder, settings(row.method, faces.training(), options, row.steps, seed))
-        elif row.method == "cyclegan":
+        elif row.method in ("cyclegan", "diat"):
             for pair in pairs:
                 config = settings(row.method, faces.training(*pair), options, row.steps, seed)
                 yield Job(row, seed, (pair, pair[::-1]), folder / "-and-".join(pair), config)
@@ -355,9 +379,6 @@ def report(faces: Faces, jobs: Sequence[Job], rows: Sequence[Row], options: argp
         picture(faces, ready[0], options.plot)
 
 
-METHODS = ("stargan", "cyclegan", "pix2pix")
-
-
 def picture(faces: Faces, jobs: Sequence[Job], path: Path) -> None:
     """Two faces: for each task of the first pair, the image, each row's translation and the real image."""
     rows = list(dict.fromkeys(job.row for job in jobs if job.config))
@@ -394,6 +415,8 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--seeds", type=at_least_one, default=1, help="number of trainings of everything")
     parser.add_argument("--pairs", type=at_least_one, help="pairs of domains to train and measure for each seed")
     parser.add_argument("--pix2pix", action="store_true", help="also train pix2pix on pairs of drawn faces")
+    parser.add_argument("--paper", action="store_true", help="also train StarGAN with the paper's generator")
+    parser.add_argument("--diat", action="store_true", help="also train a DIAT for both directions of each pair")
     parser.add_argument("--table", action="store_true", help="only print the table of the seeds that are finished")
     parser.add_argument("--plot", type=Path, help="the picture to write")
     options = parser.parse_args()
@@ -402,14 +425,18 @@ def options_of() -> argparse.Namespace:
     return options
 
 
+def faces_of(options: argparse.Namespace) -> Faces:
+    """The images that the command line names."""
+    counts = options.images, options.faces
+    if options.data:
+        return CelebAHair(options.out / f"celeba-{options.images}", options.data, *counts)
+    return DrawnFaces(options.out / f"drawn-{options.domains}-{options.images}", options.domains, *counts)
+
+
 def main() -> int:
     """Trains, measures and prints the table."""
-    options, faces = options_of(), None
-    if options.data:
-        faces = CelebAHair(options.out / f"celeba-{options.images}", options.data, options.images, options.faces)
-    else:
-        folder = options.out / f"drawn-{options.domains}-{options.images}"
-        faces = DrawnFaces(folder, options.domains, options.images, options.faces)
+    options = options_of()
+    faces = faces_of(options)
     seconds = step_seconds(faces, options)
     rows = rows_of(faces, options, seconds)
     jobs = [job for seed in range(options.seeds) for job in plan(faces, options, rows, seed)]
