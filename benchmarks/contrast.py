@@ -44,7 +44,7 @@ from stargan.data import configured
 from stargan.evaluation import distances, features
 from stargan.inference.translator import Translator
 from stargan.model import run_folder
-from stargan.progress import about
+from stargan.progress import about, counted
 from stargan.storage import atomic_write, write_bytes
 
 WARM_UPS, TIMED = 2, 7  # steps
@@ -314,7 +314,7 @@ def work(faces: Faces, jobs: Sequence[Job], seconds: dict[str, float]) -> None:
 
 def line(row: Row, jobs: Sequence[Job], faces: Faces) -> dict[str, Any]:
     """A row of the table, from its jobs of all seeds."""
-    found: dict[str, Any] = {"method": row.name}
+    found: dict[str, Any] = {"method": row.name, "seeds": len(_by_seed(jobs))}
     if row.method:
         notes = [job.note() for job in jobs]
         parameters = notes[0]["parameters"]
@@ -365,18 +365,26 @@ def text(value: float, low: float, high: float, form: str) -> str:
 
 
 def report(faces: Faces, jobs: Sequence[Job], rows: Sequence[Row], options: argparse.Namespace) -> None:
-    """Prints the table of the seeds that are finished, and writes it to OUT."""
-    ready = [each for each in _by_seed(jobs) if not any(job.forecast(faces, dict.fromkeys(METHODS, 1)) for job in each)]
-    if not ready:
-        print("no seed is finished yet")
+    """Prints the table, in which each row has the seeds that are finished, and writes it to OUT."""
+    finished = [job for job in jobs if not job.forecast(faces, dict.fromkeys(METHODS, 1.0))]
+    every = {(row, seed): [job for job in jobs if (job.row, job.seed) == (row, seed)] for row, seed in _parts(jobs)}
+    ready = {part: own for part, own in every.items() if all(job in finished for job in own)}
+    shown = [row for row in rows if any(row is own for own, _ in ready)]
+    if not shown:
+        print("no row is finished yet")
         return
-    lines = [line(row, [job for each in ready for job in each if job.row is row], faces) for row in rows]
+    lines = [line(row, [job for part, own in ready.items() if part[0] is row for job in own], faces) for row in shown]
     pairs = math.comb(len(faces.names), 2)
-    print(f"{min(options.pairs or pairs, pairs)} of {pairs} pairs for each of {len(ready)} seeds, {faces.tests} images")
+    measured = f"{min(options.pairs or pairs, pairs)} of {counted(pairs, 'pair')} of domains for each seed"
+    print(f"{measured}, {counted(faces.tests, 'test image')} of each domain")
     print(table(lines))
     write_json(faces.folder / "table.json", lines, machine())
     if options.plot:
-        picture(faces, ready[0], options.plot)
+        picture(faces, [job for (_, seed), own in ready.items() if seed == 0 for job in own], options.plot)
+
+
+def _parts(jobs: Sequence[Job]) -> list[tuple[Row, int]]:
+    return list(dict.fromkeys((job.row, job.seed) for job in jobs))
 
 
 def picture(faces: Faces, jobs: Sequence[Job], path: Path) -> None:
@@ -394,7 +402,7 @@ def picture(faces: Faces, jobs: Sequence[Job], path: Path) -> None:
             captions.append(target)
         cells.append(faces.test_images(target)[index])
         captions.append(target)
-    pixels = images.to_pixels(np.stack(cells)).repeat(4, axis=1).repeat(4, axis=2)
+    pixels = images.to_pixels(np.stack(cells)).repeat(5, axis=1).repeat(5, axis=2)
     titles = ("image", *(row.name for row in rows), "real")
     images.grid(pixels, len(titles), titles=titles, captions=captions).save(path)
 
@@ -417,7 +425,7 @@ def options_of() -> argparse.Namespace:
     parser.add_argument("--pix2pix", action="store_true", help="also train pix2pix on pairs of drawn faces")
     parser.add_argument("--paper", action="store_true", help="also train StarGAN with the paper's generator")
     parser.add_argument("--diat", action="store_true", help="also train a DIAT for both directions of each pair")
-    parser.add_argument("--table", action="store_true", help="only print the table of the seeds that are finished")
+    parser.add_argument("--table", action="store_true", help="only print the table of what is finished")
     parser.add_argument("--plot", type=Path, help="the picture to write")
     options = parser.parse_args()
     if options.data and options.pix2pix:
