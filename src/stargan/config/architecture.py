@@ -28,7 +28,9 @@ EDIT_CHANNELS = 16
 DETAIL_CHANNELS = 8
 """The channels with which it draws details, too."""
 
-ONLY_STARGAN = {"attention_mask": False, "resize_conv": False, "generator": "stargan", "details": 0}
+ONLY_STARGAN = {
+    "attention_mask": False, "resize_conv": False, "cls_pooling": False, "generator": "stargan", "details": 0,
+}  # fmt: skip
 """Settings of the networks that only StarGAN's have, and the values that they keep for other methods."""
 
 
@@ -43,6 +45,8 @@ class Architecture:
         d_layers: Stride-2 layers of D. With --image-size alone, as many as fit it: 5 for 64 pixels, 6 for 128.
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
+        cls_pooling: D averages its class logits over the image instead of reading all of it with one kernel, so that it
+            fits images of any size (not in the paper).
         generator: The paper's G, or one that edits parts of the image by the change of its labels (not in the paper).
         details: Channels with which an edit generator adds details at the full size of the image; 0 for none.
         method: StarGAN for any number of domains; for two, CycleGAN, or pix2pix for pairs of images.
@@ -54,6 +58,7 @@ class Architecture:
     d_layers: int = 6
     attention_mask: bool = False
     resize_conv: bool = False
+    cls_pooling: bool = False
     generator: Generator = "stargan"
     details: int = 0
     method: Method = "stargan"
