@@ -40,12 +40,21 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "world_size"),
-    [("official", 2), ("official", 4), ("modern", 2), ("modern", 4), ("dragan", 2), ("edit", 2)],
+    ("name", "divided"),
+    [
+        ("official", "2"),
+        ("official", "4"),
+        ("modern", "2"),
+        ("modern", "4"),
+        ("modern", "2x2"),
+        ("dragan", "2"),
+        ("dragan", "2x2"),
+        ("edit", "2"),
+    ],
 )
-def test_several_processes_train_as_one(weights: Path, name: str, world_size: int) -> None:
+def test_several_processes_train_as_one(weights: Path, name: str, divided: str) -> None:
     """All of it: weights, their averages, the optimizers' state, and the losses, which are those of whole batches."""
-    one, several = (np.load(weights / f"{name}-{count}.npz") for count in (1, world_size))
+    one, several = (np.load(weights / f"{name}-{count}.npz") for count in ("1", divided))
     assert one.files == several.files
     assert any(file.startswith("training/losses/d_") for file in one.files)
     assert one["training/g_updates"] > 0
@@ -154,6 +163,7 @@ def test_an_engine_that_trains_alone(beside: None, monkeypatch: pytest.MonkeyPat
     ("config", "said"),
     [
         (Config(batch_size=5), "--batch-size 5: is for all processes together; must be a multiple of 2"),
+        (Config(batch_size=6, accumulate=2), "--accumulate 2: each of 2 processes has 3"),
         (replace(recipe("cyclegan"), batch_size=4), "--method cyclegan: trains in one process"),
     ],
 )

@@ -28,7 +28,7 @@ EDIT_CHANNELS = 16
 DETAIL_CHANNELS = 8
 """The channels with which it draws details, too."""
 
-ONLY_STARGAN = {"attention_mask": False, "resize_conv": False, "details": 0}
+ONLY_STARGAN = {"attention_mask": False, "resize_conv": False, "cls_pooling": False, "details": 0}
 """Settings of the networks that only StarGAN's have, and the values that they keep for other methods."""
 GENERATORS = {"stargan": ("stargan", "edit"), "cyclegan": ("stargan",), "pix2pix": ("stargan", "resnet")}
 """The generators of each method; the first one is its own."""
@@ -45,6 +45,8 @@ class Architecture:
         d_layers: Stride-2 layers of D. With --image-size alone, as many as fit it: 5 for 64 pixels, 6 for 128.
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
+        cls_pooling: D averages its class logits over the image instead of reading all of it with one kernel, so that it
+            fits images of any size (not in the paper).
         generator: The method's own G; or one that edits parts of the image by the change of its labels (not in the
             paper); or with --method pix2pix, CycleGAN's, resnet.
         details: Channels with which an edit generator adds details at the full size of the image; 0 for none.
@@ -57,6 +59,7 @@ class Architecture:
     d_layers: int = 6
     attention_mask: bool = False
     resize_conv: bool = False
+    cls_pooling: bool = False
     generator: Generator = "stargan"
     details: int = 0
     method: Method = "stargan"

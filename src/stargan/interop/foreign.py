@@ -22,7 +22,7 @@ from stargan.errors import ConfigError, ModelError, require
 from stargan.interop import junyanz
 from stargan.interop.export import check_new, check_output, read_model, write
 from stargan.interop.form import Form
-from stargan.interop.official import Sizes, from_official, to_official
+from stargan.interop.official import Sizes, covering, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.model import safetensors_file
 from stargan.model.face_crop import CELEBA, FaceCrop
@@ -118,6 +118,10 @@ def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> l
         if has:
             raise ModelError(f"{source}: its generator has {what}, which the official code does not support")
     arrays = {name: array for name, array in arrays.items() if name.startswith(("generator/", "discriminator/"))}
+    head, (width, height) = "discriminator/cls.weight", info.image_size
+    if info.architecture.cls_pooling and head in arrays:
+        layers = info.architecture.d_layers
+        arrays[head] = covering(arrays[head], (height >> layers, width >> layers))
     networks = {letter: safetensors_file.under(to_official(arrays), letter) for letter in ("G", "D")}
     contents = {
         folder / f"{info.steps}-{letter}.ckpt": _pytorch_checkpoint(tensors)
