@@ -17,7 +17,7 @@ import numpy as np
 import pytest
 from conftest import in_process
 from PIL import Image
-from test_shards import write_shard
+from shard_files import write_shard
 
 import stargan
 from stargan.data import remote
@@ -241,7 +241,7 @@ def test_a_part_that_a_cluster_lost_is_listed(model: Translator, folder: Path, t
 
 
 @pytest.mark.slow
-def test_spark(tmp_path: Path) -> None:
+def test_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards as tasks, and a column of images, in a local Spark with two processes."""
     sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
     pytest.importorskip("pandas", reason="pandas is not installed")
@@ -249,6 +249,7 @@ def test_spark(tmp_path: Path) -> None:
         pytest.skip("no Java")
     for index in range(3):
         shard_of(tmp_path / "in" / f"{index}.tar", 4 * index, 4)
+    monkeypatch.setenv("PYSPARK_PYTHON", sys.executable)
     model, request = stargan.load("cartoons"), bulk.Request(TO)
     found = bulk.find(tmp_path / "in")
     assert isinstance(found, list)

@@ -42,6 +42,20 @@ def test_parquet_with_images(tmp_path: Path) -> None:
     assert find(tmp_path / "pets.parquet").files == source.files
 
 
+def test_parquet_with_paths_alone(tmp_path: Path) -> None:
+    """`to_parquet` keeps the paths of images, and not their content, of a data set that was made of paths."""
+    pyarrow = pytest.importorskip("pyarrow")
+    from pyarrow import parquet as library
+
+    for name in ("red", "blue"):
+        write_image(tmp_path / f"{name}.png")
+    paths = [str(tmp_path / "red.png"), "blue.png"]
+    table = {"image": [{"bytes": None, "path": path} for path in paths], "label": ["a", "b"]}
+    library.write_table(pyarrow.table(table), tmp_path / "pets.parquet")
+    source = find(tmp_path / "pets.parquet")
+    assert [source.path(row).read_bytes() for row in range(2)] == [Path(tmp_path, path).read_bytes() for path in paths]
+
+
 def test_parquet_parts_with_splits(tmp_path: Path) -> None:
     for name in ("train-00000-of-00002", "train-00001-of-00002", "test-00000-of-00001-abc"):
         parquet(tmp_path / "data" / f"{name}.parquet", 2, label=[0, 1])

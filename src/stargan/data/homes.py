@@ -16,6 +16,7 @@ METADATA = ("metadata.jsonl", "metadata.csv", "metadata.parquet")
 STYLEGAN = "dataset.json"
 SPLIT = "split"
 _PARQUET_MEMORY, _PARQUET_RATIO = 2**30, 64  # bytes that any file may take; and for each of its own
+_ALONE = {"use_threads": False, "pre_buffer": False}  # threads would take address space, which is bounded
 _NAMES = "names.json"  # in a folder of unpacked images: their names by row
 
 
@@ -140,7 +141,7 @@ def _has_images(kind: Any) -> bool:
 
 
 def _table(library: Any, file: Path, names: Sequence[str]) -> RawTable:
-    read = library.read_table(file, columns=list(names)).to_pydict() if names else {}
+    read = library.read_table(file, columns=list(names), **_ALONE).to_pydict() if names else {}
     return RawTable({name: [cell(value) for value in values] for name, values in read.items()})
 
 
@@ -158,13 +159,16 @@ def _unpack(library: Any, files: Sequence[Path], images: str, folder: Path) -> N
     written: list[str] = []
     used: Counter[str] = Counter()
     for file in files:
-        for batch in library.ParquetFile(file).iter_batches(columns=[images], batch_size=64):
+        reader = library.ParquetFile(file, pre_buffer=False)
+        for batch in reader.iter_batches(columns=[images], batch_size=64, use_threads=False):
             for value in batch.column(0).to_pylist():
                 content, path = (value, None) if not isinstance(value, dict) else (value["bytes"], value.get("path"))
                 name = PurePosixPath((path or "").replace("\\", "/")).name
                 name = name if name and not used[name] else f"{len(written):08}{PurePosixPath(name).suffix}"
                 used[name] += 1
                 written.append(name)
+                if content is None and path and (file.parent / path).is_file():  # `datasets` may keep paths alone
+                    content = (file.parent / path).read_bytes()
                 if content:  # without it, the row counts as an unreadable image
                     (folder / name).write_bytes(content)
     (folder / _NAMES).write_text(json.dumps(written), "utf-8")

@@ -78,7 +78,7 @@ def _connect(ray: Any) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or else it would send statistics about its use
     try:
         ray.init(log_to_driver=False, logging_level="error")
-    except (ConnectionError, RuntimeError, ValueError) as error:
+    except Exception as error:  # also plain ones, such as that a node takes too long to start
         raise ConfigError(f"--ray: no cluster ({str(error).strip().splitlines()[0][:200]})") from error
 
 

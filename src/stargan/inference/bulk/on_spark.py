@@ -18,7 +18,11 @@ from stargan.inference.translator import Translator
 
 _BATCH = 64  # images of a column that come from Spark at a time
 
-_load = cache(load)  # once for each of Spark's processes
+
+@cache
+def _load(model: str | Path) -> Translator:
+    """Loads a model once for each of Spark's processes, which have one processor each."""
+    return load(model, threads=1)
 
 
 def cluster(session: Any, model: str | Path, out: str, request: Request) -> Run:
@@ -33,7 +37,7 @@ def cluster(session: Any, model: str | Path, out: str, request: Request) -> Run:
 
     def work(tables: Iterator[Any]) -> Iterator[Any]:
         for table in tables:
-            loaded = _load(model, threads=1)
+            loaded = _load(model)
             parts = map(pickle.loads, table["part"])
             table["part"] = [pickle.dumps((part, attempt(loaded, part, out, request))) for part in parts]
             yield table
@@ -62,7 +66,7 @@ def column(model: str | Path, request: Request) -> Callable[..., Any]:
     types = require("pyspark.sql.types", "spark", "translate on Spark")
 
     def prepare() -> Callable[[np.ndarray], np.ndarray]:
-        loaded = _load(model, threads=1)
+        loaded = _load(model)
         return lambda contents: _translated(loaded, contents, request)
 
     udf: Callable[..., Any] = functions.predict_batch_udf(prepare, return_type=types.BinaryType(), batch_size=_BATCH)
