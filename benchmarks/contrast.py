@@ -41,6 +41,7 @@ from stargan import images, training
 from stargan.config import Config, recipes
 from stargan.config.training import Direction
 from stargan.data import configured
+from stargan.errors import ConfigError
 from stargan.evaluation import distances, features
 from stargan.inference.translator import Translator
 from stargan.model import run_folder
@@ -105,6 +106,13 @@ class Job:
         """What is known of the training: its seconds so far, and at its end the sizes of the networks."""
         path = self.folder / "trained.json"
         return json.loads(path.read_text()) if path.exists() else {"seconds": 0.0}
+
+    def check(self) -> None:
+        """Raises a ConfigError if the folder has a model with other settings."""
+        if self.config and (self.folder / run_folder.CONFIG).exists():
+            saved = run_folder.saved_config(self.folder)
+            if replace(saved, data=self.config.data) != self.config:  # the data may be named from another place
+                raise ConfigError(f"{self.folder}: has other settings; choose another OUT")
 
     def measurement(self, task: Task, faces: Faces) -> Path:
         """The file with the scores of a task."""
@@ -448,6 +456,8 @@ def main() -> int:
     seconds = step_seconds(faces, options)
     rows = rows_of(faces, options, seconds)
     jobs = [job for seed in range(options.seeds) for job in plan(faces, options, rows, seed)]
+    for job in jobs:
+        job.check()
     try:
         if not options.table:
             work(faces, jobs, seconds)

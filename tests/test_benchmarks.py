@@ -177,3 +177,6 @@ def test_the_contrast_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Captur
     error = rows[0].index("error")
     assert rows[-2][error] == "100.0% [100.0%, 100.0%]"
     assert rows[-1][error] == "0.0% [0.0%, 0.0%]"
+    code, errors = script_here("contrast", tmp_path, *tiny, "--width", "8")
+    assert (code, errors.count("\n")) == (2, 1)
+    assert errors.endswith("stargan-2: has other settings; choose another OUT\n")
