@@ -6,6 +6,7 @@ processes, as on CPUs in training.
 """
 
 import argparse
+import contextlib
 import multiprocessing
 import os
 import socket
@@ -16,6 +17,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -27,8 +29,12 @@ from stargan.data.batches import Batches, TrainingSet
 from stargan.data.cartoons.data_set import write
 from stargan.domains import Domains, Group, LabelSet
 from stargan.inference import bulk, jobs
+from stargan.inference.bulk import on_ray
+from stargan.inference.bulk.images import CHUNK
+from stargan.progress import Progress, reported_to
 
 DOMAINS = Domains((LabelSet("faces", tuple(Group((name,)) for name in ("Male", "Young", "Smiling"))),))
+TARGETS = {"cartoons": ("Wearing_Hat",), "celeba": ("Blond_Hair",)}
 STEPS, WARM_UPS = 10, 5  # one in `n_critic` steps is an update of G as well
 
 
@@ -151,77 +157,130 @@ def on_paper(gflops: float, intra: float, inter: float, each: int) -> None:
         print(f"| {count} | {seconds * 1e3:.1f} | {compute / (compute + seconds):.0%} |")
 
 
-# ---------------------------------------------------------------- shards
+# ---------------------------------------------------------------- translating
 
 
-def peak() -> float:
-    """The peak of this process's memory in MiB; that of `getrusage` includes the process that has started it."""
-    lines = dict(line.split(":", 1) for line in Path("/proc/self/status").read_text().splitlines())
-    return int(lines["VmHWM"].split()[0]) / 2**10
+def usage(process: int) -> tuple[float, float]:
+    """Processor seconds of a process and of all that it has started; the peak memory of what translates, in MiB.
+
+    That is an actor of Ray, or else the process itself. (The peak of `getrusage` includes the process's parent.)
+    """
+    ticks, parents, peaks = {}, {}, {process: 0.0}
+    for folder in Path("/proc").glob("[0-9]*"):
+        with contextlib.suppress(OSError, ValueError):
+            number = int(folder.name)
+            fields = (folder / "stat").read_text().rpartition(")")[2].split()
+            parents[number], ticks[number] = int(fields[1]), sum(map(int, fields[11:15]))
+            if number == process or b"MapWorker" in (folder / "cmdline").read_bytes():
+                lines = dict(line.split(":", 1) for line in (folder / "status").read_text().splitlines())
+                peaks[number] = int(lines["VmHWM"].split()[0]) / 2**10
+    own = {process}
+    while more := {number for number, parent in parents.items() if parent in own} - own:
+        own |= more
+    workers = [peak for number, peak in peaks.items() if number in own and number != process]
+    return sum(ticks.get(number, 0) for number in own) / os.sysconf("SC_CLK_TCK"), max(workers or [peaks[process]])
 
 
-def translated(shards: list[str], out: str, pipe: Connection) -> None:
-    """Translates shards; sends the processor time and the peak of memory in MiB."""
-    model = stargan.load("cartoons")
-    began = time.process_time()
-    for shard in shards:
-        bulk.translate_shard(model, shard, out, bulk.Request((("Wearing_Hat",),)))
-    pipe.send((time.process_time() - began, peak()))
+def translated(name: str, shards: list[str], out: str, ray: bool, pipe: Connection) -> None:
+    """Translates shards; sends the processor time so far and the peak of memory, after each fifth of them."""
+    model = stargan.load(name, threads=1)
+    request = bulk.Request((TARGETS[name],), align=False)
+    marks: list[tuple[float, float]] = []
+
+    def look(progress: Progress) -> None:
+        if progress.state == "running" and progress.done * 5 // progress.total > len(marks):
+            marks.append(usage(os.getpid()))
+
+    before, _ = usage(os.getpid())
+    run = on_ray.cluster(Path(name), "onnxruntime", out, request) if ray else None
+    with reported_to(look):
+        bulk.translate(model, shards, Path(out), request, run=run)
+    pipe.send([(seconds - before, peak) for seconds, peak in marks])
 
 
-def bare(count: int, pipe: Connection) -> None:
+def bare(name: str, count: int, pipe: Connection) -> None:
     """Translates arrays with the same model, in batches of the same size; sends the same."""
-    model = stargan.load("cartoons")
-    images = np.random.default_rng(0).uniform(-1, 1, (bulk.CHUNK, 3, *model.image_size)).astype(np.float32)
-    plan = jobs.plan(model.domains, (("Wearing_Hat",),))
+    model = stargan.load(name, threads=1)
+    images = np.random.default_rng(0).uniform(-1, 1, (CHUNK, 3, *model.image_size)).astype(np.float32)
+    plan = jobs.plan(model.domains, (TARGETS[name],))
     began = time.process_time()
-    for _ in range(count // bulk.CHUNK):
+    for _ in range(count // CHUNK):
         values = model.values(images)
-        model.edit(images, [plan.targets(each)["Wearing_Hat"] for each in values])
-    pipe.send((time.process_time() - began, peak()))
+        model.edit(images, [plan.targets(each)[TARGETS[name][0]] for each in values])
+    pipe.send([(time.process_time() - began, usage(os.getpid())[1])])
 
 
-def measured(work: Callable[..., None], *arguments: object) -> tuple[float, float]:
+def measured(work: Callable[..., None], *arguments: object) -> list[tuple[float, float]]:
     """What a process of its own sends."""
     context = multiprocessing.get_context("spawn")
     pipe, other = context.Pipe(duplex=False)
     child = context.Process(target=work, args=(*arguments, other))
     child.start()
-    found: tuple[float, float] = pipe.recv()
+    found: list[tuple[float, float]] = pipe.recv()
     child.join()
     return found
 
 
-def shards(count: int, size: int) -> None:
-    """Prints a table: processor time for each image, and memory, with few shards and with many."""
+def draw(folder: Path, count: int, shards: int, size: int) -> list[str]:
+    """Draws images, and writes them into each of some shards."""
+    write(folder / "faces", count, size=size)
+    files = sorted((folder / "faces").rglob("*.png"))[:count]
+    names = [str(folder / f"{number:06}.tar") for number in range(shards)]
+    for name in names:
+        with tarfile.open(name, "w") as archive:
+            for index, file in enumerate(files):
+                archive.add(file, f"{index:06}.png")
+    return names
+
+
+def translating(name: str, count: int, each: int, size: int, *, ray: bool = False) -> None:
+    """Prints a table: processor time for each image, and memory at the fifths of a job.
+
+    Args:
+        name: The model.
+        count: The number of images.
+        each: The number of images in a shard.
+        size: The width and height of the images.
+        ray: Whether to translate them on Ray as well.
+    """
+    print(f"\nmodel {name}, {count} images of {size} px, {each} in a shard\n")
+    print("| | processor ms for an image | peak MiB of a worker, after each fifth |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        write(Path(folder, "faces"), size, size=64)
-        files = sorted(Path(folder, "faces").rglob("*.png"))
-        names = []
-        for number in range(count):
-            names.append(str(Path(folder, f"{number:06}.tar")))
-            with tarfile.open(names[-1], "w") as archive:
-                for index, file in enumerate(files):
-                    archive.add(file, f"{index:06}.png")
-        print("\n| images | processor ms for an image | peak MiB |\n|---|---|---|")
-        for part in (max(1, count // 4), count):
-            seconds, memory = measured(translated, names[:part], str(Path(folder, f"out{part}")))
-            print(f"| {part * len(files)} | {seconds / part / len(files) * 1e3:.1f} | {memory:.0f} |", flush=True)
-        seconds, memory = measured(bare, count * len(files))
-        print(f"| bare model | {seconds / count / len(files) * 1e3:.1f} | {memory:.0f} |", flush=True)
+        shards = draw(Path(folder), each, count // each, size)
+        works: dict[str, tuple[Any, ...]] = {
+            "bare model": (bare, name, min(count, 2000)),
+            "shards": (translated, name, shards, f"{folder}/out", False),
+        }
+        if ray:
+            works |= {"shards, on Ray": (translated, name, shards, f"{folder}/out-ray", True)}
+        works |= {"bare model again": works["bare model"]}
+        for what, (work, *arguments) in works.items():
+            marks = measured(work, *arguments)
+            done = arguments[1] if work is bare else count
+            peaks = ", ".join(f"{peak:.0f}" for _, peak in marks)
+            print(f"| {what} | {marks[-1][0] / done * 1e3:.2f} | {peaks} |", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small networks and few images, to see that it runs")
+    parser.add_argument("--only", choices=("training", "translating"), help="one of the two halves")
+    parser.add_argument("--images", type=int, default=20_000, help="the number of images to translate")
+    parser.add_argument("--ray", action="store_true", help="translate on Ray as well")
     parser.add_argument("--clock", action="store_true", help="only the time on the clock, on cores 0 and 1")
     options = parser.parse_args()
     if options.clock:
         clock(*((16, 4, 4, 1) if options.quick else (64, 32, 8, 2)))
         return
-    processes(*((16, 4, 4, [1, 2]) if options.quick else (64, 32, 8, [1, 2, 4])))
-    on_paper(100, 200, 25, 16)
-    shards(*((2, 10) if options.quick else (8, 60)))
+    if options.only != "translating":
+        processes(*((16, 4, 4, [1, 2]) if options.quick else (64, 32, 8, [1, 2, 4])))
+        on_paper(100, 200, 25, 16)
+    if options.only != "training":
+        count = 100 if options.quick else options.images
+        slices = (10, 2) if options.quick else (400, 20)
+        translating("cartoons", count, count // (10 if options.quick else 40), 64, ray=options.ray)
+        translating("cartoons", *slices, 256)
+        translating("celeba", *slices, 128)
 
 
 if __name__ == "__main__":

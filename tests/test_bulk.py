@@ -4,6 +4,7 @@ import contextlib
 import io
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ import stargan
 from stargan.data import remote
 from stargan.errors import ConfigError
 from stargan.inference import bulk
+from stargan.inference.bulk import on_spark
 from stargan.inference.translator import Translator
 
 TO = (("Wearing_Hat",),)
@@ -154,7 +156,7 @@ def test_what_makes_no_sense(folder: Path, options: list[str], said: str) -> Non
 
 def test_shards_do_not_replace_themselves_or_each_other(model: Translator, folder: Path, tmp_path: Path) -> None:
     found = bulk.find(folder)
-    assert found
+    assert isinstance(found, list)
     with pytest.raises(ConfigError, match="has the shards to translate"):
         bulk.translate(model, found, folder, bulk.Request(TO))
     with pytest.raises(ConfigError, match=r"two of the shards are called 0\.tar"):
@@ -175,6 +177,96 @@ def test_in_an_object_store(bucket: str, tmp_path: Path) -> None:
     assert "no shards (.tar)" in in_process(*command[:2], f"{bucket}/out/0.tar.done.json", *command[3:]).stderr
 
 
+def write_images(folder: Path, count: int) -> Path:
+    """Images in a folder of a folder; the last one is damaged."""
+    (folder / "a").mkdir(parents=True)
+    for index in range(count):
+        (folder / "a" / f"{index}.png").write_bytes(photo(index) if index < count - 1 else b"no image")
+    (folder / "notes.txt").write_text("no image")
+    return folder
+
+
+def test_files_at_an_address(bucket: str, model: Translator, tmp_path: Path) -> None:
+    """Images become files of the same names; what is there is not made again, and what is missing is."""
+    for path in write_images(tmp_path, 4).rglob("*.*"):
+        remote.write(path, f"{bucket}/photos/{path.relative_to(tmp_path)}")
+    command = ("translate", "cartoons", f"{bucket}/photos", "--out", f"{bucket}/hats", "--to", "Wearing_Hat")
+    done = in_process(*command)
+    assert done.returncode == 2
+    assert f"left out: {bucket}/photos/a/3.png: not an image" in done.stderr
+    assert f"3 images in {bucket}/hats" in done.stdout
+    made = {"a/0.png", "a/1.png", "a/2.png"}
+    assert remote.names_below(f"{bucket}/hats") == made | {"stargan.done.json"}
+    with Image.open(io.BytesIO(remote.read_bytes(f"{bucket}/hats/a/2.png"))) as image:
+        assert np.array_equal(np.asarray(image), np.asarray(model.translate(photo(2), TO[0])))
+    remote.remove(f"{bucket}/hats/a/1.png")
+    again = in_process(*command)
+    assert "skipped 2 images that are finished" in again.stdout
+    assert "1 image in" in again.stdout
+    assert made <= remote.names_below(f"{bucket}/hats")
+    other = in_process(*command[:-1], "Smiling")
+    assert "hats/stargan: was made with another model or other options; say --overwrite" in other.stderr
+
+
+@pytest.mark.parametrize(
+    ("out", "name", "said"),
+    [
+        ("in/out", "a/1.png", "out: is in the folder to translate"),
+        ("out", "a/1.png", r"out/a/0\.png: exists; say --overwrite to replace it"),
+        ("new", "a/0.heic", "two of the translations would be called a/0.png"),
+    ],
+)
+def test_files_do_not_replace_others(model: Translator, tmp_path: Path, out: str, name: str, said: str) -> None:
+    (tmp_path / "out" / "a").mkdir(parents=True)
+    (tmp_path / "out" / "a" / "0.png").write_bytes(b"")
+    with pytest.raises(ConfigError, match=said):
+        bulk.translate(model, bulk.Files(str(tmp_path / "in"), ("a/0.png", name)), tmp_path / out, bulk.Request(TO))
+
+
+def test_a_column_of_images(model: Translator) -> None:
+    """What is no image gives None at its place, and JPEG stays JPEG."""
+    made = bulk.translate_images(model, [photo(0), b"", photo(1, "jpg"), b"no image"], bulk.Request(TO))
+    assert [content is not None for content in made] == [True, False, True, False]
+    assert [content[:4] for content in made if content] == [b"\x89PNG", b"\xff\xd8\xff\xe0"]
+
+
+def test_a_part_that_a_cluster_lost_is_listed(model: Translator, folder: Path, tmp_path: Path) -> None:
+    found = bulk.find(folder)
+    assert isinstance(found, list)
+    done, _ = bulk.translate(model, found, tmp_path / "out", bulk.Request(TO), run=lambda parts: [])
+    assert [line for shard in done for line in shard.left_out][2].startswith("2.tar: the processes that translated it")
+
+
+# ---------------------------------------------------------------- Spark
+
+
+@pytest.mark.slow
+def test_spark(tmp_path: Path) -> None:
+    """Shards as tasks, and a column of images, in a local Spark with two processes."""
+    sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")
+    pytest.importorskip("pandas", reason="pandas is not installed")
+    if not shutil.which("java"):
+        pytest.skip("no Java")
+    for index in range(3):
+        shard_of(tmp_path / "in" / f"{index}.tar", 4 * index, 4)
+    model, request = stargan.load("cartoons"), bulk.Request(TO)
+    found = bulk.find(tmp_path / "in")
+    assert isinstance(found, list)
+    session = sql.SparkSession.builder.master("local[2]").config("spark.ui.enabled", "false").getOrCreate()
+    try:
+        run = on_spark.cluster(session, "cartoons", str(tmp_path / "out"), request)
+        done, _ = bulk.translate(model, found, tmp_path / "out", request, run=run)
+        assert sorted(one.images for one in done) == [4, 4, 4]
+        assert list(content(tmp_path / "out" / "2.tar")) == [f"a/{index}.png" for index in range(8, 12)]
+        table = session.createDataFrame([(photo(0),), (b"no image",), (None,)], "image binary").coalesce(1)
+        made = [row[0] for row in table.select(on_spark.column("cartoons", request)("image")).collect()]
+        assert made[1:] == [None, None]
+        with Image.open(io.BytesIO(made[0])) as image:
+            assert np.array_equal(np.asarray(image), np.asarray(model.translate(photo(0), TO[0])))
+    finally:
+        session.stop()
+
+
 # ---------------------------------------------------------------- Ray
 
 
@@ -182,24 +274,59 @@ def test_in_an_object_store(bucket: str, tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ray_survives_a_killed_actor(tmp_path: Path) -> None:
     """The actor's process is killed while it works; what was finished before is not made again."""
-    pytest.importorskip("ray", reason="ray is not installed")
-    for index in range(8):
-        shard_of(tmp_path / "in" / f"{index}.tar", 12 * index, 12)
-    out = tmp_path / "out"
-    options = [str(tmp_path / "in"), "--out", str(out), "--to", "Wearing_Hat", "--ray"]
-    command = [sys.executable, "-m", "stargan", "translate", "cartoons", *options]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as job:
-        _wait_for(lambda: len(list(out.glob("*.done.json"))) >= 2, job)
+    job = _ray_job(tmp_path, shards=8, images=12)
+    with job:
+        _wait_for(lambda: len(_markers(tmp_path)) >= 2, job)
         os.kill(_actor(job.pid), signal.SIGKILL)
-        before = {path: path.stat().st_mtime_ns for path in out.glob("*.done.json")}
-        printed, errors = job.communicate(timeout=300)
+        _assert_all_translated(job, tmp_path, shards=8, images=12)
+
+
+@pytest.mark.ray
+@pytest.mark.slow
+def test_ray_survives_a_killed_machine(tmp_path: Path) -> None:
+    """Of a cluster of three nodes, one is killed with all its processes while it works, and does not come back."""
+    utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed")
+    small = {"object_store_memory": 80 * 2**20}
+    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
+    try:
+        nodes = [cluster.add_node(num_cpus=1, **small) for _ in range(2)]
+        job = _ray_job(tmp_path, shards=10, images=60, RAY_ADDRESS=cluster.address)
+        with job:
+            _wait_for(lambda: len(_markers(tmp_path)) >= 2, job)
+            for name in ("raylet", "agent_manager", "log_monitor"):
+                for process in nodes[1].all_processes.get(name, []):
+                    os.kill(process.process.pid, signal.SIGKILL)
+            _assert_all_translated(job, tmp_path, shards=10, images=60)
+    finally:
+        cluster.shutdown()
+
+
+def _ray_job(tmp_path: Path, shards: int, images: int, **environment: str) -> "subprocess.Popen[str]":
+    pytest.importorskip("ray.data", reason="ray[data] is not installed")
+    for index in range(shards):
+        shard_of(tmp_path / "in" / f"{index}.tar", images * index, images)
+    options = [str(tmp_path / "in"), "--out", str(tmp_path / "out"), "--to", "Wearing_Hat", "--ray"]
+    command = [sys.executable, "-m", "stargan", "translate", "cartoons", *options]
+    return subprocess.Popen(
+        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=os.environ | environment
+    )
+
+
+def _markers(tmp_path: Path) -> dict[Path, int]:
+    return {path: path.stat().st_mtime_ns for path in (tmp_path / "out").glob("*.done.json")}
+
+
+def _assert_all_translated(job: "subprocess.Popen[str]", tmp_path: Path, shards: int, images: int) -> None:
+    """Waits for a job; what was finished at this moment must not have been made again."""
+    before = _markers(tmp_path)
+    printed, errors = job.communicate(timeout=600)
     assert job.returncode == 0, errors
-    assert "96 images in 8 shards" in printed
-    assert all(path.stat().st_mtime_ns == time for path, time in before.items())
-    assert len(before) < 8
-    for index in range(8):
-        names = [f"a/{number}.png" for number in range(12 * index, 12 * index + 12)]
-        assert list(content(out / f"{index}.tar")) == names
+    assert f"{shards * images} images in {shards} shards" in printed
+    assert len(before) < shards
+    assert before.items() <= _markers(tmp_path).items()
+    for index in range(shards):
+        names = [f"a/{number}.png" for number in range(images * index, images * (index + 1))]
+        assert list(content(tmp_path / "out" / f"{index}.tar")) == names
 
 
 def _wait_for(reached: Callable[[], bool], job: "subprocess.Popen[str]") -> None:
@@ -222,16 +349,30 @@ def _actor(ancestor: int) -> int:
         while above in parents and above != ancestor:
             above = parents[above]
         with contextlib.suppress(OSError):
-            if above == ancestor and b"ray::_Worker" in Path(f"/proc/{process}/cmdline").read_bytes():
+            if above == ancestor and b"ray::MapWorker" in Path(f"/proc/{process}/cmdline").read_bytes():
                 return process
     raise AssertionError("no actor")
 
 
-def test_ray_is_for_shards(tmp_path: Path) -> None:
+@pytest.mark.ray
+@pytest.mark.slow
+def test_files_on_ray(tmp_path: Path) -> None:
+    """Of a folder, every image becomes a file of its name."""
+    pytest.importorskip("ray.data", reason="ray[data] is not installed")
+    write_images(tmp_path / "in", 6)
+    command = ("translate", "cartoons", tmp_path / "in", "--out", tmp_path / "out", "--to", "Wearing_Hat", "--ray")
+    done = in_process(*command)
+    assert done.returncode == 2
+    assert "5.png: not an image" in done.stderr
+    assert f"5 images in {tmp_path / 'out'}" in done.stdout
+    assert sorted(path.name for path in (tmp_path / "out" / "a").iterdir()) == [f"{index}.png" for index in range(5)]
+
+
+def test_ray_is_for_many_images(tmp_path: Path) -> None:
     (tmp_path / "a.png").write_bytes(photo(0))
     done = in_process("translate", "cartoons", tmp_path / "a.png", "--out", tmp_path / "o", "--to", "Smiling", "--ray")
     assert done.returncode == 2
-    assert "--ray: translates WebDataset shards" in done.stderr
+    assert "--ray: translates WebDataset shards or many images" in done.stderr
 
 
 def test_without_ray(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -63,7 +63,8 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "onnxscript": ("engine/pytorch",),
     "onnxruntime": ("model/onnx_session",),
     "openvino": ("inference",),
-    "ray": ("inference/on_ray",),
+    "ray": ("inference/bulk",),
+    "pyspark": ("inference/bulk",),
     "fastapi": ("web",),
     "uvicorn": ("web",),
 }

@@ -1,12 +1,13 @@
 """Training in several processes: the weights are those of one process, and a killed process costs little."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -90,11 +91,18 @@ def test_a_killed_process_starts_all_again_from_the_last_checkpoint(colours: Pat
     assert "stargan: process" not in out
 
 
-def _started(arguments: list[object], out: Path) -> "subprocess.Popen[str]":
+@contextlib.contextmanager
+def _started(arguments: list[object], out: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that does not outlive its test, whatever fails there."""
     with out.open("w") as file:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *map(str, arguments)], stdout=file, stderr=subprocess.STDOUT, text=True
         )
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()  # torchrun ends its processes, too
 
 
 def _wait_for_step(run: Path, step: int, process: "subprocess.Popen[str]") -> None:

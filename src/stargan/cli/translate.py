@@ -16,7 +16,8 @@ from stargan.config.checks import check_range
 from stargan.data import ranges, remote
 from stargan.domains import requests
 from stargan.errors import BAD_INPUT, ConfigError, one_line
-from stargan.inference import bulk, clips, folders, jobs, on_ray
+from stargan.inference import bulk, clips, folders, jobs
+from stargan.inference.bulk import on_ray
 from stargan.inference.folders import Reading, Report
 from stargan.inference.jobs import STREAM, Output
 from stargan.inference.load import load
@@ -38,9 +39,10 @@ class Options(Shared):
     Attributes:
         model: A model file, a run folder, or a model that comes with stargan: celeba, cartoons.
         images: Photos or folders of photos, - for standard input; without --out, one photo and the file to write. Or
-            WebDataset shards: a .tar file, a folder of them, a pattern, or an address such as s3://bucket/faces.
+            WebDataset shards: a .tar file, a folder of them, a pattern, or an address such as s3://bucket/faces. An
+            address may also have images.
         out: Folder for the translations: one file for each photo and target. Shards become shards of the same names,
-            there or at an address; finished ones are skipped.
+            there or at an address, images at an address files of the same names; finished ones are skipped.
         to: What to change, for example --to Blond_Hair Male=0; repeat it for another target.
         known: The labels of the photos as far as you know them, for example --from Black_Hair Male; the others are
             estimated.
@@ -58,7 +60,8 @@ class Options(Shared):
             images.
         overwrite: Replace existing files.
         skip_existing: Leave out translations whose file exists, to go on with a folder.
-        ray: Translate shards on a cluster of Ray: that of $RAY_ADDRESS, or else this machine alone.
+        ray: Translate shards, or a folder of images, on a cluster of Ray: that of $RAY_ADDRESS, or else this machine
+            alone.
     """
 
     model: Model
@@ -82,11 +85,11 @@ class Options(Shared):
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    found_shards = bulk.find(options.images[0]) if len(options.images) == 1 else None
-    if found_shards:
-        return _shards(options, found_shards)
+    in_bulk = bulk.find(options.images[0], files=options.ray) if len(options.images) == 1 else None
+    if in_bulk:
+        return _in_bulk(options, in_bulk)
     if options.ray:
-        raise ConfigError("--ray: translates WebDataset shards; name .tar files, a folder of them, or an address")
+        raise ConfigError("--ray: translates WebDataset shards or many images; name one folder or address with them")
     sources, output = _places(options)
     _check(options, output)
     reading = Reading(options.known, _choice(options.face), options.align, not options.crop)
@@ -153,14 +156,15 @@ def _clips(options: Options, reading: Reading, sources: Sequence[Path], output: 
     return 0
 
 
-def _shards(options: Options, found: Sequence[str]) -> int:
-    """Translates WebDataset shards into shards."""
+def _in_bulk(options: Options, found: Sequence[str] | bulk.Files) -> int:
+    """Translates WebDataset shards into shards, and images at an address or on a cluster into files."""
+    what = "images in bulk" if isinstance(found, bulk.Files) else "shards"
     unused = ("all", "protocol", "faces", "face", "crop", "range")
     given = [name for name in unused if getattr(options, name) != Options.__dataclass_fields__[name].default]
     if given:
-        raise ConfigError(f"--{given[0]}: not for shards, whose images are translated whole; say --to LABEL...")
+        raise ConfigError(f"--{given[0]}: not for {what}, which are translated whole; say --to LABEL...")
     if not options.out or not options.to or not all(options.to):
-        raise ConfigError(f"{options.images[0]}: has shards; say --to LABEL... and --out FOLDER")
+        raise ConfigError(f"{options.images[0]}: has {what}; say --to LABEL... and --out FOLDER")
     if options.overwrite and options.skip_existing:
         raise ConfigError("say either --overwrite or --skip-existing")
     _check_strength(options.strength)
@@ -170,12 +174,13 @@ def _shards(options: Options, found: Sequence[str]) -> int:
     digest = hashlib.sha256(locations.locate(options.model).read_bytes()).hexdigest()
     request = bulk.Request(options.to, options.known, options.strength, options.align, digest)
     place = remote.address(options.out) or str(options.out.resolve())
-    cluster = on_ray.pool(options.model, options.runtime, place, request) if options.ray else None
-    done = bulk.translate(model, found, options.out, request, again=options.overwrite, run=cluster)
+    path = options.model.resolve() if options.model.exists() else options.model
+    cluster = on_ray.cluster(path, options.runtime, place, request) if options.ray else None
+    done, finished = bulk.translate(model, found, options.out, request, again=options.overwrite, run=cluster)
     left_out = [line for shard in done for line in shard.left_out]
     for line in left_out:
         _warn(f"left out: {line}")
-    print("\n".join(map(one_line, bulk.told(done, len(found) - len(done), options.out))))
+    print("\n".join(map(one_line, bulk.summary(done, finished, found, options.out))))
     return BAD_INPUT if left_out else 0
 
 

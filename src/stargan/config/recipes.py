@@ -136,6 +136,24 @@ RECIPES: dict[str, Config] = {
         lr=2e-4,
         ema=0.0,
     ),
+    # DIAT (Li et al. 2016, arXiv 1610.05586) for both directions: an adversarial loss, and no way back. Instead,
+    # translations keep D's features of the image. Networks, optimizer and weights are ours: CycleGAN's.
+    "diat": Config(
+        recipe="diat",
+        method="cyclegan",
+        image_size=(256, 256),
+        blocks=9,
+        d_layers=3,
+        batch_size=1,
+        n_critic=1,
+        objective="lsgan",
+        lambda_rec=0.0,
+        lambda_features=1.0,
+        buffer=50,
+        init="normal",
+        lr=2e-4,
+        ema=0.0,
+    ),
     # pix2pix (Isola et al. 2017, arXiv 1611.07004), sections 3 and 6: a U-Net with eight levels for 256 pixels, a 70x70
     # PatchGAN that also sees the image to translate, weight 100 for the distance to the truth, batches of one pair,
     # Adam at 2e-4, weights from N(0, 0.02). 200 epochs of 400 facades are 80,000 updates. The linear decay over their
@@ -200,6 +218,7 @@ SUMMARIES = {
     "official": "the authors' code, github.com/yunjey/stargan",
     "taki0112": "the TensorFlow code, github.com/taki0112/StarGAN-Tensorflow",
     "cyclegan": "CycleGAN's paper: two domains, unpaired images",
+    "diat": "as CycleGAN, but D's features are kept instead of the way back",
     "pix2pix": "pix2pix's paper: pairs of images",
 }
 """One line for each recipe, for the help."""

@@ -85,6 +85,8 @@ class LossSettings:
         warm_up: Steps at the beginning that only train the classification, with --discriminator projected.
         lambda_change: Weight of the mean change of all pixels, with --discriminator projected.
         lambda_identity: Weight of CycleGAN's identity loss, as a fraction of --lambda-rec.
+        lambda_features: Weight of the difference between D's features of an image and of its translation, as in DIAT,
+            with --method cyclegan.
         buffer: Translations that CycleGAN's discriminators get again later, for each domain; 0 for none.
     """
 
@@ -99,6 +101,7 @@ class LossSettings:
     warm_up: int = 0
     lambda_change: float = 0.0
     lambda_identity: float = 0.0
+    lambda_features: float = 0.0
     buffer: int = 0
 
 
@@ -252,11 +255,11 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
 _AT_LEAST = {
     "batch_size": 1, "accumulate": 1, "steps": 1, "n_critic": 1, "decay_every": 1,
     "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0, "lambda_cls_gp": 0, "lambda_change": 0, "lambda_identity": 0,
-    "buffer": 0, "rare": 0, "warm_up": 0,
+    "lambda_features": 0, "buffer": 0, "rare": 0, "warm_up": 0,
     "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
     "workers": 1, "max_bad": 0,
 }  # fmt: skip
-_WEIGHTS = ("lambda_change", "lambda_identity")
+_WEIGHTS = ("lambda_change", "lambda_identity", "lambda_features")
 # Libraries and systems do not accept larger values, and no memory a larger buffer.
 _AT_MOST = {"steps": 2**31 - 1, "buffer": 10_000, "seed": 2**63 - 1, "workers": 256}
 _CHOICES = {
@@ -282,11 +285,12 @@ _TWO_DOMAINS = {
     "objective": ("lsgan", "gan", "hinge"),
 }  # fmt: skip
 _OF_METHOD: dict[str, dict[str, Any]] = {
-    "stargan": {"lambda_identity": 0, "buffer": 0, "direction": "AtoB"},
+    "stargan": {"lambda_identity": 0, "lambda_features": 0, "buffer": 0, "direction": "AtoB"},
     "cyclegan": {**_TWO_DOMAINS, "direction": "AtoB"},
     "pix2pix": {
         **_TWO_DOMAINS,
         "lambda_identity": 0,
+        "lambda_features": 0,
         "buffer": 0,
         "attributes": (),
         "exclusive": (),

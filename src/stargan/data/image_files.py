@@ -5,7 +5,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from stargan import images
 from stargan.images import SUFFIXES
@@ -59,6 +59,16 @@ def find(root: Path) -> ImageFiles:
 def hidden(name: str) -> bool:
     """Whether a file or folder of this name is never looked at."""
     return name.startswith(".") or name.lower() in _HIDDEN
+
+
+def has_image_ending(name: str) -> bool:
+    """Whether a file of this name counts as an image where its content is not looked at, and none above it is hidden.
+
+    Args:
+        name: A path with `/`.
+    """
+    path = PurePosixPath(name)
+    return path.suffix.lower() in SUFFIXES and not any(map(hidden, path.parts))
 
 
 def is_image(path: Path) -> bool:

@@ -76,18 +76,41 @@ def write(file: Path, where: str) -> None:
         system.put_file(str(file), path)
 
 
-def parts(where: str) -> list[str]:
-    """The addresses of the shards at an address: of one, of those of a pattern, or of those in a folder; in order.
+def write_bytes(where: str, content: bytes) -> None:
+    """Writes a small file to an address.
 
-    They are listed once, and not copied.
+    Raises:
+        MissingExtraError, DataError: As `write`.
+    """
+    with _readable(where, "written"):
+        system, path = _system(where)
+        system.pipe_file(path, content)
+
+
+def remove(where: str) -> None:
+    """Removes a file at an address, if there is one.
+
+    Raises:
+        MissingExtraError: As `local`.
+        DataError: It cannot be removed.
+    """
+    with _readable(where, "removed"), contextlib.suppress(FileNotFoundError):
+        system, path = _system(where)
+        system.rm_file(path)
+
+
+def listed(where: str) -> tuple[str, list[str]]:
+    """The address of the folder at an address, and the paths of the files below it, in order. They are not copied.
 
     Raises:
         MissingExtraError, DataError: As `local`.
     """
     with _readable(where):
         system, root, files = _listing(where)
-        found = sorted(name for name in files if (name or root).endswith(shards.SUFFIX))
-        return [system.unstrip_protocol(f"{root.rstrip('/')}/{name}" if name else root) for name in found]
+        if list(files) == [""]:
+            root, _, name = root.rpartition("/")
+            files = {name: {}}
+        return str(system.unstrip_protocol(root.rstrip("/"))), sorted(files)
 
 
 def fetch(where: str, file: Path) -> None:
@@ -114,6 +137,32 @@ def read(where: str) -> bytes | None:
         except FileNotFoundError:
             return None
         return found
+
+
+def read_bytes(where: str) -> bytes:
+    """The content of a file at an address.
+
+    Raises:
+        MissingExtraError, DataError: As `local`.
+    """
+    content = read(where)
+    if content is None:
+        raise DataError(f"{where}: no such file")
+    return content
+
+
+def names_below(where: str) -> set[str]:
+    """The paths of all files below an address, in it and in its folders; none if nothing is there.
+
+    Raises:
+        MissingExtraError, DataError: As `local`.
+    """
+    with _readable(where):
+        system, root = _system(where)
+        try:
+            return {path.removeprefix(root).lstrip("/") for path in system.find(root)}
+        except FileNotFoundError:
+            return set()
 
 
 def names(where: str) -> set[str]:

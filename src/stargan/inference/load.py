@@ -11,7 +11,7 @@ from stargan.model import locations, onnx_file, safetensors_file
 from stargan.model.info import ModelInfo
 
 
-def load(path: str | Path, *, runtime: Runtime = "onnxruntime", spin: bool = True) -> Translator:
+def load(path: str | Path, *, runtime: Runtime = "onnxruntime", spin: bool = True, threads: int = 0) -> Translator:
     """Loads a model.
 
     Args:
@@ -21,6 +21,7 @@ def load(path: str | Path, *, runtime: Runtime = "onnxruntime", spin: bool = Tru
             and less time for each image (docs/performance.md), and calls from several threads wait for each other.
         spin: Whether idle threads of ONNX Runtime wait actively for work. That is fastest for translating without
             pause; a server, which waits for requests, saves half of its computing without it.
+        threads: The number of threads that run an `.onnx` file; by default, one for each processor.
 
     Raises:
         ModelError: The model is missing, damaged or not one of ours; or `runtime` cannot run it.
@@ -32,7 +33,7 @@ def load(path: str | Path, *, runtime: Runtime = "onnxruntime", spin: bool = Tru
     file = locations.locate(Path(path), locations.BEST_FOR_USE)
     if file.suffix == ".onnx":
         content = onnx_file.read(file)
-        return Translator(content.info, OnnxBackend(content, runtime, spin=spin))
+        return Translator(content.info, OnnxBackend(content, runtime, spin=spin, threads=threads))
     if file.suffix == ".safetensors" and runtime != "onnxruntime":
         raise ModelError(f"{file}: {runtime} runs .onnx files; `stargan export` makes one of it")
     if file.suffix == ".safetensors":

@@ -29,6 +29,7 @@ class OnnxBackend:
         file: The model file.
         runtime: What runs the generator.
         spin: Whether ONNX Runtime's idle threads wait actively between the generator's runs.
+        threads: The number of threads that compute; by default, one for each processor.
 
     Raises:
         ModelError: The generator is damaged, not safe to load (see `onnx_graph.check`) or does not fit the description,
@@ -36,13 +37,20 @@ class OnnxBackend:
         MissingExtraError: The runtime is not installed.
     """
 
-    def __init__(self, file: OnnxFile, runtime: Runtime = "onnxruntime", *, spin: bool = True) -> None:
+    def __init__(
+        self, file: OnnxFile, runtime: Runtime = "onnxruntime", *, spin: bool = True, threads: int = 0
+    ) -> None:
         if runtime == "openvino":
             require("openvino", "openvino", "run models with OpenVINO")
         self._path, self._info = file.path, file.info
         condition = file.info.architecture.condition_name
         self._generator = self._load(
-            file.generator, ("images", condition), "translated", optimize=runtime == "onnxruntime", spin=spin
+            file.generator,
+            ("images", condition),
+            "translated",
+            optimize=runtime == "onnxruntime",
+            spin=spin,
+            threads=threads,
         )
         if runtime == "openvino":
             # ONNX Runtime bounds the memory of a graph, OpenVINO does not. So the graph first shows that it needs
@@ -51,14 +59,14 @@ class OnnxBackend:
             labels = np.zeros((1, file.info.domains.num_labels), np.float32)
             self.generate(np.zeros((1, 3, height, width), np.float32), labels)
             del self._generator  # frees its memory before OpenVINO needs as much
-            self._generator = openvino.generator(file.path, file.generator, condition)
+            self._generator = openvino.generator(file.path, file.generator, condition, threads)
 
         @cache
         def load_classifier() -> Run:
             try:
                 graph = base64.b64decode(file.classifier, validate=True)
                 return self._load(
-                    graph, ("images",), "logits", spin=False
+                    graph, ("images",), "logits", spin=False, threads=threads
                 )  # it runs once a batch, between the generator's calls
             except (ModelError, ValueError) as error:
                 reason = str(error).removeprefix(f"{file.path}: ")
@@ -82,7 +90,7 @@ class OnnxBackend:
         """
         return self._run(self._classifier(), (images,), (len(images), self._info.domains.num_classes))
 
-    def _load(self, graph: bytes, names: tuple[str, ...], output: str, **how: bool) -> Run:
+    def _load(self, graph: bytes, names: tuple[str, ...], output: str, **how: Any) -> Run:
         """Loads a graph with these inputs and this output into ONNX Runtime."""
         width, height = self._info.image_size
         any_size = self._info.architecture.side_multiple > 0

@@ -10,13 +10,16 @@ import numpy as np
 from stargan.errors import ModelError, require
 
 
-def generator(path: Path, graph: bytes, condition: str) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def generator(
+    path: Path, graph: bytes, condition: str, threads: int = 0
+) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     """Compiles the generator of an `.onnx` file.
 
     Args:
         path: The file, for messages.
         graph: Its content.
         condition: The name of the graph's second input.
+        threads: The number of threads that compute; by default, one for each processor.
 
     Returns:
         A function from (N, 3, H, W) images and (N, L), see `Architecture.condition`, to (N, 3, H, W) images, all
@@ -29,6 +32,8 @@ def generator(path: Path, graph: bytes, condition: str) -> Callable[[np.ndarray,
     library = require("openvino", "openvino", "run models with OpenVINO")
     # On CPUs with bf16 OpenVINO would compute in that, and the images would differ.
     settings = {"INFERENCE_PRECISION_HINT": "f32"}
+    if threads:
+        settings["INFERENCE_NUM_THREADS"] = str(threads)
     try:
         core = library.Core()
         compiled = core.compile_model(core.read_model(io.BytesIO(graph)), "CPU", settings)

@@ -246,7 +246,20 @@ class Translator:
     def view(self, photo: Photo, found: Sequence[Region], *, known: Request = ()) -> View:
         """Estimates the labels of regions of a photo, from `views.regions`."""
         prepared = to_array([region.part.image for region in found])
-        probabilities = self.probabilities(prepared, known)
+        return self._view(photo, found, prepared, self.probabilities(prepared, known))
+
+    def views(self, photos: Sequence[tuple[Photo, Sequence[Region]]], *, known: Request = ()) -> list[View]:
+        """Estimates the labels of regions of photos as `view` does; of few regions, all at once, which is faster."""
+        prepared = [to_array([region.part.image for region in found]) for _, found in photos]
+        counts = list(map(len, prepared))
+        shapes = {regions.shape[1:] for regions in prepared}
+        if len(shapes) == 1 and sum(counts) <= max_batch(next(iter(shapes))[1:]):
+            estimated = np.split(self.probabilities(np.concatenate(prepared), known), np.cumsum(counts)[:-1])
+        else:
+            estimated = [self.probabilities(regions, known) for regions in prepared]
+        return [self._view(*photo, *rest) for photo, *rest in zip(photos, prepared, estimated, strict=True)]
+
+    def _view(self, photo: Photo, found: Sequence[Region], prepared: np.ndarray, probabilities: np.ndarray) -> View:
         if len(found) > 1 and found[0].face is None:  # parts of one photo have one set of labels
             probabilities[:] = probabilities.mean(0)
         values = self.domains.decide(probabilities)

@@ -10,7 +10,7 @@ FOLD_BYTES = 2**27
 """Size of the largest constant that ONNX Runtime computes when it loads a graph; larger ones wait until it runs."""
 
 
-def session(model: bytes, *, optimize: bool = True, spin: bool = True) -> Any:
+def session(model: bytes, *, optimize: bool = True, spin: bool = True, threads: int = 0) -> Any:
     """Checks a graph and loads it into ONNX Runtime, to run on the CPU.
 
     Args:
@@ -18,6 +18,7 @@ def session(model: bytes, *, optimize: bool = True, spin: bool = True) -> Any:
         optimize: Whether to optimize the graph; without, it loads faster, which is enough to look at it.
         spin: Whether idle threads wait actively for work. That is fastest for a graph that runs without pause, and
             slows down everything else.
+        threads: The number of threads that compute; by default, one for each processor.
 
     Raises:
         ModelError: The graph is not safe to load, see `onnx_graph.check`.
@@ -32,6 +33,7 @@ def session(model: bytes, *, optimize: bool = True, spin: bool = True) -> Any:
     options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(FOLD_BYTES))
     if _bounded_memory():
         options.add_session_config_entry("session.use_env_allocators", "1")
+    options.intra_op_num_threads = threads
     if not spin:
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     if not optimize:

@@ -1,0 +1,90 @@
+"""Bulk translation on Ray Data: one actor for each processor of the cluster.
+
+Ray starts an actor again whose process or machine has ended, and gives it its part once more.
+"""
+
+import logging
+import os
+import pickle
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from stargan.errors import ConfigError, require
+from stargan.inference.bulk.job import Run
+from stargan.inference.bulk.parts import Done, Part, attempt
+from stargan.inference.bulk.request import Request
+from stargan.inference.load import load
+from stargan.inference.onnx import Runtime
+
+_RETRIES = 5  # of a part whose process or machine has ended; more, and the part itself is taken for the cause
+
+
+class _Worker:
+    """Translates parts, in an actor with one processor.
+
+    Args:
+        model: As in `load`; all machines must find it.
+        runtime: As in `load`.
+        out: As in `translate_shard`; all machines must reach it.
+        request: What to make of every image.
+    """
+
+    def __init__(self, model: Path, runtime: Runtime, out: str, request: Request) -> None:
+        self.model, self.out, self.request = load(model, runtime=runtime, threads=1), out, request
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[bytes]]:
+        """Takes and returns columns of pickled parts, and of what has become of them."""
+        parts = [pickle.loads(content) for content in batch["part"]]
+        return {"done": [pickle.dumps((part, attempt(self.model, part, self.out, self.request))) for part in parts]}
+
+
+def cluster(model: Path, runtime: Runtime, out: str, request: Request) -> Run:
+    """Returns what translates parts on the cluster of `RAY_ADDRESS`, or on one that it starts here.
+
+    The arguments are those of the actors. Results come in the order in which the parts are finished.
+
+    Raises:
+        MissingExtraError: Ray or its part for data is not installed.
+        ConfigError: The cluster cannot be reached.
+    """
+    ray = require("ray", "ray", "translate on a cluster")
+    data = require("ray.data", "ray", "translate on a cluster")
+
+    def run(parts: Sequence[Part]) -> Iterator[tuple[Part, Done]]:
+        _connect(ray)
+        try:
+            count = int(ray.cluster_resources().get("CPU", 1))
+            _be_silent(data)
+            rows = [{"part": pickle.dumps(part)} for part in parts]
+            results = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+                _Worker,
+                fn_constructor_args=(model, runtime, out, request),
+                batch_size=1,
+                num_cpus=1,
+                compute=data.ActorPoolStrategy(size=max(1, min(count, len(rows))), max_tasks_in_flight_per_actor=1),
+                max_restarts=-1,
+                max_task_retries=_RETRIES,
+            )
+            for row in results.iter_rows():
+                yield pickle.loads(row["done"])
+        finally:
+            ray.shutdown()
+
+    return run
+
+
+def _connect(ray: Any) -> None:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # or else it would send statistics about its use
+    try:
+        ray.init(log_to_driver=False, logging_level="error")
+    except (ConnectionError, RuntimeError, ValueError) as error:
+        raise ConfigError(f"--ray: no cluster ({str(error).strip().splitlines()[0][:200]})") from error
+
+
+def _be_silent(data: Any) -> None:
+    """We show the progress; and a part that fails does not end the job."""
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+    context = data.DataContext.get_current()
+    context.enable_progress_bars = context.print_on_execution_start = False
+    context.max_errored_blocks = -1
