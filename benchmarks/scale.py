@@ -1,6 +1,7 @@
 """Costs of scale: several processes against one, translating shards against the bare model, and efficiency on paper.
 
-Processor time is measured, not time on the clock, so that other work on the machine matters less. Gloo connects the
+Processor time is measured, not time on the clock, so that other work on the machine matters less. `--clock` measures
+time on the clock of one process and of two, each on a core of its own, which needs two idle cores. Gloo connects the
 processes, as on CPUs in training.
 """
 
@@ -40,8 +41,13 @@ STEPS, WARM_UPS = 10, 5  # one in `n_critic` steps is an update of G as well
 # ---------------------------------------------------------------- processes
 
 
-def train(config: Config, rank: int, world_size: int, port: int, out: Connection) -> None:
-    """Trains in one of some processes; sends its processor time for a step, and the bytes that it averages."""
+def train(config: Config, rank: int, world_size: int, port: int, out: Connection, pinned: bool) -> None:
+    """Trains in one of some processes; sends its processor time for a step, and times on the clock.
+
+    The latter are for each update of G with those of D before it.
+    """
+    if pinned:
+        os.sched_setaffinity(0, {rank})
     place = {"RANK": rank, "WORLD_SIZE": world_size, "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port}
     os.environ |= {name: str(value) for name, value in place.items()}
     rng = np.random.default_rng(0)
@@ -52,47 +58,69 @@ def train(config: Config, rank: int, world_size: int, port: int, out: Connection
     with engines.together(config) as processes:
         batches = Batches(sets, DOMAINS, batch_size=config.batch_size, seed=0, targets=config.targets, own=own)
         engine = engines.create(config, DOMAINS)
-        began = 0.0
+        began, times = 0.0, [time.perf_counter()]
         for step in range(WARM_UPS + STEPS):
             if step == WARM_UPS:
                 began = time.process_time()
+            if step >= WARM_UPS and step % config.n_critic == 0:
+                times.append(time.perf_counter())
             batch = batches.batch(step)
             engine.d_step(batch.images, batch.labels, batch.targets, 0, step=step, lr=config.lr)
             if (step + 1) % config.n_critic == 0:
                 engine.g_step(batch.images, batch.labels, batch.targets, 0, step=step, lr=config.lr)
             processes.largest(0.0)
-        out.send((time.process_time() - began) / STEPS)
+        out.send(((time.process_time() - began) / STEPS, np.diff(times[1:]) / config.n_critic))
 
 
-def processor_time(config: Config, world_size: int) -> float:
-    """Processor seconds of all processes together for one step."""
+def measure(config: Config, world_size: int, *, pinned: bool = False) -> tuple[float, list[float]]:
+    """Processor seconds of all processes together for one step, and seconds on the clock for some steps."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     context = multiprocessing.get_context("spawn")
     pipes = [context.Pipe(duplex=False) for _ in range(world_size)]
     children = [
-        context.Process(target=train, args=(config, rank, world_size, port, pipe))
+        context.Process(target=train, args=(config, rank, world_size, port, pipe, pinned))
         for rank, (_, pipe) in enumerate(pipes)
     ]
     for child in children:
         child.start()
-    seconds = sum(pipe.recv() for pipe, _ in pipes)
+    seconds, times = zip(*(pipe.recv() for pipe, _ in pipes), strict=True)
     for child in children:
         child.join()
-    return seconds
+    return sum(seconds), list(times[0])
+
+
+def settings(size: int, width: int, batch: int) -> Config:
+    """Those of the recipe `modern` with other sizes."""
+    layers = min(6, size.bit_length() - 2)
+    config = replace(recipe("modern"), image_size=(size, size), width=width, d_layers=layers, batch_size=batch)
+    return replace(config, precision="fp32", device="cpu")
+
+
+def clock(size: int, width: int, batch: int, rounds: int) -> None:
+    """Prints a table: time on the clock of one process on one core, and of two on two; they take turns (A B B A)."""
+    config, found = settings(size, width, batch), dict[int, list[float]]({1: [], 2: []})
+    for turn in range(rounds):
+        for count in (1, 2) if turn % 2 == 0 else (2, 1):
+            found[count] += measure(config, count, pinned=True)[1]
+    print(f"\n{size} px, width {width}, batch {batch}, recipe modern, fp32, load {os.getloadavg()[0]:.1f}\n")
+    print("| processes | seconds for a step | from | to | speed | of ideal |\n|---|---|---|---|---|---|")
+    medians = {count: float(np.median(each)) for count, each in found.items()}
+    for count, each in found.items():
+        speed = medians[1] / medians[count]
+        cells = f"{medians[count]:.3f} | {min(each):.3f} | {max(each):.3f} | {speed:.2f} | {speed / count:.0%}"
+        print(f"| {count} | {cells} |")
 
 
 def processes(size: int, width: int, batch: int, counts: list[int]) -> None:
     """Prints a table: processor time of the same batch in several processes."""
-    layers = min(6, size.bit_length() - 2)
-    config = replace(recipe("modern"), image_size=(size, size), width=width, d_layers=layers, batch_size=batch)
-    config = replace(config, precision="fp32", device="cpu")
+    config = settings(size, width, batch)
     print(f"\n{size} px, width {width}, batch {batch}, recipe modern, fp32\n")
     print("| processes | processor seconds for a step | of one process |\n|---|---|---|")
     one = 0.0
     for count in counts:
-        seconds = processor_time(config, count)
+        seconds, _ = measure(config, count)
         one = one or seconds
         print(f"| {count} | {seconds:.3f} | {one / seconds:.0%} |", flush=True)
 
@@ -239,7 +267,11 @@ def main() -> None:
     parser.add_argument("--only", choices=("training", "translating"), help="one of the two halves")
     parser.add_argument("--images", type=int, default=20_000, help="the number of images to translate")
     parser.add_argument("--ray", action="store_true", help="translate on Ray as well")
+    parser.add_argument("--clock", action="store_true", help="only the time on the clock, on cores 0 and 1")
     options = parser.parse_args()
+    if options.clock:
+        clock(*((16, 4, 4, 1) if options.quick else (64, 32, 8, 2)))
+        return
     if options.only != "translating":
         processes(*((16, 4, 4, [1, 2]) if options.quick else (64, 32, 8, [1, 2, 4])))
         on_paper(100, 200, 25, 16)

@@ -36,7 +36,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "dragan": {"objective": "dragan"},
     "lsgan": {"objective": "lsgan"},
     "hinge": {"objective": "hinge"},
-    "attention mask, resize convolutions": {"attention_mask": True, "resize_conv": True},
+    "attention mask, resize convolutions": {"attention_mask": True, "resize_conv": True, "cls_pooling": True},
     "augmentation": {"augment": True, "objective": "hinge"},
     "penalty on the classification": {"lambda_cls_gp": 20.0},
     "odd sizes": {"image_size": (20, 36), "d_layers": 4},
@@ -49,6 +49,18 @@ def test_other_methods_are_refused() -> None:
     config = replace(recipes.recipe("cyclegan"), engine="tensorflow", device="cpu")
     with pytest.raises(ConfigError, match=r"--method cyclegan: is for --engine pytorch; this engine trains StarGAN"):
         registry.create(config, Domains((LabelSet("a", (Group(("x", "y"), True),)),)))
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"accumulate": 2}, "--accumulate 2: is for"),
+        ({"gradient_checkpointing": True}, "--gradient-checkpointing: is for"),
+    ],
+)
+def test_ways_to_save_memory_are_refused(settings: dict[str, Any], said: str) -> None:
+    with pytest.raises(ConfigError, match=f"{said} --engine pytorch"):
+        registry.create(replace(SMALL, engine="tensorflow", **settings), DOMAINS)
 
 
 CLOSE = 1e-4  # relative to the largest value

@@ -419,7 +419,7 @@ def test_generate_uses_the_ema_weights_in_batches(monkeypatch: pytest.MonkeyPatc
     with torch.no_grad():
         expected = engine.updates.ema_generator(torch.from_numpy(images), torch.from_numpy(labels)).numpy()
     assert np.array_equal(whole, expected)
-    monkeypatch.setattr(engine_module, "GENERATE_BATCH", 3)
+    monkeypatch.setattr(engine_module, "generate_batch", lambda pixels: 3)
     assert np.abs(engine.generate(images, labels) - whole).max() < 1e-5
     assert engine.classify(images).shape == (7, 2)
 

@@ -20,4 +20,11 @@ COVER = 1 / 4
 """Sides of the covered rectangle of augmented images, as fractions of height and width."""
 
 GENERATE_BATCH = 32
-"""Images that an engine's `generate` and `classify` process at once, which limits their memory."""
+"""Images that an engine's `generate` and `classify` process at once, at most."""
+GENERATE_PIXELS = GENERATE_BATCH * 64 * 64
+"""Pixels of these images, which limits their memory: at most what an update takes."""
+
+
+def generate_batch(pixels: int) -> int:
+    """Returns how many images, of so many pixels each, an engine's `generate` and `classify` process at once."""
+    return max(1, min(GENERATE_BATCH, GENERATE_PIXELS // pixels))

@@ -1,5 +1,6 @@
 """The PyTorch engine: it takes and returns numpy arrays."""
 
+import math
 import sys
 from collections.abc import Mapping
 
@@ -12,7 +13,7 @@ from stargan.config import Config, schedules
 from stargan.config.training import Precision
 from stargan.domains import Domains
 from stargan.engine import state as states
-from stargan.engine.constants import GENERATE_BATCH
+from stargan.engine.constants import generate_batch
 from stargan.engine.pytorch import device as devices
 from stargan.engine.pytorch import networks, optimizer
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
@@ -106,9 +107,9 @@ class PytorchEngine:
         return self._chunks(self.updates.classifier, images)
 
     def _chunks(self, network: nn.Module, *arrays: np.ndarray) -> np.ndarray:
-        parts = []
-        for start in range(0, len(arrays[0]), GENERATE_BATCH):
-            part = [self._tensor(array[start : start + GENERATE_BATCH]) for array in arrays]
+        parts, size = [], generate_batch(math.prod(arrays[0].shape[2:]))
+        for start in range(0, len(arrays[0]), size):
+            part = [self._tensor(array[start : start + size]) for array in arrays]
             parts.append(network(*part).cpu().numpy())
         return np.concatenate(parts)
 

@@ -10,7 +10,7 @@ import torch
 from stargan import machine
 from stargan.config import Config
 from stargan.domains import Domains
-from stargan.engine.constants import GENERATE_BATCH
+from stargan.engine.constants import generate_batch
 from stargan.engine.pytorch import networks, processes
 from stargan.errors import ConfigError
 
@@ -54,11 +54,13 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     pixels = width * height
     image, features = 3 * pixels * FLOAT, config.width * pixels * FLOAT  # of one image; one full-size layer of G
     planes = (3 + domains.num_labels) * pixels * FLOAT  # G's input
-    part = config.batch_size if on_gpu or config.plain else min(config.batch_size, max(1, 256 // max(width, height)))
+    at_once = -(-config.batch_size // config.accumulate)
+    part = at_once if on_gpu or config.plain else min(at_once, max(1, 256 // max(width, height)))
     # Every residual block keeps the equal of half a full-size layer; G runs twice.
-    d_update: float = config.batch_size * (5 * features + 10 * image)
-    g_update = part * ((4 * (3.25 + config.blocks / 2) + 4) * features + 6 * planes)
-    generate = GENERATE_BATCH * (6 * features + 2.5 * planes)
+    d_update: float = at_once * (5 * features + 10 * image)
+    kept = 0.5 if config.gradient_checkpointing else 1.0  # measured
+    g_update = part * (kept * (4 * (3.25 + config.blocks / 2) + 4) * features + 6 * planes)
+    generate = generate_batch(pixels) * (6 * features + 2.5 * planes)
     if config.discriminator == "projected":  # the pretrained network
         d_update += config.batch_size * pixels * 4400
     if config.has_unet:

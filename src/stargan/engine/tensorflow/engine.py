@@ -1,5 +1,6 @@
 """The TensorFlow engine: it takes and returns numpy arrays."""
 
+import math
 import resource
 import sys
 from collections.abc import Callable, Mapping
@@ -11,7 +12,7 @@ from stargan.config import Config, schedules
 from stargan.config.training import Precision
 from stargan.domains import Domains
 from stargan.engine import state as states
-from stargan.engine.constants import GENERATE_BATCH
+from stargan.engine.constants import generate_batch
 from stargan.engine.tensorflow.cost import multiply_adds
 from stargan.engine.tensorflow.edit.updates import EditUpdates
 from stargan.engine.tensorflow.network import Network, from_arrays, to_arrays
@@ -164,20 +165,19 @@ class TensorflowEngine:
 
 def run_generator(generate: Callable[..., tf.Tensor], images: np.ndarray, labels: np.ndarray) -> np.ndarray:
     """Translates (N, 3, H, W) images to (N, L) labels with a function of (N, H, W, 3) images, in small batches."""
-    parts = [
-        generate(images[start : start + GENERATE_BATCH].transpose(0, 2, 3, 1), labels[start : start + GENERATE_BATCH])
-        for start in range(0, len(images), GENERATE_BATCH)
-    ]
+    parts = [generate(images[rows].transpose(0, 2, 3, 1), labels[rows]) for rows in _batches(images)]
     return np.ascontiguousarray(np.concatenate([part.numpy() for part in parts]).transpose(0, 3, 1, 2))
 
 
 def run_classifier(classify: Callable[..., tf.Tensor], images: np.ndarray) -> np.ndarray:
     """Classifies (N, 3, H, W) images with a function of (N, H, W, 3) images, in small batches."""
-    parts = [
-        classify(images[start : start + GENERATE_BATCH].transpose(0, 2, 3, 1))
-        for start in range(0, len(images), GENERATE_BATCH)
-    ]
+    parts = [classify(images[rows].transpose(0, 2, 3, 1)) for rows in _batches(images)]
     return np.concatenate([part.numpy() for part in parts])
+
+
+def _batches(images: np.ndarray) -> list[slice]:
+    size = generate_batch(math.prod(images.shape[2:]))
+    return [slice(start, start + size) for start in range(0, len(images), size)]
 
 
 def _check(config: Config) -> None:
