@@ -1,5 +1,7 @@
-# One environment in .venv, made when it is not there or when pyproject.toml has changed.
+# One environment in .venv, made when it is not there or when pyproject.toml has changed. EXTRAS=dev,tensorflow adds the
+# TensorFlow engine, whose tests are skipped without it.
 PYTHON ?= python3
+EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -19,7 +21,7 @@ docs: $(READY)  ## the documentation as a site, in build/site; every link is che
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -n auto
+	$(BIN)/python -m pytest -n auto --dist loadgroup
 
 check: $(READY)  ## lint, format, types
 	$(BIN)/ruff check .
@@ -44,7 +46,7 @@ release: $(READY)  ## dist/: a reproducible wheel, which is then installed into 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("stargan needs Python >= 3.11, this is %s: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
+	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
 	touch $@
 
 clean:  ## remove the environment and caches

@@ -155,3 +155,25 @@ def test_a_model_file_gets_temperatures(run: Path, colours: Path, tmp_path: Path
     assert f"temperatures {info.temperatures}" in done.stdout
     assert "blue, green, red: " in done.stdout
     assert done.stdout.count("calibration error") == 2
+
+
+def test_the_contrast_goes_on_where_it_was(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tiny = ("--domains", "3", "--images", "6", "--faces", "8", "--steps", "2", "--width", "4", "--pairs", "1")
+    assert script_here("contrast", tmp_path, *tiny) == (0, "")
+    first = capsys.readouterr().out
+    assert first.startswith("5 of 5 models to do: about ")
+    next(tmp_path.glob("*/seed-0/unchanged-images-0/measured/*.npz")).unlink()
+    trained = {path: path.read_bytes() for path in tmp_path.glob("**/trained.json")}
+    assert trained
+    assert script_here("contrast", tmp_path, *tiny) == (0, "")
+    second = capsys.readouterr().out
+    assert second.startswith("1 of 5 models to do: about ")
+    assert {path: path.read_bytes() for path in trained} == trained
+    rows = [line.split(" | ") for line in second.splitlines() if line.startswith("| ")]
+    assert rows == [line.split(" | ") for line in first.splitlines() if line.startswith("| ")]
+    assert [row[0] for row in rows[1:]] == [
+        "| StarGAN", "| CycleGAN, equal total", "| CycleGAN, equal each", "| unchanged images", "| real images"
+    ]  # fmt: skip
+    error = rows[0].index("error")
+    assert rows[-2][error] == "100.0% [100.0%, 100.0%]"
+    assert rows[-1][error] == "0.0% [0.0%, 0.0%]"

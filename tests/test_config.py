@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stargan.config import Architecture, Config, schedules
+from stargan.config import Architecture, Config, recipes, schedules
 from stargan.config.architecture import fitting_layers, fitting_size, parse_size
 from stargan.config.recipes import RECIPES, recipe
 from stargan.domains import Domains, Group, LabelSet
@@ -231,6 +231,23 @@ def test_recipes_have_the_settings_of_the_paper() -> None:
     assert (celeba.lambda_cls, celeba.lambda_rec, celeba.lambda_gp) == (1, 10, 10)
     assert celeba.steps == 20 * (200_599 // 16)
     assert recipe("rafd").steps == 200 * (4_824 * 9 // 10 // 16)
+
+
+@pytest.mark.parametrize(
+    ("size", "method", "name", "layers"),
+    [
+        ((128, 128), None, "modern", 6),
+        ((512, 255), "stargan", "modern", 6),
+        ((256, 256), None, "modern-256", 6),
+        ((512, 600), None, "modern-512", 6),
+        ((512, 512), "cyclegan", "cyclegan", 3),
+    ],
+)
+def test_recipes_of_large_images(size: tuple[int, int], method: str | None, name: str, layers: int) -> None:
+    config = recipes.base(None, method, size)
+    assert config.recipe == name
+    assert recipes.layers_for(config, fitting_layers(size)) == layers
+    assert recipes.base("paper", None, size) == recipe("paper")
 
 
 def test_unknown_recipe() -> None:

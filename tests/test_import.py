@@ -461,3 +461,20 @@ def test_models_that_the_official_code_does_not_support_are_refused(setting: str
     with pytest.raises(ModelError, match=f"its generator has {message}, which the official code does not support"):
         foreign.export_official(tmp_path / "other.safetensors", tmp_path / "out")
     assert not (tmp_path / "out").exists()
+
+
+def test_the_official_code_gets_a_d_that_pools_its_classification(tmp_path: Path) -> None:
+    """As a kernel that covers the image, with the same logits."""
+    foreign.import_model(CHECKPOINT, tmp_path / "m.safetensors")
+    info, arrays, _ = safetensors_file.read(tmp_path / "m.safetensors")
+    name = "discriminator/cls.weight"
+    kernel = arrays[name][:, :, :1, :1]
+    info = replace(info, architecture=replace(info.architecture, image_size=(32, 16), cls_pooling=True))
+    safetensors_file.write(tmp_path / "pooled.safetensors", info, {**arrays, name: kernel}, {})
+    foreign.export_official(tmp_path / "pooled.safetensors", tmp_path / "out")
+    (found,) = (tmp_path / "out").glob("*-D.ckpt")
+    covering = torch.load(found, weights_only=True)["conv2.weight"].numpy()
+    layers = info.architecture.d_layers
+    assert covering.shape[2:] == (16 >> layers, 32 >> layers)
+    np.testing.assert_allclose(covering.sum((2, 3)), kernel[:, :, 0, 0], rtol=1e-5)
+    assert (covering == covering[:, :, :1, :1]).all()

@@ -321,10 +321,24 @@ def test_start_from_a_model(run: Path, colours: Path, tmp_path: Path) -> None:
     arrays = final(tmp_path / "run")
     for name in initial:
         np.testing.assert_allclose(arrays[name], initial[name], atol=1e-5)
-    with pytest.raises(ConfigError, match=r"its width is 4, not 8"):
+    with pytest.raises(ConfigError, match=r"its width is 4, not 8; say --width 4$"):
         training.train(replace(config, width=8), tmp_path / "other", start_from=run, say=lambda line: None)
     with pytest.raises(ConfigError, match=r"model.onnx: cannot train an .onnx file"):
         training.train(config, tmp_path / "other", start_from=run / "model.onnx", say=lambda line: None)
+
+
+def test_start_from_a_smaller_model(run: Path, colours: Path, tmp_path: Path) -> None:
+    """All of it is kept with a D that pools its classification."""
+    config = replace(run_folder.saved_config(run), image_size=(32, 32), steps=1, lr=1e-9)
+    lines: list[str] = []
+    pooling = replace(config, cls_pooling=True, accumulate=2, gradient_checkpointing=True)
+    training.train(pooling, tmp_path / "run", start_from=run, say=lines.append)
+    assert f"--start-from {run}: all weights kept" in lines
+    before, after = safetensors_file.read(run / "model.safetensors")[1], final(tmp_path / "run")
+    for name in before.keys() - {"discriminator/cls.weight"}:
+        np.testing.assert_allclose(after[name], before[name], atol=1e-5)
+    training.train(config, tmp_path / "other", start_from=run, say=lines.append)
+    assert lines.count(f"--start-from {run}: --d-layers 2 --cls-pooling would keep all of the discriminator") == 1
 
 
 def test_several_data_sets_take_turns(colours: Path, tmp_path: Path) -> None:

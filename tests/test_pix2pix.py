@@ -15,7 +15,7 @@ from conftest import in_process
 from PIL import Image
 
 import stargan
-from stargan import training
+from stargan import images, training
 from stargan.config import recipes
 from stargan.data import pairs
 from stargan.data.batches import TrainingSet
@@ -167,6 +167,7 @@ def test_batches_keep_pairs_together() -> None:
         ({"image_size": (256, 200)}, "--image-size 256x200: must be a multiple of 256 (the U-Net halves it 8 times;"),
         ({"attributes": ("x",)}, "--attributes x: must be left out with --method pix2pix"),
         ({"buffer": 50}, "--buffer 50: must be 0 with --method pix2pix"),
+        ({"generator": "edit"}, "--generator edit: must be stargan or resnet with --method pix2pix"),
         ({"blocks": 1}, "--blocks 1: must be from 2 to"),
         ({"direction": "AtoC"}, "--direction AtoC: must be one of AtoB, BtoA"),
     ],
@@ -210,9 +211,35 @@ def test_a_run_is_complete(pair_run: Path) -> None:
     lines = [json.loads(line) for line in (pair_run / "stats.jsonl").read_text().splitlines()]
     assert {"d_real", "d_fake", "d_total", "g_fake", "g_rec", "g_total", "classifier"} <= lines[-2].keys()
     assert {"val/hit", "val/rec"} <= lines[-1].keys()
-    assert (pair_run / "samples" / "step-00000004.png").is_file()
+    with Image.open(pair_run / "samples" / "step-00000004.png") as grid:
+        rows, top = images.titled_rows(grid.size, 3, (32, 32)) or (0, 0)
+        pixels = np.asarray(grid.convert("RGB"))[top : top + 32]
+    source, _, truth = (pixels[:, images.GAP + (32 + images.GAP) * column :][:, :32] for column in range(3))
+    assert rows
+    assert np.abs(255 - source.astype(int) - truth).max() <= 1  # as `halves` makes them
     info = stargan.load(pair_run).info
     assert (info.architecture.method, info.domains.names, info.recipe) == ("pix2pix", ("b",), "pix2pix")
+
+
+@pytest.mark.parametrize("has_truth", [True, False])
+def test_the_page_finds_the_images_of_a_sample_grid(pair_run: Path, tmp_path: Path, has_truth: bool) -> None:
+    """Also in runs of earlier versions, whose grids had no true translations."""
+    pytest.importorskip("fastapi", reason="the extra `serve` is not installed")
+    from stargan.web.watching import Watched
+
+    run = shutil.copytree(pair_run, tmp_path / "run")
+    if not has_truth:
+        images.grid(np.zeros((4, 32, 32, 3), np.uint8), 2, titles=["source", "b"]).save(run_folder.sample_path(run, 4))
+    sheet = Watched(run, "run").look().sheet
+    assert sheet
+    assert sheet.titles == ["source", "b", *(["truth"] if has_truth else [])]
+
+
+def test_cyclegans_generator_learns_pairs_too(pair_run: Path, tmp_path: Path) -> None:
+    config = replace(run_folder.saved_config(pair_run), generator="resnet", blocks=1, image_size=(20, 20), steps=2)
+    training.train(config, tmp_path / "run", say=lambda line: None)
+    model = stargan.load(tmp_path / "run")
+    assert model.generate(np.zeros((1, 3, 20, 24), np.float32), np.ones((1, 1), np.float32)).shape == (1, 3, 20, 24)
 
 
 def test_resume_is_exact(pair_run: Path, tmp_path: Path) -> None:
@@ -268,13 +295,43 @@ def test_the_page_offers_one_direction(pair_run: Path) -> None:
 
 
 def test_evaluation(pair_run: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Translations start from images of the first domain only."""
+    """Translations start from images of the first domain only, and are compared with their partners."""
     monkeypatch.setattr(classifier, "STEPS", 20)
-    data = pair_run.parent / "data"
-    done = in_process("evaluate", pair_run, "--data", data, "--out", tmp_path, "--limit", "4", "--classifiers", "1")
+    data = write_side_by_side(tmp_path / "data", "{split}/{index}.png")
+    done = in_process("evaluate", pair_run, "--data", data, "--out", tmp_path / "out", "--classifiers", "1")
     assert done.returncode == 0, done.stderr
-    (model,) = json.loads((tmp_path / "report.json").read_text())["models"].values()
+    (model,) = json.loads((tmp_path / "out" / "report.json").read_text())["models"].values()
     assert set(model["figures"]) == {"all", "b"}
+    assert model["figures"]["all"]["truth_psnr"]["count"] == 2
+
+
+def test_evaluation_of_other_pairs(pair_run: Path, tmp_path: Path) -> None:
+    write_folders(tmp_path / "data").joinpath("b").rename(tmp_path / "data" / "c")
+    done = in_process("evaluate", pair_run, "--data", tmp_path / "data", "--out", tmp_path / "out")
+    assert done.returncode == 2
+    assert "data: has pairs of a and c; must be of b, to which the model translates" in done.stderr
+
+
+@pytest.mark.parametrize("form", [write_side_by_side, write_table])
+def test_a_summary_of_pairs(form: Callable[[Path], Path], tmp_path: Path) -> None:
+    data = form(tmp_path / "data")
+    done = in_process("data", data, "--method", "pix2pix", "--direction", "BtoA", "--sheet", tmp_path / "sheet.png")
+    assert done.returncode == 0, done.stderr
+    assert f"(pairs): {2 * COUNT} images, 1 label" in done.stdout
+    assert f"{COUNT} pairs, " in done.stdout
+    with Image.open(tmp_path / "sheet.png") as sheet:
+        pixels = np.asarray(sheet.convert("RGB")).astype(int)
+    first, second = halves(0)
+    for y, image in ((12, second), (12 + (len(pixels) - images.GAP) // 2, first)):  # B is translated to A
+        assert np.abs(pixels[y, 12] - np.asarray(image)[0, 0]).max() < 8
+
+
+def test_options_that_pairs_do_not_have(tmp_path: Path) -> None:
+    data = write_side_by_side(tmp_path / "data")
+    done = in_process("data", data, "--method", "pix2pix", "--shards", tmp_path / "shards")
+    assert "--shards: cannot be used with --method pix2pix, which keeps pairs" in done.stderr
+    done = in_process("data", data, "--direction", "BtoA")
+    assert "--direction BtoA: is for --method pix2pix" in done.stderr
 
 
 def test_dropout_is_where_the_paper_has_it() -> None:
@@ -309,7 +366,7 @@ def test_an_imported_checkpoint_gives_its_own_images(checkpoint: Path, tmp_path:
 
 
 def test_import_refuses(checkpoint: Path, tmp_path: Path) -> None:
-    with pytest.raises(ModelError, match=r"pix2pix translates to one domain; name it with --attributes NAME"):
+    with pytest.raises(ModelError, match=r"has one direction, to one domain; name that with --attributes NAME"):
         import_model(checkpoint, tmp_path / "m.onnx", one_of_n=("a", "b"))
     state = torch.load(checkpoint, weights_only=True)
     del state["model.model.3.bias"]

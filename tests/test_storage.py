@@ -2,7 +2,6 @@
 
 import errno
 import os
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -127,14 +126,16 @@ def test_what_a_killed_process_leaves_is_removed_and_what_a_living_one_writes_is
         (tmp_path / name).touch()
     (tmp_path / ".0123456789abcdef.partial").symlink_to(tmp_path / users[0])
     with subprocess.Popen([sys.executable, "-c", WRITING, tmp_path], stdout=subprocess.PIPE) as process:
-        assert process.stdout
-        assert process.stdout.readline() == b"ready\n"
-        before = set(tmp_path.iterdir())
-        remove_leftovers(tmp_path)
-        assert set(tmp_path.iterdir()) == before
-        with pytest.raises(BlockingIOError, match=f"process {process.pid}"), lock(tmp_path / "lock", wait=False):
-            pass
-        process.send_signal(signal.SIGKILL)
+        try:
+            assert process.stdout
+            assert process.stdout.readline() == b"ready\n"
+            before = set(tmp_path.iterdir())
+            remove_leftovers(tmp_path)
+            assert set(tmp_path.iterdir()) == before
+            with pytest.raises(BlockingIOError, match=f"process {process.pid}"), lock(tmp_path / "lock", wait=False):
+                pass
+        finally:
+            process.kill()
     assert len(before) == len(users) + 4  # the link, the lock, the file and the folder
     remove_leftovers(tmp_path)
     with lock(tmp_path / "lock", wait=False):  # the crash has unlocked it

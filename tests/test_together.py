@@ -1,12 +1,13 @@
 """Training in several processes: the weights are those of one process, and a killed process costs little."""
 
+import contextlib
 import json
 import os
 import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -39,12 +40,21 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize(
-    ("name", "world_size"),
-    [("official", 2), ("official", 4), ("modern", 2), ("modern", 4), ("dragan", 2), ("edit", 2)],
+    ("name", "divided"),
+    [
+        ("official", "2"),
+        ("official", "4"),
+        ("modern", "2"),
+        ("modern", "4"),
+        ("modern", "2x2"),
+        ("dragan", "2"),
+        ("dragan", "2x2"),
+        ("edit", "2"),
+    ],
 )
-def test_several_processes_train_as_one(weights: Path, name: str, world_size: int) -> None:
+def test_several_processes_train_as_one(weights: Path, name: str, divided: str) -> None:
     """All of it: weights, their averages, the optimizers' state, and the losses, which are those of whole batches."""
-    one, several = (np.load(weights / f"{name}-{count}.npz") for count in (1, world_size))
+    one, several = (np.load(weights / f"{name}-{count}.npz") for count in ("1", divided))
     assert one.files == several.files
     assert any(file.startswith("training/losses/d_") for file in one.files)
     assert one["training/g_updates"] > 0
@@ -81,11 +91,18 @@ def test_a_killed_process_starts_all_again_from_the_last_checkpoint(colours: Pat
     assert "stargan: process" not in out
 
 
-def _started(arguments: list[object], out: Path) -> "subprocess.Popen[str]":
+@contextlib.contextmanager
+def _started(arguments: list[object], out: Path) -> Iterator["subprocess.Popen[str]"]:
+    """A process that does not outlive its test, whatever fails there."""
     with out.open("w") as file:
-        return subprocess.Popen(
+        process = subprocess.Popen(
             [sys.executable, *map(str, arguments)], stdout=file, stderr=subprocess.STDOUT, text=True
         )
+    with process:
+        try:
+            yield process
+        finally:
+            process.terminate()  # torchrun ends its processes, too
 
 
 def _wait_for_step(run: Path, step: int, process: "subprocess.Popen[str]") -> None:
@@ -146,6 +163,7 @@ def test_an_engine_that_trains_alone(beside: None, monkeypatch: pytest.MonkeyPat
     ("config", "said"),
     [
         (Config(batch_size=5), "--batch-size 5: is for all processes together; must be a multiple of 2"),
+        (Config(batch_size=6, accumulate=2), "--accumulate 2: each of 2 processes has 3"),
         (replace(recipe("cyclegan"), batch_size=4), "--method cyclegan: trains in one process"),
     ],
 )

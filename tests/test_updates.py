@@ -9,12 +9,15 @@ from typing import Any, get_args
 import numpy as np
 import pytest
 import torch
+from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from stargan import engine as engines
 from stargan.config.training import Config, Objective
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.constants import CLASSIFIER_LR, PENALISED
 from stargan.engine.pytorch import engine as engine_module
+from stargan.engine.pytorch import networks
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import CheckpointError, ConfigError
 from stargan.model.safetensors_file import Arrays
@@ -56,6 +59,60 @@ def same(first: Arrays, second: Arrays) -> bool:
 def changed(before: Arrays, after: Arrays) -> set[str]:
     """Returns the names, up to `/layers`, of the arrays that changed."""
     return {name.split("/layers")[0] for name in after if not np.array_equal(before.get(name, np.nan), after[name])}
+
+
+# ---------------------------------------------------------------- less memory
+
+
+def doubles(**settings: Any) -> PytorchEngine:
+    engine = make(**settings)
+    for network in (*engine.updates.networks.values(), engine.updates.ema_generator):
+        network.double()
+    return engine
+
+
+def trained(steps: int, **settings: Any) -> Arrays:
+    """The state of an engine after some updates of D and of G, in float64."""
+    engine = make(**settings)
+    for network in (*engine.updates.networks.values(), engine.updates.ema_generator):
+        network.double()
+    for number in range(steps):
+        images, labels, targets = map(torch.from_numpy, batch(seed=number))
+        images = images.permute(0, 3, 1, 2).double() / 127.5 - 1
+        engine.updates.random.manual_seed(number)
+        engine.updates.update_d(images, labels, targets, 0, LR)
+        engine.updates.update_g(images, labels, targets, 0, LR)
+    return engine.state()
+
+
+def check_same(first: Arrays, second: Arrays) -> None:
+    assert first.keys() == second.keys()
+    for name in first:
+        np.testing.assert_allclose(first[name], second[name], rtol=1e-6, atol=1e-9, err_msg=name)
+
+
+@pytest.mark.parametrize(("objective", "parts"), list(zip(get_args(Objective), (2, 4) * 3, strict=True)))
+def test_parts_of_a_batch_train_as_the_whole(objective: Objective, parts: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    """After 20 updates: weights, Adam's state, losses. With `--augment`, DRAGAN's deviation is of augmented images."""
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)  # what is float32 in training
+    settings: dict[str, Any] = {"objective": objective, "lambda_cls_gp": 2.0, "augment": True}
+    check_same(trained(10, **settings, accumulate=parts), trained(10, **settings))
+
+
+@pytest.mark.parametrize(("plain", "resize"), [(False, True), (True, False)])
+def test_gradient_checkpointing_trains_as_without(plain: bool, resize: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(networks, "LARGE", 0)  # so that layers are fused for these small images, too
+    monkeypatch.setattr(torch.Tensor, "float", torch.Tensor.double)
+    settings: dict[str, Any] = {"attention_mask": resize, "resize_conv": resize, "blocks": 2, "plain": plain}
+    without, stages = trained(2, **settings), []
+
+    def noted(run: Callable[..., Tensor], stage: nn.Module, *rest: Any, **how: Any) -> Any:
+        stages.append(stage)
+        return checkpoint(run, stage, *rest, **how)
+
+    monkeypatch.setattr(networks, "checkpoint", noted)
+    check_same(trained(2, **settings, gradient_checkpointing=True), without)
+    assert len(stages) == 2 * 2 * 6  # two updates, in which six stages of G run twice
 
 
 # ---------------------------------------------------------------- state

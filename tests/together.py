@@ -1,5 +1,7 @@
 """Trains small networks in float64, each in 1, 2 and 4 processes, and writes their weights: `together.py FOLDER`.
 
+Two processes also train some of them on two parts of their batches, one after another.
+
 A script of its own, which forks its processes: the number formats of PyTorch are set for the whole process.
 """
 
@@ -35,6 +37,7 @@ CASES = {
     "edit": small(replace(recipe("edit"), warm_up=0), 64, 16, 3),
 }
 FOR_FOUR = ("official", "modern")  # what four processes train too
+IN_PARTS = ("modern", "dragan")
 STEPS = {"edit": 1}  # which takes as long as the 20 of another; the moments of Adam show all gradients
 
 
@@ -62,6 +65,8 @@ def train_all(world_size: int, folder: Path) -> None:
     with engines.together(CASES["official"]) as processes:
         for name in CASES if world_size < 4 else FOR_FOUR:
             train(CASES[name], STEPS.get(name, 20), processes, folder / f"{name}-{world_size}.npz")
+        for name in IN_PARTS if world_size == 2 else ():
+            train(replace(CASES[name], accumulate=2), 20, processes, folder / f"{name}-2x2.npz")
 
 
 def fork(world_size: int, folder: Path) -> None:

@@ -37,11 +37,13 @@ def served(folder: Path) -> Iterator[str]:
     """The address of a plain file server for a folder."""
     command = [sys.executable, "-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory", str(folder)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as server:
-        assert server.stdout
-        found = re.search(r"http://\S+:\d+/", server.stdout.readline())
-        assert found
-        yield found[0]
-        server.terminate()
+        try:
+            assert server.stdout
+            found = re.search(r"http://\S+:\d+/", server.stdout.readline())
+            assert found
+            yield found[0]
+        finally:
+            server.terminate()
 
 
 def two_faces(folder: Path) -> Path:

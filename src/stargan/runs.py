@@ -123,7 +123,7 @@ def train(
             return resumed(Path(resume), _changed(saved, given), allow_changes=allow_changes)
         start = None if start_from is None else Path(start_from)
         folder = None if run is None else Path(run)
-        base = recipes.base(recipe, settings.get("method"))
+        base = recipes.base(recipe, settings.get("method"), _size(settings.get("image_size")))
         return started(_changed(base, _fitted(base, given)), folder, start_from=start)
 
 
@@ -163,14 +163,20 @@ def _fitted(base: Config, settings: dict[str, Any]) -> dict[str, Any]:
     """Settings with an image size that G can take, the layers of D that fit it, and one mask."""
     if settings.get("generator") == "edit":
         settings = {**dict.fromkeys(NOT_OF_EDIT, False), **settings}
-    size = _plain(base.image_size, settings.get("image_size"))
-    if not (isinstance(size, tuple) and len(size) == 2 and all(isinstance(side, int) for side in size)):
-        return settings  # there is none, or its check says what is right
+    size = _size(settings.get("image_size"))
+    if size is None:
+        return settings  # if there is one, its check says what is right
     size, layers, told = fitting(size, str(settings.get("generator", base.generator)))
     if told:
         _LOGGER.info(told)
-    layers = layers if base.method == "stargan" else base.d_layers  # D of other methods takes any size
-    return {"d_layers": layers, **settings, "image_size": size}
+    return {"d_layers": recipes.layers_for(base, layers), **settings, "image_size": size}
+
+
+def _size(given: Any) -> tuple[int, int] | None:
+    """The image size, (width, height); None if there is none, or it is something else."""
+    size = _plain(Config.image_size, given)
+    valid = isinstance(size, list | tuple) and len(size) == 2 and all(isinstance(side, int) for side in size)
+    return (size[0], size[1]) if valid else None
 
 
 def _plain(default: Any, value: Any) -> Any:

@@ -21,9 +21,11 @@ from stargan.cli.options import (
     check_output,
     option,
 )
+from stargan.config.architecture import Method
 from stargan.config.checks import check_range
-from stargan.config.training import Align
-from stargan.data import cache, ranges, remote, shard_writer, sources, summary
+from stargan.config.training import Align, Direction
+from stargan.data import cache, pairs, ranges, remote, shard_writer, sources, summary
+from stargan.data.sources import Source
 from stargan.errors import ConfigError, one_line
 from stargan.faces import CELEBA
 from stargan.progress import Progress
@@ -35,10 +37,13 @@ class Options(Shared):
     """Look at a data set before training on it: images per label and split, what is left out, unreadable files.
 
     Attributes:
-        path: Folder in CelebA's format, folder with a folder for each label, table, shards, or an address of these.
+        path: Folder in CelebA's format, folder with a folder for each label, table, shards, or an address of these; or
+            with --method pix2pix, pairs.
         attributes: Labels to look at; by default all.
         exclusive: Attributes that exclude each other; repeat it for another group.
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
+        method: pix2pix to read pairs of images, in each form that training with this method takes.
+        direction: Which domain of pairs, in order of their names, is translated to which.
         align: faces to look for faces in photos and cut out the largest one of each, as in training with this option.
         range: Values of samples that become black and white in images with more than 8 bits or floats. Default: from
             the images.
@@ -54,6 +59,8 @@ class Options(Shared):
     attributes: Labels = ()
     exclusive: LabelGroups = ()
     bins: Bins = ()
+    method: Annotated[Method, option()] = "stargan"
+    direction: Annotated[Direction, option()] = "AtoB"
     align: Annotated[Align, option()] = "none"
     range: Range = None
     sheet: OptionalFile = None
@@ -77,7 +84,7 @@ def run(options: Options) -> int:
     if options.shards:
         shard_writer.check_empty(options.shards)
     check_range(options.range)
-    source = sources.find(options.path, options.attributes, options.exclusive, options.bins)
+    source = _find(options)
     total, notes = len(source.files), list[str]()
     samples = ranges.of_sources([source], options.range, notes.append)
     cache.default_folder().mkdir(parents=True, exist_ok=True)
@@ -104,6 +111,17 @@ def run(options: Options) -> int:
         written = shard_writer.write(source, options.shards, options.shard_size, loaded.bad.keys())
         print(f"shards: {len(written)} in {remote.address(options.shards) or options.shards}")
     return 0
+
+
+def _find(options: Options) -> Source:
+    if options.method != "pix2pix":
+        if options.direction != "AtoB":
+            raise ConfigError(f"--direction {options.direction}: is for --method pix2pix")
+        return sources.find(options.path, options.attributes, options.exclusive, options.bins)
+    for name in ("attributes", "exclusive", "bins", "shards"):
+        if getattr(options, name):
+            raise ConfigError(f"--{name}: cannot be used with --method pix2pix, which keeps pairs of images together")
+    return pairs.find([str(options.path)], options.direction)[0]
 
 
 _NAME = "stargan data"  # in the EXIF data of contact sheets

@@ -18,7 +18,7 @@ class Options(Shared):
 
     Attributes:
         checkpoint: N-G.ckpt of the official code; prefix or folder of taki0112's; latest_net_G_A.pth of CycleGAN's,
-            latest_net_G.pth of pix2pix's.
+            latest_net_G.pth of pix2pix's, or of one direction of CycleGAN.
         out: The model file to write, .safetensors or .onnx.
         discriminator: N-D.ckpt of the official code; found by itself beside N-G.ckpt.
         attributes: Names of the attributes, in order; by default CelebA's five, if there are five.

@@ -25,7 +25,7 @@ from stargan.cli.options import (
 )
 from stargan.config import Architecture, Config
 from stargan.config.architecture import NOT_OF_EDIT, fitting, parse_size
-from stargan.config.recipes import DEFAULT, SUMMARIES
+from stargan.config.recipes import DEFAULT, FOR_SIZES, SUMMARIES, layers_for
 from stargan.config.recipes import base as base_settings
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
@@ -43,7 +43,7 @@ _SIZE = tyro.constructors.PrimitiveConstructorSpec(
 )
 _RECIPE = tyro.conf.arg(
     metavar="NAME",
-    help="\n".join(["The settings to start from:", *(f"  {name:9} {text}" for name, text in SUMMARIES.items())]),
+    help="\n".join(["The settings to start from:", *(f"  {name:10} {text}" for name, text in SUMMARIES.items())]),
     help_behavior_hint=lambda value: f"\n(default: {value})",
 )
 _REPEATABLE = ("data", "exclusive", "bins")
@@ -127,7 +127,7 @@ class Options(Shared):
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    config = options.config(_base(options.resume, options.settings.recipe, options.network.method))
+    config = options.config(_base(options.resume, options.settings.recipe, options.network.method, None))
     if options.resume:
         if options.run or options.start_from:
             raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
@@ -141,22 +141,27 @@ def run(options: Options) -> int:
     return _tell(runs.started(config, options.run, start_from=options.start_from))
 
 
-def _base(resume: Path | None, name: str | None, method: str | None) -> Config:
+def _base(resume: Path | None, name: str | None, method: str | None, size: tuple[int, int] | None) -> Config:
     """The settings that are not given: those of the run to resume, or else of the recipe."""
-    return run_folder.saved_config(resume) if resume else base_settings(name, method)
+    return run_folder.saved_config(resume) if resume else base_settings(name, method, size)
 
 
 def _defaults(arguments: Sequence[str]) -> Options:
-    """What the help shows as defaults. They depend on three of the options, which are hence parsed first."""
+    """What the help shows as defaults. They depend on four of the options, which are hence parsed first."""
     resume = value_of("--resume", arguments)
-    named = value_of("--recipe", arguments), value_of("--method", arguments)
-    base = _base(Path(resume) if resume else None, *named)
+    base = _base(Path(resume) if resume else None, *_named(arguments))
     plain = {**base.to_json(), **dict.fromkeys(_REPEATABLE, ())}
 
     def group(kind: type[T]) -> T:
         return kind(**{field.name: plain[field.name] for field in dataclasses.fields(kind)})  # type: ignore[arg-type]
 
     return Options(group(_Data), group(_Networks), group(_Losses), group(_Optimization), group(_Run))
+
+
+def _named(arguments: Sequence[str]) -> tuple[str | None, str | None, tuple[int, int] | None]:
+    """The recipe, the method and the image size on the command line."""
+    size = value_of("--image-size", arguments)
+    return value_of("--recipe", arguments), value_of("--method", arguments), parse_size(size) if size else None
 
 
 def _dry_run(config: Config) -> int:
@@ -182,21 +187,23 @@ def _tell(done: Run) -> int:
 
 def _fitted(arguments: Sequence[str]) -> list[str]:
     """Adds what follows from other options: an image size that G can take, the layers of D that fit it, one mask."""
-    text, given = value_of("--image-size", arguments), list(arguments)
+    given = list(arguments)
     if value_of("--resume", arguments):
         return given
-    base = base_settings(value_of("--recipe", arguments), value_of("--method", arguments))
+    name, method, size = _named(arguments)
+    base = base_settings(name, method, size)
     generator = value_of("--generator", arguments) or base.generator
     if generator == "edit":  # it has a mask of its own; the options of other generators count only where they are given
         given = [*(f"--no-{name.replace('_', '-')}" for name in NOT_OF_EDIT if getattr(base, name)), *given]
-    if text is None:
+    if size is None:
         return given
-    size, layers, told = fitting(parse_size(text), generator)
+    if name is None and base.recipe in FOR_SIZES.values():
+        print(f"--image-size {value_of('--image-size', arguments)}: recipe {base.recipe}, which is for this size")
+    size, layers, told = fitting(size, generator)
     if told:
         print(told)
         given += ["--image-size", "x".join(map(str, size))]  # the last one counts
-    keeps = value_of("--d-layers", arguments) or base.method != "stargan"  # D of other methods takes any size
-    return given if keeps else [*given, "--d-layers", str(layers)]
+    return given if value_of("--d-layers", arguments) else [*given, "--d-layers", str(layers_for(base, layers))]
 
 
 COMMAND = Command(Options, run, rewrite=_fitted, defaults=_defaults)

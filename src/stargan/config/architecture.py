@@ -12,7 +12,7 @@ from stargan.domains import Domains
 from stargan.errors import ConfigError
 
 Method = Literal["stargan", "cyclegan", "pix2pix"]
-Generator = Literal["stargan", "edit"]
+Generator = Literal["stargan", "edit", "resnet"]
 
 MAX_SIDE = 2**13
 """Largest side of an image, in pixels."""
@@ -28,8 +28,10 @@ EDIT_CHANNELS = 16
 DETAIL_CHANNELS = 8
 """The channels with which it draws details, too."""
 
-ONLY_STARGAN = {"attention_mask": False, "resize_conv": False, "generator": "stargan", "details": 0}
+ONLY_STARGAN = {"attention_mask": False, "resize_conv": False, "cls_pooling": False, "details": 0}
 """Settings of the networks that only StarGAN's have, and the values that they keep for other methods."""
+GENERATORS = {"stargan": ("stargan", "edit"), "cyclegan": ("stargan",), "pix2pix": ("stargan", "resnet")}
+"""The generators of each method; the first one is its own."""
 
 
 @dataclass(frozen=True)
@@ -39,11 +41,14 @@ class Architecture:
     Attributes:
         image_size: Size of the images, N or WIDTHxHEIGHT; multiples of 4.
         width: Channels of the first layer, of G and of D.
-        blocks: Residual blocks of G; with --method pix2pix, how often its U-Net halves an image.
+        blocks: Residual blocks of G; of the U-Net of --method pix2pix, how often it halves an image.
         d_layers: Stride-2 layers of D. With --image-size alone, as many as fit it: 5 for 64 pixels, 6 for 128.
         attention_mask: G also predicts where to repaint and leaves the rest of the image as it is (not in the paper).
         resize_conv: G enlarges by repeating pixels before a convolution, against checkerboards (not in the paper).
-        generator: The paper's G, or one that edits parts of the image by the change of its labels (not in the paper).
+        cls_pooling: D averages its class logits over the image instead of reading all of it with one kernel, so that it
+            fits images of any size (not in the paper).
+        generator: The method's own G; or one that edits parts of the image by the change of its labels (not in the
+            paper); or with --method pix2pix, CycleGAN's, resnet.
         details: Channels with which an edit generator adds details at the full size of the image; 0 for none.
         method: StarGAN for any number of domains; for two, CycleGAN, or pix2pix for pairs of images.
     """
@@ -54,6 +59,7 @@ class Architecture:
     d_layers: int = 6
     attention_mask: bool = False
     resize_conv: bool = False
+    cls_pooling: bool = False
     generator: Generator = "stargan"
     details: int = 0
     method: Method = "stargan"
@@ -70,7 +76,10 @@ class Architecture:
         check(self, "method", self.method in get_args(Method), f"one of {', '.join(get_args(Method))}")
         for name, value in ONLY_STARGAN.items() if self.method != "stargan" else ():
             check(self, name, getattr(self, name) == value, f"left out with --method {self.method}")
-        if self.method == "pix2pix":
+        kinds = GENERATORS[self.method]
+        allowed = " or ".join(kinds) if len(kinds) > 1 else "left out"
+        check(self, "generator", self.generator in kinds, f"{allowed} with --method {self.method}")
+        if self.has_unet:
             check(self, "blocks", 2 <= self.blocks <= MAX_LAYERS, f"from 2 to {MAX_LAYERS} with --method pix2pix")
             multiple, halved = self.side_multiple, f"the U-Net halves it {self.blocks} times; --blocks"
             fits = all(side % multiple == 0 for side in self.image_size)
@@ -102,9 +111,16 @@ class Architecture:
         return self.method == "stargan" and self.generator == "stargan"
 
     @property
+    def has_unet(self) -> bool:
+        """Whether G is pix2pix's U-Net."""
+        return self.method == "pix2pix" and self.generator == "stargan"
+
+    @property
     def side_multiple(self) -> int:
         """What the sides of an image must be multiples of, if G takes images of any size; else 0."""
-        return {"stargan": 0, "cyclegan": 4, "pix2pix": 2**self.blocks}[self.method]
+        if self.method == "stargan":
+            return 0
+        return 2**self.blocks if self.has_unet else 4
 
     @property
     def classifier_layers(self) -> int:

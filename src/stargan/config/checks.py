@@ -28,6 +28,14 @@ def check(settings: Any, name: str, valid: bool, allowed: str) -> None:
         raise ConfigError(f"--{name.replace('_', '-')} {text}: must be {allowed}")
 
 
+def as_option(name: str, value: Any) -> str:
+    """Writes a setting as on a command line, for example `--width 64` or `--no-attention-mask`."""
+    option = name.replace("_", "-")
+    if isinstance(value, bool):
+        return f"--{option}" if value else f"--no-{option}"
+    return f"--{option} {value}"
+
+
 def check_crop(settings: Any) -> None:
     """Checks `settings.crop`: None, a fraction, or a whole number of pixels.
 

@@ -7,11 +7,31 @@ paper's: network sizes (tables 4 and 5), lambda_cls 1, lambda_rec 10 (section 4)
 does not mention an EMA of G's weights, so the recipes taken from a source turn it off; our own keep it.
 """
 
+from dataclasses import replace
+
 from stargan import old_names
 from stargan.config.training import Config
 from stargan.domains.names import suggest
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
 from stargan.errors import ConfigError
+
+# Ours, for hours of training instead of days: the best settings at equal processor time (docs/experiments.md). The
+# attention mask keeps what need not change. With it, G needs a larger classification weight to change anything at all;
+# that weight falls because G would otherwise paint too much later on. The penalty on the gradient of D's classification
+# makes G produce changes that people can see, and resize convolutions reduce checkerboard patterns. Few updates of D
+# per update of G, small batches and a high learning rate that falls to zero achieve the most in a given time.
+_MODERN = Config(
+    recipe="modern",
+    attention_mask=True,
+    resize_conv=True,
+    batch_size=8,
+    steps=100_000,
+    n_critic=2,
+    lambda_cls=10.0,
+    final_cls=0.5,
+    lambda_cls_gp=20.0,
+    lr=5e-4,
+)
 
 RECIPES: dict[str, Config] = {
     "paper": Config(),
@@ -65,24 +85,12 @@ RECIPES: dict[str, Config] = {
         init="xavier",
         ema=0.0,
     ),
-    # Ours, for hours of training instead of days: the best settings at equal processor time (docs/experiments.md). The
-    # attention mask keeps what need not change. With it, G needs a larger classification weight to change anything at
-    # all; that weight falls because G would otherwise paint too much later on. The penalty on the gradient of D's
-    # classification makes G produce changes that people can see, and resize convolutions reduce checkerboard patterns.
-    # Few updates of D per update of G, small batches and a high learning rate that falls to zero achieve the most in a
-    # given time.
-    "modern": Config(
-        recipe="modern",
-        attention_mask=True,
-        resize_conv=True,
-        batch_size=8,
-        steps=100_000,
-        n_critic=2,
-        lambda_cls=10.0,
-        final_cls=0.5,
-        lambda_cls_gp=20.0,
-        lr=5e-4,
-    ),
+    "modern": _MODERN,
+    # Ours, for larger images, see docs/scale.md. The networks of `modern` for 128 pixels, so that its models can start
+    # these. D pools its classification; with the seven or eight layers that would otherwise fit these sizes, it would
+    # have 179 or 716 million weights instead of 45.
+    "modern-256": replace(_MODERN, recipe="modern-256", image_size=(256, 256), cls_pooling=True),
+    "modern-512": replace(_MODERN, recipe="modern-512", image_size=(512, 512), cls_pooling=True, batch_size=4),
     # Ours, for faces like those of the shipped model: an edit generator and a discriminator that looks through a
     # pretrained network. Rates, weights and their reasons: docs/training.md.
     "edit": Config(
@@ -123,6 +131,24 @@ RECIPES: dict[str, Config] = {
         n_critic=1,
         objective="lsgan",
         lambda_identity=0.5,
+        buffer=50,
+        init="normal",
+        lr=2e-4,
+        ema=0.0,
+    ),
+    # DIAT (Li et al. 2016, arXiv 1610.05586) for both directions: an adversarial loss, and no way back. Instead,
+    # translations keep D's features of the image. Networks, optimizer and weights are ours: CycleGAN's.
+    "diat": Config(
+        recipe="diat",
+        method="cyclegan",
+        image_size=(256, 256),
+        blocks=9,
+        d_layers=3,
+        batch_size=1,
+        n_critic=1,
+        objective="lsgan",
+        lambda_rec=0.0,
+        lambda_features=1.0,
         buffer=50,
         init="normal",
         lr=2e-4,
@@ -173,11 +199,16 @@ RECIPES: dict[str, Config] = {
 DEFAULT = "modern"
 """The recipe for people's own data."""
 
+FOR_SIZES = {256: "modern-256", 512: "modern-512"}
+"""The recipes for people's own data by the shorter side from which on they are the default."""
+
 OF_METHOD: dict[str, str] = {"stargan": DEFAULT, "cyclegan": "cyclegan", "pix2pix": "pix2pix"}
 """The recipe of each method."""
 
 SUMMARIES = {
     "modern": "our best for your own data",
+    "modern-256": "the same from 256 pixels on",
+    "modern-512": "the same from 512 pixels on",
     "edit": "our edit generator, with a pretrained network in D; for faces",
     "demo": "a small model in a few minutes, 32 pixels",
     "paper": "the paper's networks and losses, 200,000 updates, EMA",
@@ -187,6 +218,7 @@ SUMMARIES = {
     "official": "the authors' code, github.com/yunjey/stargan",
     "taki0112": "the TensorFlow code, github.com/taki0112/StarGAN-Tensorflow",
     "cyclegan": "CycleGAN's paper: two domains, unpaired images",
+    "diat": "as CycleGAN, but D's features are kept instead of the way back",
     "pix2pix": "pix2pix's paper: pairs of images",
 }
 """One line for each recipe, for the help."""
@@ -204,15 +236,27 @@ def recipe(name: str) -> Config:
     return RECIPES[known]
 
 
-def base(name: str | None, method: str | None) -> Config:
-    """Returns the settings to start from: of the recipe `name`, by default the one for the method.
+def base(name: str | None, method: str | None, size: tuple[int, int] | None = None) -> Config:
+    """Returns the settings to start from: of the recipe `name`, by default the one for the method and the image size.
 
     Raises:
         ConfigError: There is no such recipe, or it is for another method.
     """
     if name is None:
-        return RECIPES[OF_METHOD.get(method or "stargan", DEFAULT)]
+        own = OF_METHOD.get(method or "stargan", DEFAULT)
+        fit = [name for side, name in FOR_SIZES.items() if own == DEFAULT and size and min(size) >= side]
+        return RECIPES[[own, *fit][-1]]
     found = recipe(name)
     if method in OF_METHOD and method != found.method:
         raise ConfigError(f"--recipe {name}: is for --method {found.method}; leave it out with --method {method}")
     return found
+
+
+def layers_for(base: Config, fitting: int) -> int:
+    """Returns the layers of D for another image size, for which `fitting` are usual.
+
+    A D that takes any size keeps those of the recipe `base`, unless they are too many.
+    """
+    if base.method != "stargan":
+        return base.d_layers
+    return min(base.d_layers, fitting) if base.cls_pooling else fitting

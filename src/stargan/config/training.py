@@ -85,6 +85,8 @@ class LossSettings:
         warm_up: Steps at the beginning that only train the classification, with --discriminator projected.
         lambda_change: Weight of the mean change of all pixels, with --discriminator projected.
         lambda_identity: Weight of CycleGAN's identity loss, as a fraction of --lambda-rec.
+        lambda_features: Weight of the difference between D's features of an image and of its translation, as in DIAT,
+            with --method cyclegan.
         buffer: Translations that CycleGAN's discriminators get again later, for each domain; 0 for none.
     """
 
@@ -99,6 +101,7 @@ class LossSettings:
     warm_up: int = 0
     lambda_change: float = 0.0
     lambda_identity: float = 0.0
+    lambda_features: float = 0.0
     buffer: int = 0
 
 
@@ -149,6 +152,10 @@ class RunSettings:
         device: The device to train on.
         precision: Number format of the forward passes; auto means bf16 if it is faster on this machine, else fp32.
         plain: Turn off all fast paths, for comparison or debugging; the results are the same.
+        accumulate: Parts of a batch that are computed one after another, which takes less memory; their gradients are
+            averaged, so that the results are the same.
+        gradient_checkpointing: Compute G's activations again in its backward pass instead of keeping them, which takes
+            less memory and more time; the results are the same.
         log_every: Steps between two lines of stats.jsonl.
         sample_every: Steps between two sample grids, each with metrics on the validation images.
         checkpoint_every: Steps between two checkpoints.
@@ -161,6 +168,8 @@ class RunSettings:
     device: Device = "auto"
     precision: Precision = "auto"
     plain: bool = False
+    accumulate: int = 1
+    gradient_checkpointing: bool = False
     log_every: int = 50
     sample_every: int = 1000
     checkpoint_every: int = 1000
@@ -195,6 +204,10 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         for group in self.exclusive:
             several = "," in group and all(name.strip() for name in group.split(","))
             check(self, "exclusive", several, "two or more names, joined by commas")
+        parts = f"a divisor of --batch-size {self.batch_size}"
+        check(self, "accumulate", self.batch_size % self.accumulate == 0, parts)
+        kept = self.generator == "stargan" or not self.gradient_checkpointing
+        check(self, "gradient_checkpointing", kept, f"left out with --generator {self.generator}, which keeps few")
         self._check_discriminator()
         self._check_method()
         least = 2**self.d_layers * (1 if self.method == "stargan" else 3)
@@ -240,12 +253,13 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
 
 
 _AT_LEAST = {
-    "batch_size": 1, "steps": 1, "n_critic": 1, "decay_every": 1, "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0,
-    "lambda_cls_gp": 0, "lambda_change": 0, "lambda_identity": 0, "buffer": 0, "rare": 0, "warm_up": 0,
+    "batch_size": 1, "accumulate": 1, "steps": 1, "n_critic": 1, "decay_every": 1,
+    "lambda_cls": 0, "lambda_rec": 0, "lambda_gp": 0, "lambda_cls_gp": 0, "lambda_change": 0, "lambda_identity": 0,
+    "lambda_features": 0, "buffer": 0, "rare": 0, "warm_up": 0,
     "seed": 0, "log_every": 1, "sample_every": 1, "checkpoint_every": 1, "keep_checkpoints": 1,
     "workers": 1, "max_bad": 0,
 }  # fmt: skip
-_WEIGHTS = ("lambda_change", "lambda_identity")
+_WEIGHTS = ("lambda_change", "lambda_identity", "lambda_features")
 # Libraries and systems do not accept larger values, and no memory a larger buffer.
 _AT_MOST = {"steps": 2**31 - 1, "buffer": 10_000, "seed": 2**63 - 1, "workers": 256}
 _CHOICES = {
@@ -260,21 +274,23 @@ _CHOICES = {
 }
 _PROJECTED = {
     "generator": "edit", "objective": "hinge", "augment": True, "n_critic": 1, "g_own_batch": False, "lambda_cls_gp": 0,
-    "init": "default", "targets": "changes",
+    "init": "default", "targets": "changes", "accumulate": 1,
 }  # fmt: skip
 _STARGAN = {"warm_up": 0, "lambda_change": 0}
 """What the two discriminators need other settings to be."""
 _TWO_DOMAINS = {
     "discriminator": "stargan", "n_critic": 1, "g_first": False, "g_own_batch": False, "targets": "permuted",
-    "rare": 0, "augment": False, "lambda_cls": 1, "final_cls": 1, "lambda_gp": 10, "lambda_cls_gp": 0,
+    "rare": 0, "augment": False, "accumulate": 1, "gradient_checkpointing": False,
+    "lambda_cls": 1, "final_cls": 1, "lambda_gp": 10, "lambda_cls_gp": 0,
     "objective": ("lsgan", "gan", "hinge"),
 }  # fmt: skip
 _OF_METHOD: dict[str, dict[str, Any]] = {
-    "stargan": {"lambda_identity": 0, "buffer": 0, "direction": "AtoB"},
+    "stargan": {"lambda_identity": 0, "lambda_features": 0, "buffer": 0, "direction": "AtoB"},
     "cyclegan": {**_TWO_DOMAINS, "direction": "AtoB"},
     "pix2pix": {
         **_TWO_DOMAINS,
         "lambda_identity": 0,
+        "lambda_features": 0,
         "buffer": 0,
         "attributes": (),
         "exclusive": (),

@@ -5,6 +5,7 @@ from PIL import Image
 
 from stargan import images
 from stargan.data.cache import CachedImages
+from stargan.data.pairs import KIND as PAIRS
 from stargan.data.sources import SPLITS, Source
 from stargan.errors import one_line
 from stargan.progress import counted
@@ -47,20 +48,33 @@ def table(source: Source, cached: CachedImages | None = None) -> str:
 
 
 def contact_sheet(source: Source, cached: CachedImages) -> Image.Image:
-    """A grid with some images of each domain in a row, captioned; `SIDE` pixels at most each."""
+    """A grid with some images of each domain in a row, captioned; `SIDE` pixels at most each.
+
+    Of pairs, a row has images to translate, and the next row their translations.
+    """
     readable = np.setdiff1d(np.arange(len(source.files)), list(cached.bad))
     height, width = cached.pixels.shape[1:3]
     factor = min(1.0, SIDE / max(height, width))
     size = max(1, round(width * factor)), max(1, round(height * factor))
-    cells = np.full((len(source.label_set.names) * PER_DOMAIN, size[1], size[0], 3), 255, np.uint8)
+    if source.kind == PAIRS:
+        first = _spread(readable[np.isin(source.partners(readable), readable) & (readable < len(source.files) // 2)])
+        shown = {"to translate": first, source.label_set.names[0]: source.partners(first)}
+    else:
+        shown = {
+            name: _spread(readable[source.labels[readable, column] == 1])
+            for column, name in enumerate(source.label_set.names)
+        }
+    cells = np.full((len(shown) * PER_DOMAIN, size[1], size[0], 3), 255, np.uint8)
     captions = [""] * len(cells)
-    for column, name in enumerate(source.label_set.names):
-        rows = readable[source.labels[readable, column] == 1]
-        chosen = rows[np.linspace(0, len(rows) - 1, min(PER_DOMAIN, len(rows))).astype(int)]
-        for cell, row in enumerate(chosen, column * PER_DOMAIN):
+    for number, (name, rows) in enumerate(shown.items()):
+        for cell, row in enumerate(rows, number * PER_DOMAIN):
             cells[cell] = np.asarray(Image.fromarray(cached.pixels[row]).resize(size))
             captions[cell] = name
     return images.grid(cells, PER_DOMAIN, captions=captions)
+
+
+def _spread(rows: np.ndarray) -> np.ndarray:
+    return rows[np.linspace(0, len(rows) - 1, min(PER_DOMAIN, len(rows))).astype(int)]
 
 
 def _left_out(source: Source, cached: CachedImages) -> list[str]:

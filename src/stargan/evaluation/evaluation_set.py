@@ -6,11 +6,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from pathlib import Path
+from typing import get_args
 
 import numpy as np
 
 from stargan import images
-from stargan.data import cache, cartoons, face_sample, ranges, sources
+from stargan.config.training import Direction
+from stargan.data import cache, cartoons, face_sample, pairs, ranges, sources
 from stargan.data.sources import Source
 from stargan.domains import Domains
 from stargan.domains.names import key, suggest
@@ -109,7 +111,7 @@ def load(
     """
     if _drawn(data, info, align=align):
         return _cartoons(info, limit, seed, skip, groups)
-    source = sources.find(data, bins=bins)
+    source = _find(data, bins, info, say)
     members = _members(groups, source.label_set.names, source.labels, data)
     datasets, values = _labels(source, info.domains, data)
     info = replace(info, range=ranges.of_sources([source], range or info.range, say))
@@ -130,8 +132,39 @@ def load(
     cut = (info.image_size, info.crop, *([info.face_crop] if align else []), *(info.range or ()))
     digest = _digest(source, cut, values, train_rows, decoded.pixels)
     members = {name: member[test_rows] for name, member in members.items()}
-    rows = train_rows, test_rows
-    return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, groups=members)
+    rows, truth = (train_rows, test_rows), _truth(source, decoded, test_rows)
+    return EvaluationSet(source.name, split, datasets, digest, decoded.pixels, values, *rows, truth, members)
+
+
+def _find(data: str, bins: Sequence[str], info: ModelInfo, say: Callable[[str], None]) -> Source:
+    """Reads the data set; for a model of pix2pix as pairs, if it has any."""
+    if info.architecture.method != "pix2pix" or bins:
+        return sources.find(data, bins=bins)
+    try:
+        found = [pairs.find([data], direction)[0] for direction in get_args(Direction)]
+    except DataError as error:
+        say(one_line(f"no true translations: {error}"))
+        return sources.find(data)
+    by_target = {key(source.label_set.names[0]): source for source in found}
+    (target,) = info.domains.names
+    if key(target) not in by_target:
+        both = " and ".join(source.label_set.names[0] for source in reversed(found))
+        raise DataError(f"{data}: has pairs of {both}; must be of {target}, to which the model translates")
+    return by_target[key(target)]
+
+
+def _truth(source: Source, decoded: cache.CachedImages, test_rows: np.ndarray) -> Truth | None:
+    """The true translations of the first images of pairs; None for other data."""
+    if source.kind != pairs.KIND:
+        return None
+
+    def truth(index: int, target_values: np.ndarray) -> np.ndarray | None:
+        row, partner = test_rows[index], int(source.partners(test_rows[index]))
+        if row > partner or partner in decoded.bad or not target_values.all():
+            return None
+        return np.asarray(decoded.pixels[partner])
+
+    return truth
 
 
 def _drawn(data: str, info: ModelInfo, *, align: bool) -> bool:

@@ -22,7 +22,7 @@ from stargan.errors import ConfigError, ModelError, require
 from stargan.interop import junyanz
 from stargan.interop.export import check_new, check_output, read_model, write
 from stargan.interop.form import Form
-from stargan.interop.official import Sizes, from_official, to_official
+from stargan.interop.official import Sizes, covering, from_official, to_official
 from stargan.interop.tensorflow1 import from_tensorflow1
 from stargan.model import safetensors_file
 from stargan.model.face_crop import CELEBA, FaceCrop
@@ -118,6 +118,10 @@ def export_official(source: Path, folder: Path, *, overwrite: bool = False) -> l
         if has:
             raise ModelError(f"{source}: its generator has {what}, which the official code does not support")
     arrays = {name: array for name, array in arrays.items() if name.startswith(("generator/", "discriminator/"))}
+    head, (width, height) = "discriminator/cls.weight", info.image_size
+    if info.architecture.cls_pooling and head in arrays:
+        layers = info.architecture.d_layers
+        arrays[head] = covering(arrays[head], (height >> layers, width >> layers))
     networks = {letter: safetensors_file.under(to_official(arrays), letter) for letter in ("G", "D")}
     contents = {
         folder / f"{info.steps}-{letter}.ckpt": _pytorch_checkpoint(tensors)
@@ -160,7 +164,7 @@ def _converted(recipe: str, networks: dict[str, Arrays]) -> tuple[Arrays, Sizes]
     if recipe == "taki0112":
         return from_tensorflow1(networks["G"])
     if recipe == "cyclegan":
-        return junyanz.from_cyclegan(networks)
+        return junyanz.from_resnet(networks["G"]) if "G" in networks else junyanz.from_cyclegan(networks)
     if recipe == "pix2pix":
         return junyanz.from_pix2pix(networks)
     return from_official(networks["G"], networks.get("D"))
@@ -180,20 +184,20 @@ def _read(source: Path, discriminator: Path | None) -> tuple[str, dict[str, Arra
     if junyanz.is_resnet(state):
         if discriminator:
             raise ConfigError(f"--discriminator {discriminator}: CycleGAN's are found beside G; leave it out")
-        return "cyclegan", {name: _read_pytorch(path) for name, path in _of_cyclegan(source).items()}
+        return "cyclegan", {name: _read_pytorch(path) for name, path in _of_cyclegan(source).items()} or {"G": state}
     discriminator = discriminator or _matching_discriminator(source)
     networks = {"G": state} | ({"D": _read_pytorch(discriminator)} if discriminator else {})
     return "pix2pix" if junyanz.is_unet(state) else "official", networks
 
 
 def _of_cyclegan(source: Path) -> dict[str, Path]:
-    """Returns the files of both generators, given one of them, and of both discriminators, if they exist."""
+    """Returns the files of both generators, given one of them, and of both discriminators, if they exist.
+
+    There are none if its name is not that of one of two generators, as that of the published ones: latest_net_G.pth.
+    """
     match = re.fullmatch(r"(.+)_net_G_[AB](\.\w+)", source.name)
     if not match:
-        raise ModelError(
-            f"{source}: has one direction of a CycleGAN; a model needs both, as latest_net_G_A.pth beside "
-            "latest_net_G_B.pth"
-        )
+        return {}
     paths = {name: source.with_name(f"{match[1]}_net_{name}{match[2]}") for name in junyanz.NETWORKS.values()}
     complete = all(path.is_file() for path in paths.values())
     return paths if complete else {name: path for name, path in paths.items() if name.startswith("G")}
@@ -329,9 +333,9 @@ def _domains(sizes: Sizes, attributes: Sequence[str], one_of_n: Sequence[str]) -
 
 
 def _one_way(attributes: Sequence[str], one_of_n: Sequence[str]) -> Domains:
-    """Builds the label layout of pix2pix, whose translations lead to one domain."""
+    """Builds the label layout of a model whose translations lead to one domain."""
     if one_of_n or len(attributes) > 1:
-        raise ModelError("pix2pix translates to one domain; name it with --attributes NAME")
+        raise ModelError("has one direction, to one domain; name that with --attributes NAME")
     return Domains((LabelSet("attributes", (Group(tuple(attributes), one_way=True),)),))
 
 

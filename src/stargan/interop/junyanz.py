@@ -45,16 +45,38 @@ def from_cyclegan(networks: Mapping[str, Mapping[str, np.ndarray]]) -> tuple[Arr
         for name, array in state.items()
         if not name.endswith(_BUFFERS)
     }
-    width, channels = kernel(theirs, f"G_A/{_FIRST}")[:2]
-    if channels != 3:
-        raise ModelError(f"G_A/{_FIRST} has {channels} input channels; only images with 3 are supported")
-    blocks = sum(bool(re.fullmatch(f"G_A/{_BLOCK}", name)) for name in theirs)
+    width, blocks = _resnet_sizes(theirs, "G_A")
     with_d = "D_A" in networks
     d_layers = _d_layers(theirs, "D_A") if with_d else 3
     architecture = Architecture((256, 256), width, blocks, d_layers, method="cyclegan")
     sizes = Sizes(architecture, 2, 2 if with_d else None)
     expected = shapes(sizes)
     return matched(theirs, {ours: their_name(ours) for ours in expected}, expected, "CycleGAN"), sizes
+
+
+def from_resnet(state: Mapping[str, np.ndarray]) -> tuple[Arrays, Sizes]:
+    """Converts a single generator of CycleGAN, which translates in one direction.
+
+    Returns, Raises:
+        As `from_cyclegan`.
+    """
+    theirs = {f"G/{name}": array for name, array in state.items() if not name.endswith(_BUFFERS)}
+    if "G/model.2.weight" in theirs:
+        raise ModelError("has batch norms; only generators with instance norms (--norm instance) are supported")
+    width, blocks = _resnet_sizes(theirs, "G")
+    architecture = Architecture((256, 256), width, blocks, 3, generator="resnet", method="pix2pix")
+    sizes = Sizes(architecture, 1)
+    expected = shapes(sizes)
+    names = {ours: their_name(ours).replace("G_A/", "G/") for ours in expected}
+    return matched(theirs, names, expected, "CycleGAN"), sizes
+
+
+def _resnet_sizes(theirs: Mapping[str, np.ndarray], network: str) -> tuple[int, int]:
+    """The width and the number of residual blocks of a generator."""
+    width, channels = kernel(theirs, f"{network}/{_FIRST}")[:2]
+    if channels != 3:
+        raise ModelError(f"{network}/{_FIRST} has {channels} input channels; only images with 3 are supported")
+    return width, sum(bool(re.fullmatch(f"{network}/{_BLOCK}", name)) for name in theirs)
 
 
 def is_unet(state: Mapping[str, np.ndarray]) -> bool:

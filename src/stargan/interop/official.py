@@ -107,6 +107,19 @@ def to_official(arrays: Mapping[str, np.ndarray]) -> Arrays:
     return {official_name(name): array for name, array in arrays.items()}
 
 
+def covering(kernel: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    """Converts the kernel of D's classification, (C, channels, 1, 1), that pools its logits over an image.
+
+    Args:
+        kernel: The kernel.
+        size: (height, width) of the features that it is applied to.
+
+    Returns:
+        (C, channels, height, width), a kernel that gives the same logits at once.
+    """
+    return np.tile(kernel / (size[0] * size[1]), (1, 1, *size))
+
+
 # ---------------------------------------------------------------- any code
 
 

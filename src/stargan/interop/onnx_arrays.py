@@ -110,7 +110,7 @@ def _constants(graph: Any) -> Arrays:
 def _generator(graph: Any, info: ModelInfo, framework: Framework) -> Arrays:
     constants = _constants(graph)
     check_size(info, constants)
-    named = _restored(constants, info) if info.architecture.generator == "stargan" else constants
+    named = _restored(constants, info) if info.architecture.has_papers_generator else constants
     shapes = framework.parameter_shapes(info.architecture, info.domains.num_labels, None)
     norms = _norms(graph, constants, grouped=info.architecture.generator == "edit")
     layers = [name.removesuffix(".weight") for name, shape in shapes.items() if len(shape) == 1 and ".weight" in name]

@@ -155,9 +155,10 @@ def sample_path(run: Path, step: int) -> Path:
     return run / SAMPLES / f"step-{step:08}.png"
 
 
-def sample_titles(domains: Domains) -> list[str]:
+def sample_titles(domains: Domains, *, with_truth: bool = False) -> list[str]:
     """The titles of the columns of a grid of samples.
 
-    The same column turns an attribute on for one image and off for another, so its title is only the name.
+    The same column turns an attribute on for one image and off for another, so its title is only the name. The last
+    column has the true translations, if they are known.
     """
-    return ["source", *domains.names]
+    return ["source", *domains.names, *(["truth"] if with_truth else [])]

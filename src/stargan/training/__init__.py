@@ -104,10 +104,13 @@ def _train_beside(processes: Processes, config: Config, folder: Path, *, resume:
 def _check(config: Config, processes: Processes) -> None:
     if processes.world_size > 1 and config.method != "stargan":
         raise ConfigError(f"--method {config.method}: trains in one process; start it without torchrun")
-    if config.method != "stargan" and processes.world_size > 1:
-        raise ConfigError(f"--method {config.method}: trains in one process; start it without torchrun")
     if config.batch_size % processes.world_size:
         raise ConfigError(
             f"--batch-size {config.batch_size}: is for all processes together; must be a multiple of "
             f"{processes.world_size}, their number"
+        )
+    if config.batch_size % (processes.world_size * config.accumulate):
+        raise ConfigError(
+            f"--accumulate {config.accumulate}: each of {processes.world_size} processes has "
+            f"{config.batch_size // processes.world_size} images of a batch; must be a divisor of that"
         )

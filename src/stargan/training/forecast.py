@@ -85,7 +85,7 @@ def forecast(config: Config, domains: Domains | None = None) -> Forecast:
     # For a short training, no engine compiles its networks: on a GPU, that alone takes a minute.
     engine = engines.create(replace(config, steps=1, minutes=None), domains)
     with Progress("measure", 2 * 2 * TIMES, "updates") as progress:
-        d_seconds, d_memory = _cost(engine, engine.d_step, config, domains, 4, progress)
+        d_seconds, d_memory = _cost(engine, engine.d_step, config, domains, 4 * config.accumulate, progress)
         g_seconds, g_memory = _cost(engine, engine.g_step, config, domains, 1, progress)
     memory = max(d_memory, g_memory)
     found = Forecast(config, domains, engine.num_parameters, engine.macs(), d_seconds, g_seconds, memory)
@@ -99,8 +99,9 @@ def _cost(
 ) -> tuple[float, int]:
     """Returns the seconds of an update, and the peak memory with it.
 
-    Where whole batches take too long, both follow from one image and from `few`: they grow by the same amount with
-    each further image. The weights make most of an update of D with one image, and nothing of one of G.
+    Where whole batches take too long, both follow from one image and from `few`: the time grows by the same
+    amount with each further image, the memory with each in the same part of the batch. The weights make most of an
+    update of D with one image, and nothing of one of G.
     """
 
     def measure(count: int) -> tuple[float, int]:
@@ -124,10 +125,10 @@ def _cost(
         return batch * seconds, memory
     engine.load_state(engine.state())  # forgets what is recorded for batches of another size
     more_seconds, more_memory = measure(count)
-    further = (batch - count) / (count - 1)
+    further, further_at_once = ((batch - count) / max(1, count - parts) for parts in (1, config.accumulate))
     return (
         more_seconds + further * max(more_seconds - seconds, 0),
-        more_memory + round(further * max(more_memory - memory, 0)),
+        more_memory + round(further_at_once * max(more_memory - memory, 0)),
     )
 
 

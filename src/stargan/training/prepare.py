@@ -9,6 +9,7 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
+from stargan.config.checks import as_option
 from stargan.data import cache, configured, crops, face_sample, ranges, sources
 from stargan.data.batches import Batches, TrainingSet
 from stargan.data.pairs import KIND as PAIRS
@@ -16,7 +17,7 @@ from stargan.data.sources import Source
 from stargan.data.two_domains import Pairs, TwoDomains
 from stargan.domains import Domains
 from stargan.engine import Engine, Processes
-from stargan.engine.transfer import transfer
+from stargan.engine.transfer import HEAD, transfer
 from stargan.errors import CheckpointError, ConfigError, DataError
 from stargan.faces import CELEBA, FaceCrop
 from stargan.model import locations, run_folder, safetensors_file
@@ -334,24 +335,25 @@ def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str)
 
 
 def _start_from(engine: Engine, path: Path, description: ModelInfo, say: Say) -> None:
-    """Starts from the weights of a model; if it has other labels or sizes, from those that fit, which `say` is told."""
+    """Starts from the weights of a model; if it has other labels or sizes, from those that fit, as `say` tells."""
     file = locations.locate(path)
     if file.suffix == ".onnx":
         raise ConfigError(f"--start-from {path}: cannot train an .onnx file; use a run folder or a .safetensors file")
     other, arrays, _ = safetensors_file.read(file)
     for name, size in vars(description.architecture).items():
         own = getattr(other.architecture, name)
-        if own != size and name not in ("image_size", "d_layers"):
-            raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}")
-    names = {name for name in engine.state() if not name.startswith(safetensors_file.TRAINING)}
+        if own != size and name not in ("image_size", "d_layers", "cls_pooling") and (name, own) != ("details", 0):
+            raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}; say {as_option(name, own)}")
+    fresh = {n: array for n, array in engine.state().items() if not n.startswith(safetensors_file.TRAINING)}
+    found = transfer(arrays, other.domains, fresh, description.domains)
+    for line in found.lines:
+        say(f"--start-from {path}: {line}")
+    before, now = other.architecture, description.architecture
+    if HEAD in found.unfit and before.image_size != now.image_size and min(now.image_size) >= 2**before.d_layers:
+        say(f"--start-from {path}: --d-layers {before.d_layers} --cls-pooling would keep all of the discriminator")
     same = other.architecture == description.architecture and other.domains.same_layout(description.domains)
-    if not same or any(name not in names for name in arrays):
-        fresh = {name: array for name, array in engine.state().items() if name in names}
-        found = transfer(arrays, other.domains, fresh, description.domains)
-        for line in found.lines:
-            say(f"--start-from {path}: {line}")
-        arrays = found.arrays
-    engine.load_weights(arrays)
+    # A file with the same networks has to be complete.
+    engine.load_weights(arrays if same and arrays.keys() <= fresh.keys() else found.arrays)
 
 
 def check_new(folder: Path) -> None:
@@ -371,7 +373,7 @@ def check_new(folder: Path) -> None:
 
 CHANGEABLE = frozenset({
     "data", "steps", "minutes", "engine", "device", "precision", "workers", "max_bad", "allow_empty",
-    "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
+    "accumulate", "gradient_checkpointing", "log_every", "sample_every", "checkpoint_every", "keep_checkpoints",
 })  # fmt: skip
 """Settings that may change when a run is resumed. They do not affect the weights, except that the run may become longer
 or move to another device or precision, which round differently."""

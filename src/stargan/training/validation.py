@@ -122,15 +122,16 @@ class Validation:
         return calibration.temperatures(self.domains, *map(np.concatenate, (logits, values, datasets)))
 
     def sheet(self, engine: Engine) -> Image.Image:
-        """Draws a grid; each row has an image and its translations to every domain."""
+        """Draws a grid; each row has an image, its translations to every domain, and the true one if it is known."""
         rows = np.linspace(0, len(self.pixels) - 1, min(ROWS, len(self.pixels))).astype(int)
-        cells, titles = [], run_folder.sample_titles(self.domains)
+        cells, titles = [], run_folder.sample_titles(self.domains, with_truth=self.truths is not None)
         for row in rows:
             every = requests.every_target(self.domains, self.values[row])
             labels = np.stack([labels for _, labels in every])
             repeated = np.repeat(self.pixels[row : row + 1], len(labels), axis=0)
             own = np.repeat(self.values[row : row + 1], len(labels), axis=0)
             cells += [self.pixels[row : row + 1], engine.generate(repeated, self._condition(labels, own))]
+            cells += [] if self.truths is None else [self.truths[row : row + 1]]
         return images.grid(images.to_pixels(np.concatenate(cells)), len(titles), titles=titles)
 
     def _condition(self, labels: np.ndarray, source_values: np.ndarray) -> np.ndarray:

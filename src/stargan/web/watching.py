@@ -148,13 +148,14 @@ class Watched:
                 size = _png_size(file.read(24))
         except OSError:
             return None
-        titles = run_folder.sample_titles(domains)
-        found = images.titled_rows(size, len(titles), config.image_size)
-        if found is None:
-            return None
-        rows, top = found
         image = config.image_size
-        return SheetLayout(titles=titles, rows=rows, top=top, gap=images.GAP, sheet=size, image=image)
+        for with_truth in (True, False) if config.method == "pix2pix" else (False,):  # earlier versions: without
+            titles = run_folder.sample_titles(domains, with_truth=with_truth)
+            found = images.titled_rows(size, len(titles), image)
+            if found:
+                rows, top = found
+                return SheetLayout(titles=titles, rows=rows, top=top, gap=images.GAP, sheet=size, image=image)
+        return None
 
     def _described(self) -> Domains | None:
         """The domains, as a checkpoint or the finished model describes them."""

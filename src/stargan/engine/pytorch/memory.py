@@ -61,10 +61,11 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     generate = GENERATE_BATCH * (6 * features + 2.5 * planes)
     if config.discriminator == "projected":  # the pretrained network
         d_update += config.batch_size * pixels * 4400
-    if config.method == "cyclegan":  # six passes through a generator for each pair of images, and their gradients
-        d_update = config.batch_size * 6 * (7 + 1.5 * config.blocks) * features
-    if config.method == "pix2pix":
+    if config.has_unet:
         d_update = config.batch_size * 12 * features
+    elif config.method != "stargan":  # six passes through a generator for each pair of images, and their gradients
+        passes = 6 if config.method == "cyclegan" else 1
+        d_update = config.batch_size * passes * (7 + 1.5 * config.blocks) * features
     weights, saving = _weights(config, domains)
     # Of these four, one at a time takes its memory.
     peaks = {

@@ -1,10 +1,12 @@
 """The networks: the paper's G and D (tables 4 and 5), and a small attribute classifier."""
 
+import itertools
 from collections.abc import Mapping
 
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.utils.checkpoint import checkpoint
 
 from stargan.config import Architecture
 from stargan.config.training import Init
@@ -91,11 +93,15 @@ class Generator(nn.Module):
             transposed convolutions cause checkerboard patterns (Odena et al. 2016).
         num_labels: L, the length of the label vector.
         plain: As in `run`.
+
+    Attributes:
+        checkpointing: Keep only what comes between its stages for the backward pass, which computes the rest again.
     """
 
     def __init__(self, architecture: Architecture, num_labels: int, plain: bool = False) -> None:
         super().__init__()
         width = architecture.width
+        self.checkpointing = False
         self.attention_mask = architecture.attention_mask
         self.plain = plain
         layers: list[nn.Module] = [
@@ -131,12 +137,29 @@ class Generator(nn.Module):
             (N, 3, H, W) in [-1, 1].
         """
         planes = labels[:, :, None, None].expand(-1, -1, images.shape[2], images.shape[3])
-        out = run(self.layers, torch.cat([images, planes], 1), self.plain)
+        out = self._run(torch.cat([images, planes], 1))
         if not self.attention_mask:
             return out.tanh()
         out = out.to(images.dtype)  # in full precision, so that unmasked pixels are exactly those of the source
         mask = MASK_FLOOR + (1 - MASK_FLOOR) * out[:, 3:].sigmoid()
         return torch.lerp(images, out[:, :3].tanh(), mask)
+
+    def _run(self, x: Tensor) -> Tensor:
+        if not (self.checkpointing and torch.is_grad_enabled()):
+            return run(self.layers, x, self.plain)
+        for stage in self._stages():
+            # There is no randomness in it. Not asking for its state allows recording as a CUDA graph.
+            x = checkpoint(run, stage, x, self.plain, use_reentrant=False, preserve_rng_state=False)
+        return x
+
+    def _stages(self) -> list[nn.Sequential]:
+        """G's layers in stages that have little between them: no images of full size with all channels."""
+        places = [place for place, layer in enumerate(self.layers) if isinstance(layer, ResidualBlock)]
+        start, end = 9, 9 + len(places)  # three times convolution, norm and activation are before the blocks
+        half = end + (len(self.layers) - end) // 2
+        cuts = [0, 6, *range(start, end + 1), half, len(self.layers)]
+        layers = list(self.layers)
+        return [nn.Sequential(*layers[before:after]) for before, after in itertools.pairwise(cuts)]
 
 
 def strided(widths: list[int], plain: bool) -> nn.Sequential:
@@ -151,7 +174,8 @@ class Discriminator(nn.Module):
     """D of table 5, for one image size: its last kernel covers the whole image.
 
     Args:
-        architecture: Its sizes; each layer halves the image, without a remaining row or column.
+        architecture: Its sizes; each layer halves the image, without a remaining row or column. With `cls_pooling`,
+            which is not in the paper, D classifies each position and averages the logits, and so takes any image size.
         num_classes: C, the number of classes it predicts.
         plain: As in `StridedConv`.
     """
@@ -160,7 +184,7 @@ class Discriminator(nn.Module):
         super().__init__()
         layers, (width, height) = architecture.d_layers, architecture.image_size
         widths = [architecture.width * 2**i for i in range(layers)]
-        left = (height >> layers, width >> layers)
+        left = (1, 1) if architecture.cls_pooling else (height >> layers, width >> layers)
         self.layers = strided(widths, plain)
         self.src = nn.Conv2d(widths[-1], 1, 3, 1, 1, bias=False)
         self.cls = nn.Conv2d(widths[-1], num_classes, left, bias=False)
@@ -168,7 +192,7 @@ class Discriminator(nn.Module):
     def forward(self, images: Tensor) -> tuple[Tensor, Tensor]:
         """Maps images, (N, 3, H, W), to a realness score per patch, (N, 1, h, w), and class logits, (N, C)."""
         features = self.layers(images)
-        return self.src(features), self.cls(features).flatten(1)
+        return self.src(features), self.cls(features).mean((2, 3))  # of one position, unless D pools
 
 
 class AttributeClassifier(nn.Module):

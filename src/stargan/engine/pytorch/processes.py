@@ -7,6 +7,7 @@ process would draw for all of it. The gradients are averaged after the backward 
 
 import contextlib
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import timedelta
 
 import torch
@@ -17,6 +18,22 @@ from stargan.config import Config
 from stargan.engine.pytorch import device as devices
 from stargan.errors import ConfigError, ProcessLostError
 from stargan.machine import Place
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a batch, which goes through the networks at once.
+
+    Attributes:
+        rows: Its rows of those that this process has.
+        own: Its rows of the whole batch.
+        count: The number of parts of the whole batch, in all processes.
+    """
+
+    rows: slice
+    own: slice
+    count: int
+
 
 PATIENCE = timedelta(days=7)
 """How long a process waits for the others, which may decode their images first. torchrun notices one that has ended."""
@@ -37,6 +54,14 @@ class TorchProcesses:
     def own(self) -> slice:
         """The rows of a whole batch that this process has."""
         return slice(self.rank, None, self.world_size)
+
+    def parts(self, count: int) -> list[Part]:
+        """Divides what this process has into parts, as if there were `count` times as many processes."""
+        every = self.world_size * count
+        return [
+            Part(slice(index, None, count), slice(self.rank + self.world_size * index, None, every), every)
+            for index in range(count)
+        ]
 
     def largest(self, *values: float) -> list[float]:
         """Returns the largest of each value over all processes; see `Processes.largest`.

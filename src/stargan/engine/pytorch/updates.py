@@ -17,6 +17,7 @@ from stargan.engine.pytorch import losses, networks, optimizer, processes
 from stargan.engine.pytorch.augment import augment
 from stargan.engine.pytorch.cuda_graphs import Recorder, Tensors
 from stargan.engine.pytorch.fast import rewrite, winograd
+from stargan.engine.pytorch.processes import Part
 
 PART_SIDE = 256
 """Sum of the sides of the images that G processes at once on a CPU: two images of 128 px, four of 64 px. Eight of
@@ -48,6 +49,8 @@ class Updates:
         self.generator = self.networks["generator"]
         self.discriminator = self.networks["discriminator"]
         self.classifier = self.networks["classifier"]
+        if isinstance(self.generator, networks.Generator):
+            self.generator.checkpointing = config.gradient_checkpointing
         self.layout = torch.contiguous_format
         self.compiled_generator: Callable[[Tensor, Tensor], Tensor] = self.generator
         self.rewritten: tuple[int, nn.Module] | None = None  # see `_generator_without_gradients`
@@ -99,21 +102,36 @@ class Updates:
 
     def _d_update(self, dataset: int, tensors: Tensors) -> dict[str, Tensor]:
         self._clear_gradients()
-        real, targets = tensors["real"], tensors["targets"]
-        with torch.no_grad(), self._autocast():
+        sums: dict[str, Tensor] = {}
+        parts = self._accumulated({**tensors, **self._deviation(tensors)})
+        for part, own in parts:
+            terms = self.d_terms(own["real"], self._translations(own), own["labels"], dataset, own, part)
+            total = (
+                terms["d_real"]
+                + terms["d_fake"]
+                + self.lambda_cls * terms["d_cls"]
+                + self.config.lambda_gp * terms.get("d_gp", 0)
+                + self.config.lambda_cls_gp * terms.get("d_cls_gp", 0)
+            )
+            (total / len(parts)).backward()
+            _add(sums, {**terms, "d_total": total}, 1 / len(parts))
+        return self._apply("discriminator", sums)
+
+    @torch.no_grad()
+    def _translations(self, tensors: Tensors) -> Tensor:
+        """Translates the images to their targets, without gradients."""
+        real, condition = tensors["real"], self._condition(tensors["targets"], tensors["labels"])
+        with self._autocast():
             translate = self._generator_without_gradients()
-            condition = self._condition(targets, tensors["labels"])
-            fake = torch.cat([translate(real[part], condition[part]) for part in self._parts(real)]).float()
-        terms = self.d_terms(real, fake, tensors["labels"], dataset, tensors)
-        total = (
-            terms["d_real"]
-            + terms["d_fake"]
-            + self.lambda_cls * terms["d_cls"]
-            + self.config.lambda_gp * terms.get("d_gp", 0)
-            + self.config.lambda_cls_gp * terms.get("d_cls_gp", 0)
-        )
-        total.backward()
-        return self._apply("discriminator", {**terms, "d_total": total})
+            return torch.cat([translate(real[rows], condition[rows]) for rows in self._slices(real)]).float()
+
+    def _deviation(self, tensors: Tensors) -> dict[str, Tensor]:
+        """The deviation of all real images of the whole batch, as D sees them, where DRAGAN needs it."""
+        if self.config.objective != "dragan":
+            return {}
+        real = tensors["real"]
+        views = {name: tensor[: len(real)] for name, tensor in tensors.items() if name == "views"}
+        return {"deviation": self.processes.gathered(self._augmented(real, views)).std(correction=0)}
 
     def d_terms(
         self,
@@ -122,6 +140,7 @@ class Updates:
         labels: Tensor,
         dataset: int,
         draws: Tensors,
+        part: Part | None = None,
     ) -> dict[str, Tensor]:
         """Computes the unweighted terms of D's loss (eq. 8 and eq. 5).
 
@@ -131,7 +150,9 @@ class Updates:
             labels: (N, L), the labels of the real images.
             dataset: The index of the data set that they come from.
             draws: Random numbers in [0, 1): `alpha`, (N, 1, 1, 1), for the penalty (DRAGAN scales it to [-1, 1]);
-                `noise`, (N, 3, H, W), for DRAGAN; `views`, (2N, 5), for `augment`.
+                `noise`, (N, 3, H, W), for DRAGAN; `views`, (2N, 5), for `augment`;
+                and for DRAGAN also `deviation`, see `_deviation`.
+            part: Which part of the batch this is; by default, all that this process has.
         """
         # One pass for real and translated images: D has no batch statistics, so they do not affect each other.
         both = self._augmented(torch.cat([real, fake]), draws)
@@ -150,25 +171,24 @@ class Updates:
                 one_sided=self.config.objective == "wgan-lp",
             )
         if self.config.lambda_cls_gp:
-            terms["d_cls_gp"] = self._classification_penalty(real, labels, dataset)
+            terms["d_cls_gp"] = self._classification_penalty(real, labels, dataset, part or self.processes.parts(1)[0])
         return terms
 
-    def _classification_penalty(self, real: Tensor, labels: Tensor, dataset: int) -> Tensor:
+    def _classification_penalty(self, real: Tensor, labels: Tensor, dataset: int, part: Part) -> Tensor:
         """Computes the penalty on the first half of the whole batch, at half of the cost."""
-        half = (len(real) * self.processes.world_size + 1) // 2
-        own = len(range(half)[self.processes.own])
+        half = (len(real) * part.count + 1) // 2
+        own = len(range(half)[part.own])
         if not own:
             return real.new_zeros(())
         penalty = losses.classification_gradient_penalty(
             lambda points: losses.classification(self.discriminator(points)[1], labels[:own], self.heads[dataset]),
             real[:own],
         )
-        return penalty * (own * self.processes.world_size / half)  # so that the mean over processes is that of the half
+        return penalty * (own * part.count / half)  # so that the mean over all parts is that of the half
 
     def _penalty_points(self, real: Tensor, fake: Tensor, draws: Tensors) -> Tensor:
         if self.config.objective == "dragan":
-            deviation = self.processes.gathered(real).std(correction=0)
-            return losses.around(real, 2 * draws["alpha"] - 1, draws["noise"], deviation)
+            return losses.around(real, 2 * draws["alpha"] - 1, draws["noise"], draws.get("deviation"))
         return losses.between(real, fake, draws["alpha"])
 
     def _generator_without_gradients(self) -> Callable[[Tensor, Tensor], Tensor]:
@@ -197,14 +217,13 @@ class Updates:
         self.rewritten = None  # frees memory that this update needs
         self.discriminator.requires_grad_(False)  # gradients flow through D, but those of its weights are not needed
         sums: dict[str, Tensor] = {}
-        for rows in self._parts(tensors["real"]):
+        for rows in self._slices(tensors["real"]):
             part = {name: tensor[rows] for name, tensor in tensors.items()}
             share = len(part["real"]) / len(tensors["real"])
             terms = self.g_terms(part["real"], part["labels"], part["targets"], dataset, part)
             total = terms["g_fake"] + self.lambda_cls * terms["g_cls"] + self.config.lambda_rec * terms["g_rec"]
             (share * total).backward()
-            for name, term in {**terms, "g_total": total}.items():
-                sums[name] = sums.get(name, 0) + share * term.detach()
+            _add(sums, {**terms, "g_total": total}, share)
         self.discriminator.requires_grad_(True)
         return {**self._apply("generator", sums), **self._update_classifier(dataset, tensors)}
 
@@ -212,11 +231,15 @@ class Updates:
         return CLASSIFIER_LR * lr / self.config.lr
 
     def _update_classifier(self, dataset: int, tensors: Tensors) -> dict[str, Tensor]:
-        with self._autocast():
-            logits = self.classifier(tensors["real"])
-        loss = losses.classification(logits.float(), tensors["labels"], self.heads[dataset])
-        loss.backward()
-        return self._apply("classifier", {"classifier": loss})
+        sums: dict[str, Tensor] = {}
+        parts = self._accumulated({name: tensors[name] for name in ("real", "labels")})
+        for _, own in parts:
+            with self._autocast():
+                logits = self.classifier(own["real"])
+            loss = losses.classification(logits.float(), own["labels"], self.heads[dataset])
+            (loss / len(parts)).backward()
+            _add(sums, {"classifier": loss}, 1 / len(parts))
+        return self._apply("classifier", sums)
 
     def g_terms(self, real: Tensor, labels: Tensor, targets: Tensor, dataset: int, draws: Tensors) -> dict[str, Tensor]:
         """Computes the unweighted terms of G's loss (eqs. 8, 6 and 7).
@@ -297,16 +320,34 @@ class Updates:
         """Returns G's second input, as `Architecture.condition` does, to translate from labels to targets."""
         return targets - labels if self.config.generator == "edit" else targets
 
-    def _parts(self, images: Tensor) -> list[slice]:
+    def _accumulated(self, tensors: Tensors) -> list[tuple[Part, dict[str, Tensor]]]:
+        """Divides a batch into the parts of `--accumulate`.
+
+        Each takes every Nth image, and what belongs to it of the other tensors, which have one or more rows for each
+        image, first one for each, then the next. Single numbers belong to all parts.
+        """
+        images = len(tensors["real"])
+        count = self.config.accumulate if images % self.config.accumulate == 0 else 1  # fewer images are only measured
+
+        def of(part: Part, tensor: Tensor) -> Tensor:
+            return tensor.unflatten(0, (-1, images))[:, part.rows].flatten(0, 1) if tensor.ndim else tensor
+
+        parts = self.processes.parts(count)
+        if count == 1:
+            return [(parts[0], dict(tensors))]
+        return [(part, {name: of(part, tensor) for name, tensor in tensors.items()}) for part in parts]
+
+    def _slices(self, images: Tensor) -> list[slice]:
         """Splits a batch into parts that go forward and backward through G one at a time, which is faster on a CPU.
 
         The result of an image does not depend on the others, and every term of G's loss is a mean over images, so the
         gradients of the parts add up to those of the batch. Fewer activations have to be kept, and feature maps stay
-        in the cache. On other devices, and with `plain`, there is one part.
+        in the cache. On other devices, and with `plain`, there are as many parts as `--accumulate` says.
         """
         count = len(images)
         whole = self.config.plain or self.device.type != "cpu"
-        size = count if whole else max(1, PART_SIDE // max(images.shape[2:]))
+        size = -(-count // self.config.accumulate)
+        size = size if whole else min(size, max(1, PART_SIDE // max(images.shape[2:])))
         return [slice(start, start + size) for start in range(0, count, size)]
 
     def _use_gpu(self) -> None:
@@ -326,3 +367,9 @@ class Updates:
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+
+
+def _add(sums: dict[str, Tensor], terms: Tensors, share: float) -> None:
+    """Adds the terms of a part of a batch, which is a share of it, to those of the parts before."""
+    for name, term in terms.items():
+        sums[name] = sums.get(name, 0) + share * term.detach()

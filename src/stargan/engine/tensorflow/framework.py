@@ -6,6 +6,7 @@ import numpy as np
 import tensorflow as tf
 
 from stargan.config import Architecture, Config
+from stargan.config.checks import as_option
 from stargan.domains import Domains
 from stargan.engine.interface import Engine, Framework, OnnxGraphs, Predictor
 from stargan.engine.tensorflow import networks
@@ -43,6 +44,9 @@ class Tensorflow:
         """Creates an engine with fresh weights; see `Framework.create`."""
         if config.method != "stargan":
             raise ConfigError(f"--method {config.method}: is for --engine pytorch; this engine trains StarGAN")
+        for name, default in (("accumulate", 1), ("gradient_checkpointing", False)):
+            if getattr(config, name) != default:
+                raise ConfigError(f"{as_option(name, getattr(config, name))}: is for --engine pytorch")
         # The same weights every time on a CPU, so that a resumed run equals one that was not interrupted.
         tf.config.experimental.enable_op_determinism()
         tf.random.set_seed(config.seed)

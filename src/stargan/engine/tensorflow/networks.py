@@ -123,13 +123,14 @@ class Discriminator(Strided):
         depth, (width, height) = architecture.d_layers, architecture.image_size
         self.features([architecture.width * 2**level for level in range(depth)], height, width)
         self.src = self.add("src", convolution(1, 3))
-        self.cls = self.add("cls", convolution(num_classes, (height >> depth, width >> depth), padding="valid"))
+        left = (1, 1) if architecture.cls_pooling else (height >> depth, width >> depth)
+        self.cls = self.add("cls", convolution(num_classes, left, padding="valid"))
         self(tf.zeros((1, height, width, 3)))
 
     def call(self, images: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Maps images to a realness score per patch, (N, h, w, 1), and class logits, (N, C)."""
         x = self.run(images)
-        return ops.cast(self.src(x), images.dtype), ops.cast(self.cls(x)[:, 0, 0], images.dtype)
+        return ops.cast(self.src(x), images.dtype), ops.cast(ops.mean(self.cls(x), (1, 2)), images.dtype)
 
 
 class AttributeClassifier(Strided):

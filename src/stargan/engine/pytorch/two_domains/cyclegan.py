@@ -8,7 +8,7 @@ from stargan.domains import Domains
 from stargan.engine.pytorch import losses, optimizer
 from stargan.engine.pytorch.cuda_graphs import Tensors
 from stargan.engine.pytorch.two_domains.buffer import Buffer
-from stargan.engine.pytorch.two_domains.networks import CycleDiscriminator, CycleGenerator
+from stargan.engine.pytorch.two_domains.networks import CycleDiscriminator, CycleGenerator, PatchGan
 from stargan.engine.pytorch.two_domains.updates import TwoDomainUpdates
 
 
@@ -99,15 +99,18 @@ class CycleUpdates(TwoDomainUpdates):
     def g_terms(self, a: Tensor, b: Tensor, fake_a: Tensor, fake_b: Tensor) -> dict[str, Tensor]:  # type: ignore[override]
         """Computes the unweighted terms of the generators' loss (eqs. 1 and 2, and the identity loss of section 5.2).
 
-        The arguments are those of `d_terms`, with gradients.
+        `g_features` is DIAT's loss (arXiv 1610.05586). Terms with weight 0 are left out. The arguments are
+        those of `d_terms`, with gradients.
         """
-        g, d = self.generator, self.discriminator
+        g, d, config = self.generator, self.discriminator, self.config
         with self._autocast():
             scores = {"a": d.a(fake_a), "b": d.b(fake_b)}
-            back = {"a": (a, g.to_a(fake_b)), "b": (b, g.to_b(fake_a))}
-            same = {"a": (a, g.to_a(a)), "b": (b, g.to_b(b))} if self.config.lambda_identity else {}
+            kept = {"a": _changes(d.a, b, fake_a), "b": _changes(d.b, a, fake_b)} if config.lambda_features else {}
+            back = {"a": (a, g.to_a(fake_b)), "b": (b, g.to_b(fake_a))} if config.lambda_rec else {}
+            same = {"a": (a, g.to_a(a)), "b": (b, g.to_b(b))} if config.lambda_identity else {}
         return {
-            **{f"g_fake_{x}": losses.g_adversarial(self.config.objective, each.float()) for x, each in scores.items()},
+            **{f"g_fake_{x}": losses.g_adversarial(config.objective, each.float()) for x, each in scores.items()},
+            **{f"g_features_{x}": each for x, each in kept.items()},
             **{f"g_rec_{x}": losses.reconstruction(real, each.float()) for x, (real, each) in back.items()},
             **{f"g_identity_{x}": losses.reconstruction(real, each.float()) for x, (real, each) in same.items()},
         }
@@ -115,4 +118,12 @@ class CycleUpdates(TwoDomainUpdates):
     def _weight(self, name: str) -> float:
         if name.startswith("g_rec"):
             return self.config.lambda_rec
+        if name.startswith("g_features"):
+            return self.config.lambda_features
         return self.config.lambda_rec * self.config.lambda_identity if name.startswith("g_identity") else 1.0
+
+
+def _changes(discriminator: PatchGan, images: Tensor, translated: Tensor) -> Tensor:
+    """The mean squared difference between D's features of images and of their translations, over all layers."""
+    pairs = zip(discriminator.features(images), discriminator.features(translated), strict=True)
+    return torch.stack([(one.detach().float() - other.float()).square().mean() for one, other in pairs]).mean()

@@ -106,6 +106,15 @@ class PatchGan(nn.Module):
         """Maps images, (N, channels, H, W), to scores, (N, 1, h, w)."""
         return self.layers(images)
 
+    def features(self, images: Tensor) -> list[Tensor]:
+        """Maps images to the outputs of all layers but the last one, behind their activations."""
+        found, x = [], images
+        for layer in list(self.layers.children())[:-1]:
+            x = layer(x)
+            if isinstance(layer, nn.LeakyReLU):
+                found.append(x)
+        return found
+
 
 class CycleDiscriminator(nn.Module):
     """A discriminator for each domain."""

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.domains import two
-from stargan.engine.pytorch.two_domains.networks import PatchGan
+from stargan.engine.pytorch.two_domains.networks import PatchGan, ResnetGenerator
 
 DROPOUT = 0.5
 FIRST_DROPOUT = 4
@@ -65,11 +65,12 @@ class Unet(nn.Module):
 
 
 class PairGenerator(nn.Module):
-    """The U-Net, for images whose target label is the second domain; others stay as they are."""
+    """A U-Net or CycleGAN's generator, for images whose target label is the second domain; others stay as they are."""
 
     def __init__(self, architecture: Architecture) -> None:
         super().__init__()
-        self.to_b = Unet(architecture.width, architecture.blocks)
+        build = Unet if architecture.has_unet else ResnetGenerator
+        self.to_b = build(architecture.width, architecture.blocks)
 
     def forward(self, images: Tensor, labels: Tensor) -> Tensor:
         """Translates images, (N, 3, H, W) in [-1, 1], to target labels, (N, L)."""
