@@ -241,6 +241,7 @@ def test_a_part_that_a_cluster_lost_is_listed(model: Translator, folder: Path, t
 
 
 @pytest.mark.slow
+@pytest.mark.filterwarnings("ignore:PySpark does not yet fully support pandas:FutureWarning")
 def test_spark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Shards as tasks, and a column of images, in a local Spark with two processes."""
     sql = pytest.importorskip("pyspark.sql", reason="pyspark is not installed")

@@ -6,8 +6,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
 from stargan.errors import require
 from stargan.inference.bulk.images import translate_images
 from stargan.inference.bulk.job import Run
@@ -15,8 +13,6 @@ from stargan.inference.bulk.parts import Done, Part, attempt
 from stargan.inference.bulk.request import Request
 from stargan.inference.load import load
 from stargan.inference.translator import Translator
-
-_BATCH = 64  # images of a column that come from Spark at a time
 
 
 @cache
@@ -53,7 +49,9 @@ def cluster(session: Any, model: str | Path, out: str, request: Request) -> Run:
 def column(model: str | Path, request: Request) -> Callable[..., Any]:
     """Returns a function of a column of encoded images, for `select` and `withColumn`.
 
-    It returns a column of translations, see `translate_images`: null for images that cannot be read.
+    It returns a column of translations, see `translate_images`: null for images that cannot be read. It is a
+    `pandas_udf`, since `predict_batch_udf` cannot return bytes. Of each batch that Spark hands over
+    (`spark.sql.execution.arrow.maxRecordsPerBatch`), all translations are in memory.
 
     Args:
         model: As in `load`; all machines must find it.
@@ -62,18 +60,12 @@ def column(model: str | Path, request: Request) -> Callable[..., Any]:
     Raises:
         MissingExtraError: Spark, pandas or PyArrow is not installed.
     """
-    functions = require("pyspark.ml.functions", "spark", "translate on Spark")
-    types = require("pyspark.sql.types", "spark", "translate on Spark")
+    functions = require("pyspark.sql.functions", "spark", "translate on Spark")
+    pandas = require("pandas", "spark", "translate on Spark")
 
-    def prepare() -> Callable[[np.ndarray], np.ndarray]:
-        loaded = _load(model)
-        return lambda contents: _translated(loaded, contents, request)
+    def translated(contents: Any) -> Any:
+        return pandas.Series(translate_images(_load(model), [content or b"" for content in contents], request))
 
-    udf: Callable[..., Any] = functions.predict_batch_udf(prepare, return_type=types.BinaryType(), batch_size=_BATCH)
+    translated.__annotations__ = {"contents": pandas.Series, "return": pandas.Series}  # which Spark reads
+    udf: Callable[..., Any] = functions.pandas_udf(translated, "binary")
     return udf
-
-
-def _translated(model: Translator, contents: np.ndarray, request: Request) -> np.ndarray:
-    made = np.empty(len(contents), object)
-    made[:] = translate_images(model, [content or b"" for content in contents.tolist()], request)
-    return made
