@@ -21,7 +21,7 @@ docs: $(READY)  ## the documentation as a site, in build/site; every link is che
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
 
 test: $(READY)  ## all tests
-	$(BIN)/python -m pytest -n auto --dist loadgroup
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 check: $(READY)  ## lint, format, types
 	$(BIN)/ruff check .

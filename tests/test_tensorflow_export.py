@@ -32,8 +32,6 @@ from stargan.interop.export import export
 from stargan.model import locations, safetensors_file
 from stargan.model.info import ModelInfo
 
-pytestmark = pytest.mark.xdist_group("exports")  # one process makes the files that all tests here open
-
 HOME = Path(__file__).parents[1]
 DOCS = HOME / "docs" / "tensorflow.md"
 LITERT_JS = HOME / "node_modules" / "@litertjs"
