@@ -123,8 +123,11 @@ def test_a_new_run_starts_as_with_pytorch() -> None:
     architecture = Architecture((64, 64), width=64, blocks=1, generator="edit", details=32)
     network = networks.generator(architecture, 4)
     network.initialise(np.random.default_rng(0), xavier=False)
+    import torch
+
     from stargan.engine.pytorch import networks as others
 
+    torch.manual_seed(0)  # in small arrays, the largest weight is a matter of luck
     theirs = others.to_arrays(others.generator(architecture, 4))
     for name, array in to_arrays(network).items():
         mean, std, most = (
