@@ -1,7 +1,5 @@
-# One environment in .venv, made when it is not there or when pyproject.toml has changed. EXTRAS=dev,tensorflow adds the
-# TensorFlow engine, whose tests are skipped without it.
+# One environment in .venv, made when it is not there or when pyproject.toml has changed.
 PYTHON ?= python3
-EXTRAS ?= dev
 VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
@@ -46,7 +44,7 @@ release: $(READY)  ## dist/: a reproducible wheel, which is then installed into 
 $(READY): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; sys.exit("stargan needs Python >= 3.11, this is %s: make PYTHON=python3.12" % sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[$(EXTRAS)]'
+	$(BIN)/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[dev]'
 	touch $@
 
 clean:  ## remove the environment and caches
