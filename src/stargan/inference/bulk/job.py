@@ -183,7 +183,7 @@ def _all_of(parts: Sequence[Part], run: Run) -> Iterator[tuple[Part, Done]]:
         del missing[part]
         yield part, done
     for part in missing:
-        why = "the processes that translated it have ended, or it has failed there; see Ray's logs"
+        why = "the processes that translated it have ended, or it has failed there; see the logs of the cluster"
         yield part, Done(0, [f"{name_of(part)}: {why}"])
 
 
