@@ -27,6 +27,7 @@ from stargan.evaluation import classifier
 from stargan.interop.foreign import import_model
 from stargan.model import run_folder, safetensors_file
 from stargan.model.safetensors_file import under
+from stargan.training.forecast import forecast
 
 FIXTURE = Path(__file__).parent / "fixtures" / "pix2pix.npz"
 ONE_WAY = Domains((LabelSet("shoes", (Group(("photo",), one_way=True),)),))
@@ -233,6 +234,13 @@ def test_the_page_finds_the_images_of_a_sample_grid(pair_run: Path, tmp_path: Pa
     sheet = Watched(run, "run").look().sheet
     assert sheet
     assert sheet.titles == ["source", "b", *(["truth"] if has_truth else [])]
+
+
+def test_a_forecast_of_larger_batches() -> None:
+    """Which measures D with a batch of another size before G, for which D's translations are then of no use."""
+    sizes = {"image_size": (32, 32), "width": 4, "blocks": 5, "d_layers": 2, "batch_size": 4}
+    found = forecast(replace(recipes.recipe("pix2pix"), **sizes, device="cpu"), ONE_WAY)
+    assert min(found.d_seconds, found.g_seconds) > 0
 
 
 def test_cyclegans_generator_learns_pairs_too(pair_run: Path, tmp_path: Path) -> None:

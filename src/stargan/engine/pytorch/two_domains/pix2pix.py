@@ -62,8 +62,9 @@ class PairUpdates(TwoDomainUpdates):
         optimizer.set_rate(self.optimizers["classifier"], self._classifier_rate(lr))
         self._clear_gradients()
         a, b = real.chunk(2)
-        fake = self._make(a) if self._made is None else self._made
-        self._made = None
+        made, self._made = self._made, None
+        # A forecast measures the two updates one after the other, with batches of different sizes.
+        fake = self._make(a) if made is None or len(made) != len(a) else made
         self.discriminator.requires_grad_(False)  # gradients flow through D, but those of its weights are not needed
         terms = self.g_terms(a, b, fake)
         total = terms["g_fake"] + self.config.lambda_rec * terms["g_rec"]
