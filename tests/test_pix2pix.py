@@ -238,7 +238,7 @@ def test_the_page_finds_the_images_of_a_sample_grid(pair_run: Path, tmp_path: Pa
 
 def test_a_forecast_of_larger_batches() -> None:
     """Which measures D with a batch of another size before G, for which D's translations are then of no use."""
-    sizes = {"image_size": (32, 32), "width": 4, "blocks": 5, "d_layers": 2, "batch_size": 4}
+    sizes: dict[str, Any] = {"image_size": (32, 32), "width": 4, "blocks": 5, "d_layers": 2, "batch_size": 4}
     found = forecast(replace(recipes.recipe("pix2pix"), **sizes, device="cpu"), ONE_WAY)
     assert min(found.d_seconds, found.g_seconds) > 0
 
