@@ -46,6 +46,8 @@ def test_heic(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "IMG.HEIC").rename(tmp_path / "IMG")
     assert image_files.find(tmp_path).files == ("1.png", "IMG")
     assert images.decode(tmp_path / "IMG").size == (64, 64)
+    with pytest.raises(ImageError, match=r"use \.png or \.jpg"):  # as before a HEIC image was read
+        images.kind(tmp_path / "IMG.HEIC")
     monkeypatch.setitem(__import__("sys").modules, "pillow_heif", None)  # as if it were not installed
     with pytest.raises(ImageError, match=r"IMG: pillow_heif is needed .* pip install 'stargan\[heic\]'"):
         images.decode(tmp_path / "IMG")
