@@ -1,48 +1,42 @@
-"""Signals that stop a run."""
+"""Signals that stop a run; each is sent in a process of its own, which it would end if nobody listened."""
 
-import os
-import signal
-from collections.abc import Iterator
+import subprocess
+import sys
 
 import pytest
 
+BEGIN = """
+import os, signal
 from stargan.training.signals import stop_signals
-
-
-@pytest.fixture(autouse=True)
-def signals_of_a_terminal() -> Iterator[None]:
-    """The tests themselves may run under `nohup`."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
-def test_a_run_is_told_to_stop(number: signal.Signals) -> None:
-    before = signal.getsignal(number)
+signal.signal(signal.SIGHUP, signal.SIG_DFL)  # the tests themselves may run under `nohup`
+def after(number):
     with stop_signals() as stopped:
         assert not stopped()
         os.kill(os.getpid(), number)
-        assert stopped()
-    assert signal.getsignal(number) == before
+        return stopped()
+"""
+
+
+def run(code: str) -> None:
+    subprocess.run([sys.executable, "-c", BEGIN + code], check=True, timeout=120)
+
+
+@pytest.mark.parametrize("name", ["SIGTERM", "SIGHUP", "SIGINT"])
+def test_a_run_is_told_to_stop(name: str) -> None:
+    run(
+        f"before = signal.getsignal(signal.{name})\n"
+        f"assert after(signal.{name})\n"
+        f"assert signal.getsignal(signal.{name}) == before"
+    )
 
 
 def test_a_run_in_the_background_of_a_script_can_be_stopped() -> None:
-    before = signal.signal(signal.SIGINT, signal.SIG_IGN)
-    try:
-        with stop_signals() as stopped:
-            os.kill(os.getpid(), signal.SIGINT)
-            assert stopped()
-    finally:
-        signal.signal(signal.SIGINT, before)
+    run("signal.signal(signal.SIGINT, signal.SIG_IGN)\nassert after(signal.SIGINT)")
 
 
 def test_nohup_lets_a_run_outlive_its_terminal() -> None:
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    try:
-        with stop_signals() as stopped:
-            os.kill(os.getpid(), signal.SIGHUP)
-            assert not stopped()
-        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
-    finally:
-        signal.signal(signal.SIGHUP, before)
+    run(
+        "signal.signal(signal.SIGHUP, signal.SIG_IGN)\n"
+        "assert not after(signal.SIGHUP)\n"
+        "assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN"
+    )
