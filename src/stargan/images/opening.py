@@ -245,7 +245,7 @@ def _is_heif(file: IO[bytes]) -> bool:
 
 
 def _learn_heif() -> None:
-    """Makes Pillow read HEIC images; not write them, or the name of a result would depend on what was read before.
+    """Makes Pillow read HEIC images.
 
     Raises:
         ImageError: The library for it is not installed.
@@ -254,8 +254,6 @@ def _learn_heif() -> None:
         require("pillow_heif", "heic", "read HEIC images").register_heif_opener()
     except MissingExtraError as error:
         raise ImageError(str(error)) from error
-    for handlers in (Image.SAVE, Image.SAVE_ALL):
-        handlers.pop("HEIF", None)
 
 
 @functools.cache

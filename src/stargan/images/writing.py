@@ -28,7 +28,7 @@ def kind(path: Path) -> str:
     Image.preinit()  # the usual formats; loading all the others takes a thirtieth of a second
     ending = path.suffix.lower()
     found = Image.EXTENSION.get(ending) or Image.registered_extensions().get(ending)
-    if found is None or found not in Image.SAVE:
+    if found is None or not _can_write(found):
         raise ImageError(f"{path}: cannot write an image of this kind; use .png or .jpg")
     return found
 
@@ -53,7 +53,7 @@ def save(image: Image.Image, path: Path, like: Photo | None = None) -> None:
 
 def write(image: Image.Image, file: Path | BinaryIO, format_name: str, like: Photo | None = None) -> None:
     """Writes an image to a file or stream, see `save`; as PNG if Pillow cannot write the format."""
-    if format_name not in Image.SAVE:
+    if not _can_write(format_name):
         format_name = "PNG"
     settings = dict(_SETTINGS.get(format_name, {}))
     if like is not None:
@@ -65,6 +65,11 @@ def write(image: Image.Image, file: Path | BinaryIO, format_name: str, like: Pho
         if format_name == "JPEG" and like.subsampling >= 0:
             settings["subsampling"] = like.subsampling
     image.save(file, format_name, **settings)
+
+
+def _can_write(format_name: str) -> bool:
+    """Never HEIC: Pillow writes it once any library has asked for it, and names of results may not depend on that."""
+    return format_name in Image.SAVE and format_name != "HEIF"
 
 
 def save_as_made_by(command: str, image: Image.Image, path: Path) -> None:
