@@ -82,6 +82,8 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
         ("trials", ("out", "--data", "/no/data", "--trials", "base"), "/no/data: no such file or folder"),
         ("objectives", ("out", "--steps", "0"), "argument --steps: 0: must be a count of at least 1"),
         ("joint", ("out", "--pairs", "x"), "argument --pairs: x: must be a count of at least 1"),
+        ("faces_on_gpu", ("out", "--data", "/no/data"), "/no/data: no such file or folder"),
+        ("faces_on_gpu", ("out", "--data", "x", "--start", "/no/run"), "/no/run: no such model file or run folder"),
         ("shipped", ("celeba", "/no/run", "--out", "out"), "celeba needs --data"),
         ("shipped", ("cartoons",), "needs a run and --out, or --calibrate"),
         ("shipped", ("celeba", "--calibrate", "--data", "/no/data"), "/no/data: no such file or folder"),
