@@ -15,6 +15,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 from gpu_updates import Stream, Trainer, report
 from options import Parser, above_zero, at_least_one, command
@@ -77,16 +78,19 @@ class Output:
         folder: Where.
         info: The description of the model to start from, with the sizes of the new one.
         classifier: The arrays of its attribute classifier.
+        strength: Factor of the change that a request stands for, in the model file.
     """
 
     folder: Path
     info: ModelInfo
     classifier: safetensors_file.Arrays
+    strength: float
 
     def save(self, trainer: Trainer, steps: int) -> None:
         """Writes the model file and the state after so many updates."""
         generator = trainer.averaged.state_dict()
         arrays = {f"generator/{name}": array.cpu().numpy() for name, array in generator.items()}
+        arrays["generator/embed.weight"] = arrays["generator/embed.weight"] * np.float32(self.strength)
         arrays |= {f"classifier/{name}": array for name, array in self.classifier.items()}
         info = replace(self.info, steps=self.info.steps + steps)
         safetensors_file.write(self.folder / "model.safetensors", info, arrays, {})
@@ -203,6 +207,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--warm", type=at_least_one, default=250, help="updates of D alone: of its classes, then of all"
     )
+    parser.add_argument("--strength", type=above_zero, default=1.0, help="factor of all changes, in the model file")
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -232,7 +237,7 @@ def main() -> None:
             trainer.prepare(stream)
         if trainer.on_gpu:
             trainer.record(stream)
-        output = Output(options.out, info, safetensors_file.under(arrays, "classifier"))
+        output = Output(options.out, info, safetensors_file.under(arrays, "classifier"), options.strength)
         train(trainer, stream, schedule, output, steps)
 
 
