@@ -7,10 +7,8 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
 from conftest import draw_folders, in_process
-from onnx import numpy_helper
 from parity_engines import difference, differences, draws, random_batch, side
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip install '.[tensorflow]'")
@@ -27,7 +25,8 @@ from stargan.engine.tensorflow import networks
 from stargan.engine.tensorflow.edit import torch_file
 from stargan.engine.tensorflow.network import to_arrays
 from stargan.errors import ConfigError, MissingExtraError, ModelError
-from stargan.model import locations, onnx_file, run_folder, safetensors_file
+from stargan.interop import onnx_arrays
+from stargan.model import locations, run_folder, safetensors_file
 
 DOMAINS = Domains((LabelSet("a", (Group(("x", "y", "z")), Group(("u",)))),))
 CLOSE = 1e-4  # relative to the largest value
@@ -71,27 +70,12 @@ def test_it_computes_what_pytorch_does(pixels: int, details: int) -> None:
     assert exported.difference < CLOSE
 
 
-def shipped_arrays(path: Path) -> dict[str, np.ndarray]:
-    """The weights in the shipped file, whose graph names all but those of the norms."""
-    norms = ["norm1", *(f"blocks.{block}.norm{norm}.norm" for block in range(3) for norm in (1, 2)), "norm2.norm"]
-    norms += ["up1.norm.norm", "middle.norm1.norm", "middle.norm2.norm", "up2.norm.norm"]
-    constants, arrays = [], {}
-    for entry in onnx.load(path).graph.initializer:
-        name, array = entry.name.removesuffix(".half"), numpy_helper.to_array(entry)
-        if name.endswith((".weight", ".bias")):
-            arrays[f"generator/{name}"] = array.astype(np.float32)
-        elif array.ndim == 3:
-            constants.append((int(name.removeprefix("val_")), array.ravel().astype(np.float32)))
-    found = [array for _, array in sorted(constants, key=lambda each: each[0])]
-    names = [f"generator/{norm}.{kind}" for norm in norms for kind in ("weight", "bias")]
-    return arrays | dict(zip(names, found, strict=True))
-
-
 def test_the_shipped_model() -> None:
     path = locations.locate(Path("celeba"))
-    info = onnx_file.read(path).info
+    info, arrays = onnx_arrays.read(path, "tensorflow")
+    assert info.architecture.details
     images, change = some(128, 2, info.domains.num_labels)
-    predictor = registry.framework("tensorflow").predictor(info.architecture, info.domains, shipped_arrays(path))
+    predictor = registry.framework("tensorflow").predictor(info.architecture, info.domains, arrays)
     expected = stargan.load(path).backend.generate(images, change)
     assert difference(predictor.generate(images, change), expected) < CLOSE
 
