@@ -1,10 +1,10 @@
 """The last training of the shipped faces: the recipe `edit` with large batches, thousands of updates in minutes.
 
-The losses are those of `stargan train --recipe edit`. What differs is there to keep a GPU busy (see `gpu_updates`): each
-update, of D and then of G, is recorded once as a CUDA graph and replayed with one launch; networks compute in bf16,
-except for D's heads on fixed features; images and their random views never leave the GPU. Training starts from the
-weights of a model file, whose attribute classifier is kept. Without a GPU the same updates run one by one in float32, to
-try the script.
+The losses are those of `stargan train --recipe edit`. What differs is there to keep a GPU busy (see `gpu_updates`):
+each update, of D and then of G, is recorded once as a CUDA graph and replayed with one launch; networks compute in
+bf16, except for D's heads on fixed features; images and their random views never leave the GPU. Training starts from
+the weights of a model file, whose attribute classifier is kept. Without a GPU the same updates run one by one in
+float32, to try the script.
 
 Writes OUT/model.safetensors, for `stargan export` and `stargan evaluate`, and OUT/state.pt, for --resume.
 """
