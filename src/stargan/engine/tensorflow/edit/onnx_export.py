@@ -123,9 +123,9 @@ class _EditGraph(Graph):
     def softened(self, maps: str) -> str:
         """Weights 1, 2, 1 in each direction."""
         x = self.node("Pad", maps, self.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="edge")
-        for _ in range(2):
-            x = self.node("AveragePool", x, kernel_shape=[2, 2])
-        return x
+        line = np.array([1, 2, 1], np.float32) / 4
+        kernel = np.tile(np.outer(line, line), (7, 1, 1, 1))
+        return self.node("Conv", x, self.constant(kernel), kernel_shape=[3, 3], group=7)  # quicker than average pools
 
     def resized(self, x: str, factor: int, mode: str) -> str:
         """Enlarges by repeating pixels, or linearly."""
