@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from stargan.inference.load import load
     from stargan.inference.translator import Translator
     from stargan.progress import Progress
-    from stargan.runs import Run, train
+    from stargan.runs import Run, distill, train
 
 __version__ = "0.1.0"
 
@@ -33,6 +33,7 @@ __all__ = [
     "StarganError",
     "Translator",
     "__version__",
+    "distill",
     "evaluate",
     "load",
     "train",
@@ -46,6 +47,7 @@ _HOMES = {
     "Run": "runs",
     "StarganError": "errors",
     "Translator": "inference.translator",
+    "distill": "runs",
     "evaluate": "evaluation.evaluate",
     "load": "inference.load",
     "train": "runs",

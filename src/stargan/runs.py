@@ -11,7 +11,7 @@ from stargan.config import Config, recipes
 from stargan.config.architecture import NOT_OF_EDIT, fitting, parse_size
 from stargan.errors import ConfigError
 from stargan.inference import notebook
-from stargan.inference.load import load
+from stargan.inference.load import describe, load
 from stargan.inference.translator import Translator
 from stargan.interop.export import export
 from stargan.machine import place
@@ -125,6 +125,40 @@ def train(
         folder = None if run is None else Path(run)
         base = recipes.base(recipe, settings.get("method"), _size(settings.get("image_size")))
         return started(_changed(base, _fitted(base, given)), folder, start_from=start)
+
+
+def distill(
+    model: str | Path,
+    data: Paths = (),
+    run: str | Path | None = None,
+    *,
+    progress: Callback | None = None,
+    **settings: Any,
+) -> Run:
+    """Trains a small model that makes the translations of another one many times faster, and exports it.
+
+    It learns the labels of that model and takes images of its size. `train(resume=...)` continues it.
+
+    Args:
+        model: The other model, as for `stargan.load`.
+        data: A data set with labels of the same names.
+        run: Folder for the new run.
+        progress: As for `train`.
+        settings: Other settings than those of the recipe `student`.
+
+    Raises:
+        StarganError: As `train`; or the model has several data sets or no labels that the data have.
+    """
+    info = describe(model)
+    if len(info.domains.sets) > 1:
+        raise ConfigError(f"{model}: learned from several data sets together; such a model cannot teach yet")
+    groups = info.domains.sets[0].groups
+    own = {
+        "attributes": [name for group in groups for name in ([group.name] if group.name else group.names)],
+        "exclusive": [",".join(group.names) for group in groups if len(group.names) > 1 and not group.name],
+        "image_size": info.architecture.image_size,
+    }
+    return train(data, run, recipe="student", progress=progress, teacher=str(model), **(own | settings))
 
 
 def started(config: Config, folder: Path | None, *, start_from: Path | None = None) -> Run:

@@ -19,6 +19,7 @@ SUMMARIES = {
     "serve": "Open a page in the browser to change photos, with an HTTP API",
     "data": "Look at a data set before training on it",
     "train": "Train a model, or resume a run",
+    "distill": "Train a small model that does what another one does, many times faster",
     "evaluate": "Measure how well models translate images that they were not trained on",
     "card": "Print a model's card: what it is for, how well it works, and for whom",
     "export": "Convert a model to another kind of file",

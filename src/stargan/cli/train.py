@@ -131,14 +131,14 @@ def run(options: Options) -> int:
     if options.resume:
         if options.run or options.start_from:
             raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
-        return _tell(runs.resumed(options.resume, config, allow_changes=options.allow_changes))
+        return tell(runs.resumed(options.resume, config, allow_changes=options.allow_changes))
     if options.dry_run:
         if place().world_size > 1:
             raise ConfigError("--dry-run: measures one process; leave out torchrun")
         return _dry_run(config)
     if options.run:
         check_output("--run", options.run, folder=True)
-    return _tell(runs.started(config, options.run, start_from=options.start_from))
+    return tell(runs.started(config, options.run, start_from=options.start_from))
 
 
 def _base(resume: Path | None, name: str | None, method: str | None, size: tuple[int, int] | None) -> Config:
@@ -175,7 +175,8 @@ def _dry_run(config: Config) -> int:
     return 0
 
 
-def _tell(done: Run) -> int:
+def tell(done: Run) -> int:
+    """Prints how a run ended; returns the exit code."""
     if not done.finished:
         print(f"stopped after step {done.step}, with a checkpoint; continue with: stargan train --resume {done.folder}")
         return INTERRUPTED

@@ -72,11 +72,12 @@ class LossSettings:
     """The losses.
 
     Attributes:
+        teacher: Model whose translations G learns to make, with fewer multiplications; see stargan distill.
         objective: Adversarial loss.
         lambda_cls: Weight of the classification loss.
         final_cls: Fraction of this weight that is left at the end; it falls linearly.
         lambda_rec: Weight of the reconstruction loss; of CycleGAN's cycle loss with --method cyclegan; of the
-            distance to the true translation with --method pix2pix.
+            distance to the true translation with --method pix2pix; to the teacher's with --teacher.
         lambda_gp: Weight of the gradient penalty, for objectives that have one.
         lambda_cls_gp: Weight of a gradient penalty on D's classification of real images (not in the paper).
         augment: Shift D's input images, change their brightness and cover a part of them (not in the paper).
@@ -90,6 +91,7 @@ class LossSettings:
         buffer: Translations that CycleGAN's discriminators get again later, for each domain; 0 for none.
     """
 
+    teacher: str = ""
     objective: Objective = "wgan-gp"
     lambda_cls: float = 1.0
     final_cls: float = 1.0
@@ -210,6 +212,8 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         check(self, "gradient_checkpointing", kept, f"left out with --generator {self.generator}, which keeps few")
         self._check_discriminator()
         self._check_method()
+        for name, value in _TAUGHT.items() if self.teacher else ():
+            check(self, name, getattr(self, name) == value, f"{value} with --teacher")
         least = 2**self.d_layers * (1 if self.method == "stargan" else 3)
         allowed = f"at least {least} each way, since D halves it {self.d_layers} times (or set fewer --d-layers)"
         check(self, "image_size", min(self.image_size) >= least, allowed)
@@ -278,6 +282,10 @@ _PROJECTED = {
 }  # fmt: skip
 _STARGAN = {"warm_up": 0, "lambda_change": 0}
 """What the two discriminators need other settings to be."""
+_TAUGHT = {
+    "method": "stargan", "discriminator": "stargan", "engine": "pytorch", "n_critic": 1, "g_own_batch": False,
+}  # fmt: skip
+"""What a teacher needs other settings to be."""
 _TWO_DOMAINS = {
     "discriminator": "stargan", "n_critic": 1, "g_first": False, "g_own_batch": False, "targets": "permuted",
     "rare": 0, "augment": False, "accumulate": 1, "gradient_checkpointing": False,

@@ -19,6 +19,7 @@ from stargan.engine.pytorch import networks, optimizer
 from stargan.engine.pytorch.device_dataset import DeviceBatch, DeviceDataset, fits
 from stargan.engine.pytorch.edit.updates import EditUpdates
 from stargan.engine.pytorch.memory import check
+from stargan.engine.pytorch.student import StudentUpdates
 from stargan.engine.pytorch.two_domains.cyclegan import CycleUpdates
 from stargan.engine.pytorch.two_domains.pix2pix import PairUpdates
 from stargan.engine.pytorch.updates import Updates
@@ -221,6 +222,8 @@ def _updates(config: Config, domains: Domains) -> Updates:
     """
     if config.method != "stargan":
         return {"cyclegan": CycleUpdates, "pix2pix": PairUpdates}[config.method](config, domains)
+    if config.teacher:
+        return StudentUpdates(config, domains)
     return EditUpdates(config, domains) if config.discriminator == "projected" else Updates(config, domains)
 
 

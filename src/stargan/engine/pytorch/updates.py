@@ -208,7 +208,7 @@ class Updates:
         """Updates G, its EMA and the attribute classifier once; the arguments are those of `update_d`."""
         optimizer.set_rate(self.optimizers["generator"], lr)
         optimizer.set_rate(self.optimizers["classifier"], self._classifier_rate(lr))
-        drawn = self._views(len(real))
+        drawn = self._g_draws(real)
         self._run(self._g_update, dataset, {"real": real, "labels": labels, "targets": targets, **drawn})
         self._update_ema()
 
@@ -303,6 +303,9 @@ class Updates:
         if self.config.objective == "dragan":
             draws["noise"] = self._random(*real.shape)
         return draws | self._views(2 * len(real))
+
+    def _g_draws(self, real: Tensor) -> dict[str, Tensor]:
+        return self._views(len(real))
 
     def _views(self, count: int) -> dict[str, Tensor]:
         return {"views": self._random(count, 5)} if self.config.augment else {}
