@@ -7,6 +7,7 @@ processes, as on CPUs in training.
 
 import argparse
 import contextlib
+import io
 import multiprocessing
 import os
 import socket
@@ -20,9 +21,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 import stargan
 from stargan import engine as engines
+from stargan import images
 from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.data.batches import Batches, TrainingSet
@@ -201,12 +204,12 @@ def translated(name: str, shards: list[str], out: str, ray: bool, pipe: Connecti
 def bare(name: str, count: int, pipe: Connection) -> None:
     """Translates arrays with the same model, in batches of the same size; sends the same."""
     model = stargan.load(name, threads=1)
-    images = np.random.default_rng(0).uniform(-1, 1, (CHUNK, 3, *model.image_size)).astype(np.float32)
+    arrays = np.random.default_rng(0).uniform(-1, 1, (CHUNK, 3, *model.image_size)).astype(np.float32)
     plan = jobs.plan(model.domains, (TARGETS[name],))
     began = time.process_time()
     for _ in range(count // CHUNK):
-        values = model.values(images)
-        model.edit(images, [plan.targets(each)[TARGETS[name][0]] for each in values])
+        values = model.values(arrays)
+        model.edit(arrays, [plan.targets(each)[TARGETS[name][0]] for each in values])
     pipe.send([(time.process_time() - began, usage(os.getpid())[1])])
 
 
@@ -221,19 +224,28 @@ def measured(work: Callable[..., None], *arguments: object) -> list[tuple[float,
     return found
 
 
-def draw(folder: Path, count: int, shards: int, size: int) -> list[str]:
-    """Draws images, and writes them into each of some shards."""
-    write(folder / "faces", count, size=size)
-    files = sorted((folder / "faces").rglob("*.png"))[:count]
-    names = [str(folder / f"{number:06}.tar") for number in range(shards)]
+def draw(folder: Path, count: int, shards: int, size: tuple[int, int], ending: str) -> list[str]:
+    """Draws images of (width, height), and writes them into each of some shards."""
+    if not folder.exists():
+        write(folder, count, size=max(size))
+    contents = []
+    for file in sorted(folder.rglob("*.png"))[:count]:
+        stream = io.BytesIO()
+        with Image.open(file) as image:
+            images.write(images.fit(image.convert("RGB"), size), stream, images.kind(Path(f"0.{ending}")))
+        contents.append(stream.getvalue())
+    names = [str(folder / ending / f"{number:06}.tar") for number in range(shards)]
+    (folder / ending).mkdir()
     for name in names:
         with tarfile.open(name, "w") as archive:
-            for index, file in enumerate(files):
-                archive.add(file, f"{index:06}.png")
+            for index, content in enumerate(contents):
+                member = tarfile.TarInfo(f"{index:06}.{ending}")
+                member.size = len(content)
+                archive.addfile(member, io.BytesIO(content))
     return names
 
 
-def translating(name: str, count: int, each: int, size: int, *, ray: bool = False) -> None:
+def translating(name: str, count: int, each: int, size: tuple[int, int], *, ray: bool = False) -> None:
     """Prints a table: processor time for each image, and memory at the fifths of a job.
 
     Args:
@@ -243,44 +255,54 @@ def translating(name: str, count: int, each: int, size: int, *, ray: bool = Fals
         size: The width and height of the images.
         ray: Whether to translate them on Ray as well.
     """
-    print(f"\nmodel {name}, {count} images of {size} px, {each} in a shard\n")
+    print(f"\nmodel {name}, {count} images of {size[0]}x{size[1]} px, {each} in a shard\n")
     print("| | processor ms for an image | peak MiB of a worker, after each fifth |\n|---|---|---|")
     with tempfile.TemporaryDirectory() as folder:
-        shards = draw(Path(folder), each, count // each, size)
-        works: dict[str, tuple[Any, ...]] = {
-            "bare model": (bare, name, min(count, 2000)),
-            "shards": (translated, name, shards, f"{folder}/out", False),
-        }
-        if ray:
-            works |= {"shards, on Ray": (translated, name, shards, f"{folder}/out-ray", True)}
-        works |= {"bare model again": works["bare model"]}
+        drawn = {ending: draw(Path(folder, "faces"), each, count // each, size, ending) for ending in ("png", "jpg")}
+        works: dict[str, tuple[Any, ...]] = {"bare model": (bare, name, min(count, 1000))}
+        for ending, shards in drawn.items():
+            works[f"{ending} in shards"] = (translated, name, shards, f"{folder}/out-{ending}", False)
+            if ray and ending == "png":
+                works[f"{ending} in shards, on Ray"] = (translated, name, shards, f"{folder}/ray-{ending}", True)
+        works["bare model again"] = works["bare model"]
+        found = {}
         for what, (work, *arguments) in works.items():
             marks = measured(work, *arguments)
             done = arguments[1] if work is bare else count
             peaks = ", ".join(f"{peak:.0f}" for _, peak in marks)
-            print(f"| {what} | {marks[-1][0] / done * 1e3:.2f} | {peaks} |", flush=True)
+            found[what] = marks[-1][0] / done
+            print(f"| {what} | {found[what] * 1e3:.2f} | {peaks} |", flush=True)
+    alone = (found["bare model"] + found["bare model again"]) / 2
+    more = [f"{what} {seconds / alone - 1:.0%}" for what, seconds in found.items() if "shards" in what]
+    print(f"\nmore than the bare model: {', '.join(more)}", flush=True)
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--quick", action="store_true", help="small networks and few images, to see that it runs")
-    parser.add_argument("--only", choices=("training", "translating"), help="one of the two halves")
-    parser.add_argument("--images", type=int, default=20_000, help="the number of images to translate")
+    parts = ("training", "translating", "cartoons", "celeba", "photos")
+    parser.add_argument("--only", choices=parts, help="one of the two halves, or a part of the second")
+    parser.add_argument(
+        "--images", type=int, default=20_000, help="how many images, at most: 2,000 with celeba, 200 large"
+    )
     parser.add_argument("--ray", action="store_true", help="translate on Ray as well")
     parser.add_argument("--clock", action="store_true", help="only the time on the clock, on cores 0 and 1")
     options = parser.parse_args()
     if options.clock:
         clock(*((16, 4, 4, 1) if options.quick else (64, 32, 8, 2)))
         return
-    if options.only != "translating":
+    only = options.only
+    if only in (None, "training"):
         processes(*((16, 4, 4, [1, 2]) if options.quick else (64, 32, 8, [1, 2, 4])))
         on_paper(100, 200, 25, 16)
-    if options.only != "training":
-        count = 100 if options.quick else options.images
-        slices = (10, 2) if options.quick else (400, 20)
-        translating("cartoons", count, count // (10 if options.quick else 40), 64, ray=options.ray)
-        translating("cartoons", *slices, 256)
-        translating("celeba", *slices, 128)
+    count = 100 if options.quick else options.images
+    if only in (None, "translating", "cartoons"):
+        translating("cartoons", count, max(10, count // 40), (64, 64), ray=options.ray)
+    if only in (None, "translating", "celeba"):
+        translating("celeba", min(count, 2000), max(10, min(count, 2000) // 20), (128, 128))
+    if only in (None, "translating", "photos"):
+        for name, size in (("cartoons", (256, 256)), ("celeba", (178, 218)), ("celeba", (512, 512))):
+            translating(name, 10 if options.quick else min(count, 200), 10, size)
 
 
 if __name__ == "__main__":

@@ -334,7 +334,7 @@ def _assert_all_translated(job: "subprocess.Popen[str]", tmp_path: Path, shards:
 def _wait_for(reached: Callable[[], bool], job: "subprocess.Popen[str]") -> None:
     end = time.monotonic() + 300
     while not reached():
-        assert job.poll() is None
+        assert job.poll() is None, job.communicate()[1]
         assert time.monotonic() < end
         time.sleep(0.01)
 

@@ -194,6 +194,23 @@ def test_large_parts_are_changed_in_cells_as_small_ones_in_pixels(monkeypatch: p
     assert np.abs(fine - coarse).mean() < 0.1 * change  # what cells of 3 pixels lose of detail of 16
 
 
+@pytest.mark.parametrize(("side", "detail"), [(20, 768), (32, 768), (45, 768), (128, 768), (200, 768), (240, 64)])
+def test_a_part_that_is_not_turned_changes_as_a_turned_one(
+    monkeypatch: pytest.MonkeyPatch, side: int, detail: int
+) -> None:
+    """Its change is read along lines, and its pixels are copied where they are the photo's."""
+    monkeypatch.setattr(layers, "DETAIL", detail)
+    photo = smooth(300, 300)
+    straight, turned = (part_at(photo, 140, 160, side, angle) for angle in (0, 1e-7))
+    assert not straight.matrix[0, 1]
+    assert turned.matrix[0, 1]
+    before = arrays(straight)
+    made, other = (np.asarray(photos.put_back(photo, before, -before, [p]), int) for p in (straight, turned))
+    difference = np.abs(made - other)
+    assert difference.max() <= 1
+    assert (difference > 0).mean() < 1e-3
+
+
 def test_changes_of_parts_that_overlap_add_up() -> None:
     photo = Image.new("RGB", (200, 100), (60, 70, 80))
     parts = [part_at(photo, x, 50, 80) for x in (80, 120)]
@@ -336,6 +353,30 @@ def test_a_window_is_cut_as_training_images_are() -> None:
     trained = np.asarray(images.fit(photo.crop((100, 0, 300, 200)), (64, 64)))
     assert (np.asarray(part.image)[:, 2:] == trained[:, 2:]).all()  # at its left, the window looks a bit further
     np.testing.assert_allclose(part.corners, ((100, 0), (300, 0), (300, 200), (100, 200)))
+
+
+def test_a_change_is_fitted_as_least_squares_say() -> None:
+    """The slopes of a window, with the variance that is added to them, by NumPy's solver."""
+    rng = np.random.default_rng(0)
+    guide, change = rng.uniform(-1, 1, (2, 3, 3, 3))
+    slopes, _ = guided._fit(change, guide)
+    windows = [np.pad(one, ((0, 0), (1, 1), (1, 1)), "symmetric") for one in (guide, change)]
+    expected = []
+    for row, column in np.ndindex(3, 3):
+        x, y = (one[:, row : row + 3, column : column + 3].reshape(3, 9) for one in windows)
+        x, y = (one - one.mean(1, keepdims=True) for one in (x, y))
+        expected.append(np.linalg.solve(x @ x.T / 9 + guided.SMOOTH * np.eye(3), x @ y.T / 9))
+    whole = np.pad(np.reshape(expected, (3, 3, 3, 3)), ((1, 1), (1, 1), (0, 0), (0, 0)), "symmetric")
+    means = np.mean([whole[r : r + 3, c : c + 3] for r, c in np.ndindex(3, 3)], 0)
+    np.testing.assert_allclose(np.moveaxis(slopes, (0, 1), (2, 3)), means, atol=1e-6)
+
+
+@pytest.mark.parametrize("radius", [1, 2, 4, 5])
+def test_means_over_windows(radius: int) -> None:
+    planes = np.random.default_rng(0).normal(size=(2, 11, 13))
+    padded = np.pad(planes, ((0, 0), (radius, radius), (radius, radius)), "symmetric")
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (2 * radius + 1,) * 2, (1, 2))
+    np.testing.assert_allclose(guided._mean(planes, radius), windows.mean((-2, -1)), atol=1e-12)
 
 
 def test_a_function_of_colour_is_the_same_everywhere() -> None:

@@ -1,5 +1,6 @@
 """Writing images."""
 
+import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -9,10 +10,11 @@ from stargan.errors import ImageError
 from stargan.images.reading import Photo, read_photo
 from stargan.storage import atomic_write
 
-# PNG: level 3 takes a third of the default's time and four per cent more bytes (measured on photographs).
+# PNG: with run lengths only, photographs take a quarter of the default's time and three per cent more bytes. Level 3
+# takes half as much time again for as many bytes; it makes drawings up to a seventh smaller.
 _SETTINGS: dict[str, dict[str, Any]] = {
     "JPEG": {"quality": 95},
-    "PNG": {"compress_level": 3},
+    "PNG": {"compress_level": 1, "compress_type": zlib.Z_RLE},
     "WEBP": {"quality": 95},
     "AVIF": {"quality": 90},
     "TIFF": {"compression": "tiff_adobe_deflate"},

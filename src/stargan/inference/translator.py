@@ -10,7 +10,7 @@ from PIL import Image
 from stargan.config.checks import check_range
 from stargan.data import ranges
 from stargan.domains import Domains, requests
-from stargan.domains.estimates import estimates, with_known
+from stargan.domains.estimates import with_known
 from stargan.domains.requests import Request
 from stargan.errors import DomainError, ImageError
 from stargan.images import ImageSource, Photo, Range, name_of, read, read_photo, to_array, to_images
@@ -245,26 +245,25 @@ class Translator:
 
     def view(self, photo: Photo, found: Sequence[Region], *, known: Request = ()) -> View:
         """Estimates the labels of regions of a photo, from `views.regions`."""
-        prepared = to_array([region.part.image for region in found])
-        return self._view(photo, found, prepared, self.probabilities(prepared, known))
+        return self.views([(photo, found)], known=known)[0]
 
     def views(self, photos: Sequence[tuple[Photo, Sequence[Region]]], *, known: Request = ()) -> list[View]:
         """Estimates the labels of regions of photos as `view` does; of few regions, all at once, which is faster."""
         prepared = [to_array([region.part.image for region in found]) for _, found in photos]
-        counts = list(map(len, prepared))
+        ends = np.cumsum([len(found) for _, found in photos])
         shapes = {regions.shape[1:] for regions in prepared}
-        if len(shapes) == 1 and sum(counts) <= max_batch(next(iter(shapes))[1:]):
-            estimated = np.split(self.probabilities(np.concatenate(prepared), known), np.cumsum(counts)[:-1])
+        if len(shapes) == 1 and ends[-1] <= max_batch(next(iter(shapes))[1:]):
+            estimated = np.split(self.probabilities(np.concatenate(prepared), known), ends[:-1])
         else:
             estimated = [self.probabilities(regions, known) for regions in prepared]
-        return [self._view(*photo, *rest) for photo, *rest in zip(photos, prepared, estimated, strict=True)]
-
-    def _view(self, photo: Photo, found: Sequence[Region], prepared: np.ndarray, probabilities: np.ndarray) -> View:
-        if len(found) > 1 and found[0].face is None:  # parts of one photo have one set of labels
-            probabilities[:] = probabilities.mean(0)
-        values = self.domains.decide(probabilities)
-        told = tuple(estimates(self.domains, row) for row in probabilities)
-        return View(photo, tuple(found), prepared, values, told)
+        for (_, found), own in zip(photos, estimated, strict=True):
+            if len(found) > 1 and found[0].face is None:  # parts of one photo have one set of labels
+                own[:] = own.mean(0)
+        values = np.split(self.domains.decide(np.concatenate(estimated)), ends[:-1]) if photos else []
+        return [
+            View(photo, tuple(found), regions, decided, own, self.domains)
+            for (photo, found), regions, decided, own in zip(photos, prepared, values, estimated, strict=True)
+        ]
 
     # ---------------------------------------------------------------- arrays
 

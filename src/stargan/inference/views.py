@@ -1,5 +1,6 @@
 """What a model sees of a photo: its faces, or the whole photo if the model is not about faces."""
 
+import functools
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -8,7 +9,8 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFont
 
 from stargan import faces, photos
-from stargan.domains.estimates import UNCERTAIN, Estimate
+from stargan.domains import Domains
+from stargan.domains.estimates import UNCERTAIN, Estimate, estimates
 from stargan.errors import ConfigError, ImageError
 from stargan.faces import Face
 from stargan.images import Photo, central_box, fit
@@ -99,14 +101,21 @@ class View:
         regions: What the model gets of it: R faces, or parts that cover the photo together.
         images: (R, 3, H, W) float32 in [-1, 1], the regions as inputs of the model.
         values: (R, C) float32 of 0 and 1, the labels of each region.
-        estimates: For each region, one estimate for each group of labels; certain where the labels are known.
+        probabilities: (R, C) float32, those of these labels; 0 or 1 where they are known.
+        domains: What the labels mean.
     """
 
     photo: Photo
     regions: tuple[Region, ...]
     images: np.ndarray
     values: np.ndarray
-    estimates: tuple[list[Estimate], ...]
+    probabilities: np.ndarray
+    domains: Domains
+
+    @functools.cached_property  # of millions of images, nobody reads them
+    def estimates(self) -> tuple[list[Estimate], ...]:
+        """For each region, one estimate for each group of labels; certain where the labels are known."""
+        return tuple(estimates(self.domains, row) for row in self.probabilities)
 
     def paint(self, results: np.ndarray) -> Image.Image:
         """Puts the translations of all regions, (R, 3, H, W) in [-1, 1], into a copy of the photo."""

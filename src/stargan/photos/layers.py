@@ -9,7 +9,7 @@ from PIL import Image
 from stargan import images
 from stargan.photos import guided
 from stargan.photos.part import Fade, Part
-from stargan.photos.sampling import bounds, interpolation, sample_points, scale_of
+from stargan.photos.sampling import bounds, centres, interpolated, sample_points, scale_of
 from stargan.photos.similarity import invert
 
 SMOOTHNESS = 256  # pixels of the longer side from which coefficients are interpolated linearly
@@ -58,7 +58,7 @@ class Layer:
         spacing = max(step, scale)
         reach = 3 * spacing / scale if spacing > 1 else 0  # what is interpolated passes the border by less
         height, width = coefficients.shape[1:]
-        coefficients = coefficients * _weights((width, height), part.fade, 0.5 + reach)
+        coefficients *= _weights((width, height), part.fade, 0.5 + reach)
         low, high = bounds(part.matrix, part.image.size)
         (left, top), (right, bottom) = np.clip(low, 0, size).tolist(), np.clip(high, 0, size).tolist()
         box = (left, top, right, bottom)
@@ -66,13 +66,9 @@ class Layer:
 
     def coefficients(self, step: int, cells: Box) -> np.ndarray:
         """(4, 3, H, W) or (1, 3, H, W) float32 for cells of `step` pixels."""
-        rows, top = interpolation(cells[1], cells[3], step / self.spacing)
-        columns, left = interpolation(cells[0], cells[2], step / self.spacing)
-        left, top = left - self.first[0], top - self.first[1]
-        nodes = self.nodes[:, top : top + rows.shape[1], left : left + columns.shape[1]]
-        if step != self.spacing:  # else every cell has a node of its own
-            nodes = rows @ nodes @ columns.T
-        return nodes.reshape(-1, 3, len(rows), len(columns))
+        columns = centres(cells[0], cells[2], step / self.spacing) - self.first[0]
+        rows = centres(cells[1], cells[3], step / self.spacing) - self.first[1]
+        return interpolated(self.nodes, rows, columns).reshape(-1, 3, len(rows), len(columns))
 
 
 def _coefficients(
@@ -97,11 +93,15 @@ def _for_size(part: Part, size: tuple[int, int]) -> np.ndarray:
 
 def _spread(planes: np.ndarray, matrix: np.ndarray, spacing: float, box: Box) -> tuple[np.ndarray, tuple[int, int]]:
     """Reads planes of a part at nodes around a box of the photo: (N, H, W) float32, and the first node."""
-    around = math.ceil(1.5 * spacing / scale_of(matrix)) + 1  # for nodes beyond a border that does not fade out
-    planes = np.pad(planes, ((0, 0), (around, around), (around, around)), "edge")
     left, top = (math.floor(side / spacing) - 1 for side in box[:2])
     right, bottom = (math.ceil(side / spacing) + 1 for side in box[2:])
     to_plane = invert(matrix)
+    if not (to_plane[0, 1] or to_plane[1, 0]):  # not turned: along lines, this takes a fifth of the time
+        columns = centres(left, right, spacing * to_plane[0, 0]) + to_plane[0, 2]
+        rows = centres(top, bottom, spacing * to_plane[1, 1]) + to_plane[1, 2]
+        return interpolated(planes, rows, columns), (left, top)
+    around = math.ceil(1.5 * spacing / scale_of(matrix)) + 1  # for nodes beyond a border that does not fade out
+    planes = np.pad(planes, ((0, 0), (around, around), (around, around)), "edge")
     linear = spacing * to_plane[:, :2]
     data = tuple(np.column_stack((linear, linear @ (left, top) + to_plane[:, 2] + around)).ravel())
     size = (right - left, bottom - top)

@@ -1,5 +1,6 @@
 """Putting the changes that a model made to parts of a photo back into the photo, at the photo's resolution."""
 
+import math
 from collections.abc import Iterator, Sequence
 
 import numpy as np
@@ -9,7 +10,7 @@ from stargan import images
 from stargan.photos import guided
 from stargan.photos.layers import Box, Layer, cell_size, gray_kept
 from stargan.photos.part import Part
-from stargan.photos.sampling import interpolation
+from stargan.photos.sampling import centres, interpolated
 
 TILE = 256  # side in pixels of what is changed at once, to stay within the caches
 
@@ -72,9 +73,10 @@ def _add(photo: Image.Image, layers: list[Layer], reduced: dict[int, Image.Image
     """Adds the changes of layers to one tile of a photo."""
     step = min(layer.step for layer in layers)
     small = reduced[step]
-    rows, top = interpolation(box[1], box[3], 1 / step, small.height)
-    columns, left = interpolation(box[0], box[2], 1 / step, small.width)
-    cells = (left, top, left + columns.shape[1], top + rows.shape[1])
+    columns = np.clip(centres(box[0], box[2], 1 / step), 0, small.width - 1)
+    rows = np.clip(centres(box[1], box[3], 1 / step), 0, small.height - 1)
+    left, top = int(columns[0]), int(rows[0])
+    cells = (left, top, math.ceil(columns[-1]) + 1, math.ceil(rows[-1]) + 1)
     colours = images.to_array([small.crop(cells)])[0]
     change = np.zeros_like(colours)
     for layer in layers:
@@ -82,7 +84,7 @@ def _add(photo: Image.Image, layers: list[Layer], reduced: dict[int, Image.Image
             place = (..., slice(common[1] - top, common[3] - top), slice(common[0] - left, common[2] - left))
             change[place] += guided.apply(layer.coefficients(step, common), colours[place])
     if np.rint(change).any():
-        _paste(photo, rows @ change @ columns.T if step > 1 else change, box)
+        _paste(photo, interpolated(change, rows - top, columns - left) if step > 1 else change, box)
 
 
 def _paste(photo: Image.Image, change: np.ndarray, box: Box) -> None:

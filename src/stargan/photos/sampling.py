@@ -1,6 +1,5 @@
 """Cutting a turned and scaled rectangle out of a photo."""
 
-import functools
 import math
 from typing import Literal
 
@@ -49,6 +48,9 @@ def sample_points(
     """Samples a photo, averaged over `shrink` pixels, at one point for each pixel of the piece; else as `sample`."""
     region, origin = _region(photo, matrix, size, shrink, edges)
     to_region = np.column_stack((matrix[:, :2], matrix[:, 2] - origin)) / shrink
+    left, top = np.rint(to_region[:, 2]).astype(int).tolist()
+    if np.allclose(to_region, ((1, 0, left), (0, 1, top))):  # the pixels themselves
+        return region.crop((left, top, left + size[0], top + size[1]))
     return region.transform(size, Image.Transform.AFFINE, tuple(to_region.ravel()), Image.Resampling.BICUBIC)
 
 
@@ -80,21 +82,46 @@ def _region(
     return region, start - before * shrink
 
 
-@functools.lru_cache(128)  # the tiles of a row and of a column have theirs in common
-def interpolation(start: int, stop: int, scale: float, limit: float = math.inf) -> tuple[np.ndarray, int]:
-    """Interpolates linearly along one dimension.
+def centres(start: int, stop: int, scale: float) -> np.ndarray:
+    """Where the middles of places lie, such as pixels, in units of other places, such as cells; float64.
 
     Args:
-        start, stop: The places, such as pixels, between which values are wanted.
-        scale: How many nodes, such as cells, come for one place.
-        limit: Number of nodes, if the first one is node 0; beyond the outer nodes, values are constant.
+        start, stop: The places.
+        scale: How many of the others come for one of them.
+    """
+    places: np.ndarray = (np.arange(start, stop) + 0.5) * scale - 0.5
+    return places
+
+
+def interpolated(planes: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    """Interpolates linearly between the pixels of planes (C, h, w); beyond the outer ones, values are constant.
+
+    Args:
+        planes: Of floats.
+        rows: (H,) where the rows of the result lie, in rows of `planes`, upwards.
+        columns: (W,), the same for columns.
 
     Returns:
-        (stop - start, M) float32, to be multiplied with the values of M nodes; the first of the nodes.
+        (C, H, W) of the type of `planes`.
     """
-    places = (np.arange(start, stop) + 0.5) * scale - 0.5
-    if limit < math.inf:
-        places = np.clip(places, 0, limit - 1)
-    first, last = math.floor(places[0]), math.ceil(places[-1])
-    distances = np.abs(places[:, None] - np.arange(first, last + 1))
-    return np.maximum(1 - distances, 0).astype(np.float32), first
+    (top, bottom), (left, right) = (
+        (min(max(int(places[0]), 0), side - 1), max(int(places[-1]), 0) + 2)
+        for places, side in zip((rows, columns), planes.shape[1:], strict=True)
+    )
+    needed = planes[:, top:bottom, left:right]
+    return _along(_along(needed, rows - top, 1), columns - left, 2)
+
+
+def _along(planes: np.ndarray, places: np.ndarray, axis: int) -> np.ndarray:
+    last = planes.shape[axis] - 1
+    places = np.clip(np.round(places, 6), 0, last)  # where they are whole numbers but for rounding, pixels are copied
+    first = places.astype(int)
+    shares = (places - first).astype(planes.dtype)
+    before = planes.take(first, axis)
+    if not shares.any():
+        return before
+    change = planes.take(np.minimum(first + 1, last), axis)
+    change -= before
+    change *= shares if axis == 2 else shares[:, None]
+    change += before
+    return change

@@ -3,9 +3,11 @@
 Ray starts an actor again whose process or machine has ended, and gives it its part once more.
 """
 
+import contextlib
 import logging
 import os
 import pickle
+import warnings
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
@@ -55,17 +57,17 @@ def cluster(model: Path, runtime: Runtime, out: str, request: Request) -> Run:
         _connect(ray)
         try:
             count = int(ray.cluster_resources().get("CPU", 1))
-            _be_silent(data)
             rows = [{"part": pickle.dumps(part)} for part in parts]
-            results = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
-                _Worker,
-                fn_constructor_args=(model, runtime, out, request),
-                batch_size=1,
-                num_cpus=1,
-                compute=data.ActorPoolStrategy(size=max(1, min(count, len(rows))), max_tasks_in_flight_per_actor=1),
-                max_restarts=-1,
-                max_task_retries=_RETRIES,
-            )
+            with _silence(data):
+                results = data.from_items(rows, override_num_blocks=len(rows)).map_batches(
+                    _Worker,
+                    fn_constructor_args=(model, runtime, out, request),
+                    batch_size=1,
+                    num_cpus=1,
+                    compute=data.ActorPoolStrategy(size=max(1, min(count, len(rows))), max_tasks_in_flight_per_actor=1),
+                    max_restarts=-1,
+                    max_task_retries=_RETRIES,
+                )
             for row in results.iter_rows():
                 yield pickle.loads(row["done"])
         finally:
@@ -82,9 +84,16 @@ def _connect(ray: Any) -> None:
         raise ConfigError(f"--ray: no cluster ({str(error).strip().splitlines()[0][:200]})") from error
 
 
-def _be_silent(data: Any) -> None:
-    """We show the progress; and a part that fails does not end the job."""
-    logging.getLogger("ray.data").setLevel(logging.ERROR)
-    context = data.DataContext.get_current()
-    context.enable_progress_bars = context.print_on_execution_start = False
-    context.max_errored_blocks = -1
+@contextlib.contextmanager
+def _silence(data: Any) -> Iterator[None]:
+    """We show the progress; and a part that fails does not end the job.
+
+    Ray 2.60 warns of a setting of its own, and of `max_task_retries`, for which it has no new place yet.
+    """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        logging.getLogger("ray.data").setLevel(logging.ERROR)
+        context = data.DataContext.get_current()
+        context.enable_progress_bars = context.print_on_execution_start = False
+        context.max_errored_blocks = -1
+        yield

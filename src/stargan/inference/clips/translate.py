@@ -11,13 +11,14 @@ from stargan.domains.estimates import estimates
 from stargan.domains.requests import Request
 from stargan.errors import ImageError
 from stargan.faces import Face
-from stargan.images import Photo, to_array
+from stargan.images import to_array
 from stargan.inference import views
 from stargan.inference.clips.files import Clip, check_output, open_clip
 from stargan.inference.clips.tracks import SHORTEST, Track, follow
 from stargan.inference.steps import steps
 from stargan.inference.translator import Translator
-from stargan.inference.views import Choice, Region, View
+from stargan.inference.views import Choice, Region
+from stargan.photos import put_back
 from stargan.progress import Progress
 from stargan.storage import atomic_write
 
@@ -130,8 +131,7 @@ def _changed(
             continue
         prepared = to_array([region.part.image for _, region in seen])
         results = model.edit(prepared, [plans[face] for face, _ in seen])
-        view = View(Photo(frame), tuple(region for _, region in seen), prepared, np.empty((0, 0)), ())
-        yield view.paint(results)
+        yield put_back(frame, prepared, results, [region.part for _, region in seen])
 
 
 def _estimates(model: Translator, clip: Clip, placed: Steady | None, known: Request) -> np.ndarray:
