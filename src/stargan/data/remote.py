@@ -99,8 +99,10 @@ def remove(where: str) -> None:
         system.rm_file(path)
 
 
-def listed(where: str) -> tuple[str, list[str]]:
-    """The address of the folder at an address, and the paths of the files below it, in order. They are not copied.
+def listed(where: str) -> tuple[str, dict[str, int | None]]:
+    """The address of the folder at an address, and the sizes in bytes of the files below it, by their paths, in order.
+
+    They are not copied. Not all servers tell sizes.
 
     Raises:
         MissingExtraError, DataError: As `local`.
@@ -109,8 +111,9 @@ def listed(where: str) -> tuple[str, list[str]]:
         system, root, files = _listing(where)
         if list(files) == [""]:
             root, _, name = root.rpartition("/")
-            files = {name: {}}
-        return str(system.unstrip_protocol(root.rstrip("/"))), sorted(files)
+            files = {name: files[""]}
+        sizes = {name: files[name].get("size") for name in sorted(files)}
+        return str(system.unstrip_protocol(root.rstrip("/"))), sizes
 
 
 def fetch(where: str, file: Path) -> None:

@@ -11,7 +11,7 @@ from stargan.engine import Processes
 from stargan.errors import ConfigError, one_line
 from stargan.model import run_folder
 from stargan.progress import reported_to
-from stargan.training import loop
+from stargan.training import loop, windowed
 from stargan.training.loop import Result
 from stargan.training.prepare import check_new
 from stargan.training.prepare import prepare as _prepare
@@ -58,10 +58,10 @@ def train(
     def say_line(line: str) -> None:
         say(one_line(line))  # it may name files
 
-    with engines.together(config) as processes:
+    with engines.together(config) as processes, windowed.folder(config, folder) as windows_folder:
         _check(config, processes)
         if processes.rank:
-            return _train_beside(processes, config, folder, resume=resume, allow_changes=allow_changes)
+            return _train_beside(processes, config, folder, windows_folder, resume=resume, allow_changes=allow_changes)
         with run_folder.locked(folder):
             if not resume:
                 check_new(folder)
@@ -69,6 +69,7 @@ def train(
                 config,
                 folder,
                 processes,
+                windows_folder,
                 resume=resume,
                 start_from=start_from,
                 allow_changes=allow_changes,
@@ -79,7 +80,9 @@ def train(
             return loop.train(prepared)
 
 
-def _train_beside(processes: Processes, config: Config, folder: Path, *, resume: bool, allow_changes: bool) -> Result:
+def _train_beside(
+    processes: Processes, config: Config, folder: Path, windows_folder: Path, *, resume: bool, allow_changes: bool
+) -> Result:
     """Trains as one of the other processes, which begin when the first one has prepared the run.
 
     They take its settings, and read the checkpoint that it has read or written.
@@ -92,6 +95,7 @@ def _train_beside(processes: Processes, config: Config, folder: Path, *, resume:
             settings,
             folder,
             processes,
+            windows_folder,
             resume=True,
             start_from=None,
             allow_changes=allow_changes,
