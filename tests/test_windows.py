@@ -261,6 +261,17 @@ def test_other_shards_are_refused(shards: Path, tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (2, "stargan: --window: a resumed run keeps 2; start a new run for 3\n")
 
 
+def test_a_run_that_trains_keeps_its_windows(shards: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    train(small(shards, steps=1), run)
+    kept = folder_of(run) / "first" / "rows.jsonl"
+    kept.parent.mkdir(parents=True)
+    kept.touch()
+    with run_folder.locked(run), pytest.raises(ConfigError, match="is training in this run folder"):
+        train(small(shards, steps=2), run, resume=True)
+    assert kept.exists()
+
+
 # ---------------------------------------------------------------- what cannot be used
 
 

@@ -195,13 +195,18 @@ def _listing(where: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
     system, root = _system(patterns[0])
     if len(patterns) > 1 or any(char in root for char in _WILD):
         roots = [system._strip_protocol(pattern) for pattern in patterns]
-        found = {
-            path: info
-            for each in roots
-            for path, info in (
-                system.glob(each, detail=True) if any(char in each for char in _WILD) else {each: system.info(each)}
-            ).items()
-        }
+
+        def look(each: str) -> dict[str, dict[str, Any]]:
+            if any(char in each for char in _WILD):
+                there: dict[str, dict[str, Any]] = system.glob(each, detail=True)
+                return there
+            return {each: system.info(each)}
+
+        pool = ThreadPoolExecutor(_THREADS)
+        try:
+            found = {path: info for there in pool.map(look, roots) for path, info in there.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)
         root = re.split(r"[*?\[{]", system._strip_protocol(where))[0].rpartition("/")[0]
     elif system.isfile(root):
         return system, root, {"": system.info(root)}

@@ -58,11 +58,11 @@ def train(
     def say_line(line: str) -> None:
         say(one_line(line))  # it may name files
 
-    with engines.together(config) as processes, windowed.folder(config, folder) as windows_folder:
+    with engines.together(config) as processes:
         _check(config, processes)
         if processes.rank:
-            return _train_beside(processes, config, folder, windows_folder, resume=resume, allow_changes=allow_changes)
-        with run_folder.locked(folder):
+            return _train_beside(processes, config, folder, resume=resume, allow_changes=allow_changes)
+        with run_folder.locked(folder), windowed.folder(config, folder) as windows_folder:
             if not resume:
                 check_new(folder)
             prepared = _prepare(
@@ -77,12 +77,11 @@ def train(
                 say=say_line,
             )
             processes.largest(prepared.engine.precision == "bf16")  # the others have waited for this
+            processes.largest(0)  # see there
             return loop.train(prepared)
 
 
-def _train_beside(
-    processes: Processes, config: Config, folder: Path, windows_folder: Path, *, resume: bool, allow_changes: bool
-) -> Result:
+def _train_beside(processes: Processes, config: Config, folder: Path, *, resume: bool, allow_changes: bool) -> Result:
     """Trains as one of the other processes, which begin when the first one has prepared the run.
 
     They take its settings, and read the checkpoint that it has read or written.
@@ -90,7 +89,8 @@ def _train_beside(
     (bf16,) = processes.largest(False)
     settings = config if resume else run_folder.saved_config(folder)
     settings = replace(settings, precision="bf16" if bf16 else "fp32")
-    with reported_to(lambda progress: None):
+    with reported_to(lambda progress: None), windowed.folder(config, folder) as windows_folder:
+        processes.largest(0)  # on each machine, that folder is empty now
         prepared = _prepare(
             settings,
             folder,

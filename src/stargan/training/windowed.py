@@ -38,7 +38,8 @@ _LOGGER = logging.getLogger(__name__)
 def folder(config: Config, run: Path) -> Iterator[Path]:
     """The folder of a run's windows, empty, and gone at the end.
 
-    Of the processes on a machine, the first one does this. It has to begin before any of them unpacks something there.
+    Of the processes on a machine, the first one does this, and no process may unpack something there before. A run that
+    is not locked would lose its windows.
     """
     found = windows.folder_of(run)
 
