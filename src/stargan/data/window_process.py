@@ -80,7 +80,8 @@ def build(config: Config, found: Windows, number: int, folder: Path) -> None:
         source = windows.later(config, found, number, folder, encoded)
         rows, lines = np.arange(len(source.files)), list[str]()
         if len(rows):
-            cached = configured.decoded(source, config, making)
+            with windows.saying(encoded, found.where):
+                cached = configured.decoded(source, config, making)
             rows, lines = np.setdiff1d(rows, list(cached.bad)), cached.left_out(source)
             (pixels,) = making.glob("*.npy")
             pixels.rename(making / _PIXELS)
@@ -108,7 +109,7 @@ class Preparation:
     def __init__(self, config: Config, found: Windows, number: int, folder: Path) -> None:
         self._state: dict[str, Any] = {}
         self._process = subprocess.Popen(
-            [sys.executable, "-c", f"from {__name__} import main; main()"],
+            [sys.executable, "-P", "-c", f"from {__name__} import main; main()"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

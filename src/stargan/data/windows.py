@@ -25,7 +25,7 @@ from stargan.data.window_labels import like_first
 from stargan.domains import Domains
 from stargan.domains.sharing import with_shared
 from stargan.errors import DataError
-from stargan.progress import Progress
+from stargan.progress import Progress, counted
 from stargan.storage import atomic_write, cache_folder, lock
 
 FIRST = "first"  # the folder of the first window's images
@@ -113,9 +113,10 @@ def find(config: Config) -> Windows:
     held_out = tuple(name for name in places if named and split[name] == other)
     size = config.window or len(names)
     if size >= len(names):
+        count = counted(len(names), "shard")
         raise DataError(
-            f"{where or path}: has {len(names)} training shards, which all fit into --window {size}; leave it out, or "
-            "write smaller shards"
+            f"{where or path}: has {count} to train on, and --window {size} needs more; leave it out, or write smaller "
+            "shards"
         )
     return Windows(
         where or path, root, {name: sizes[name] for name in places}, names, held_out, named, size, config.seed
@@ -193,9 +194,8 @@ def unpack(windows: Windows, names: Sequence[str], folder: Path) -> None:
             "STARGAN_CACHE to a larger disk, or take a smaller --window"
         )
     try:
-        shards.unpack(_brought(windows, names, copies), folder, apart=True)
-    except DataError as error:
-        raise DataError(str(error).replace(str(copies), windows.root.rstrip("/"))) from error
+        with saying(copies, windows.root.rstrip("/")):
+            shards.unpack(_brought(windows, names, copies), folder, apart=True)
     except OSError as error:
         raise DataError(f"{folder}: cannot be written ({error.strerror or error}); set STARGAN_CACHE") from error
     shutil.rmtree(copies, ignore_errors=True)
@@ -266,10 +266,17 @@ def naming(windows: Windows, folder: Path) -> Iterator[Path]:
         if not (path / name).exists():
             with atomic_write(path / name, sync=False) as temporary:
                 remote.fetch(windows.place(name), temporary)
-    try:
+    with saying(path, windows.where):
         yield path
+
+
+@contextlib.contextmanager
+def saying(path: Path, where: str) -> Iterator[None]:
+    """Replaces a path in the folder of windows, of which the user knows nothing, in errors."""
+    try:
+        yield
     except DataError as error:
-        raise DataError(str(error).replace(str(path), windows.where)) from error
+        raise DataError(str(error).replace(str(path), where)) from error
 
 
 def _is_folder(where: str) -> bool:

@@ -1,5 +1,6 @@
 """The data of a run: what was found, decoded and checked, and the batches that are drawn from it."""
 
+import contextlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -74,39 +75,56 @@ def find(config: Config, folder: Path, say: Say) -> tuple[list[Source], Domains,
     return found, domains, listed
 
 
-def decode(found: Sequence[Source], domains: Domains, config: Config, folder: Path | None, say: Say) -> list[DataSet]:
-    """Decodes the images of the data sets, and says which are left out; `folder` is as in `cache.load`.
+def decode(
+    found: Sequence[Source],
+    domains: Domains,
+    config: Config,
+    listed: Windows | None,
+    folder: Path,
+    say: Say,
+    *,
+    allow_empty: bool,
+) -> list[DataSet]:
+    """Decodes the images of the data sets, and says which are left out.
+
+    Args:
+        found: The data sets, or the first window.
+        domains: The label layout.
+        config: All settings.
+        listed: All windows, if the data are read in some.
+        folder: The folder of the run's windows.
+        say: Is called with each line.
+        allow_empty: Whether a domain may have no training images.
 
     Raises:
-        DataError: As `cache.load`, or no training image is left.
+        DataError: As `cache.load`, or no training image is left at all or of a domain.
     """
-    decoded = []
-    for source in found:
-        decoded.append(configured.decoded(source, config, folder))
-        for line in decoded[-1].left_out(source):
-            say(line)
-    data = [
-        DataSet(source, images, domains.pad(source.labels, index))
-        for index, (source, images) in enumerate(zip(found, decoded, strict=True))
-    ]
-    for part in data:
-        if not len(part.rows("train")):
-            raise DataError(f"{part.source.root}: no usable image in the training part")
+    first = windows.saying(folder / windows.FIRST, listed.where) if listed else contextlib.nullcontext()
+    data = []
+    with first:
+        for index, source in enumerate(found):
+            images = configured.decoded(source, config, folder if listed else None)
+            for line in images.left_out(source):
+                say(line)
+            data.append(DataSet(source, images, domains.pad(source.labels, index)))
+        for part in data:
+            _check(part, say, allow_empty=allow_empty)
     return data
 
 
-def check_domains(data: Sequence[DataSet], say: Say, *, allow_empty: bool) -> None:
+def _check(part: DataSet, say: Say, *, allow_empty: bool) -> None:
     """Refuses a domain that has nothing to learn from, and names those that no figure will be about."""
-    for part in data:
-        lacking = part.source.lacking(part.rows("train"))
-        if lacking and not allow_empty:
-            raise DataError(
-                f"{part.source.root}: no training images of {'; '.join(lacking.values())}; put some into train, leave "
-                "the label out with --attributes, or say --allow-empty"
-            )
-        unmeasured = part.source.lacking(part.rows("val"))
-        if unmeasured:
-            say(f"{part.source.name}: no images of {', '.join(unmeasured)} in val, on which the run is measured")
+    if not len(part.rows("train")):
+        raise DataError(f"{part.source.root}: no usable image in the training part")
+    lacking = part.source.lacking(part.rows("train"))
+    if lacking and not allow_empty:
+        raise DataError(
+            f"{part.source.root}: no training images of {'; '.join(lacking.values())}; put some into train, leave "
+            "the label out with --attributes, or say --allow-empty"
+        )
+    unmeasured = part.source.lacking(part.rows("val"))
+    if unmeasured:
+        say(f"{part.source.name}: no images of {', '.join(unmeasured)} in val, on which the run is measured")
 
 
 def batches(sets: Sequence[TrainingSet], domains: Domains, config: Config, seed: int, own: slice) -> Batches:

@@ -108,8 +108,8 @@ def prepare(
     else:
         crop = crops.fraction(found, config.image_size, config.crop, say)
         config = replace(config, crop=crop, range=ranges.of_sources(found, config.range, say))
-    data = data_sets.decode(found, domains, config, windows_folder if windows else None, say)
-    data_sets.check_domains(data, say, allow_empty=resume or config.allow_empty)
+    empty = resume or config.allow_empty
+    data = data_sets.decode(found, domains, config, windows, windows_folder, say, allow_empty=empty)
     data_key = same_data.data_key(found, windows)
     if resume:
         _check_same(folder, data_key, data, say, allow_changes=allow_changes)
