@@ -202,7 +202,7 @@ PytorchEngine.d_step = d_step
 
 
 def wait(reached: Callable[[], bool], process: "subprocess.Popen[bytes] | subprocess.Popen[str]") -> None:
-    end = time.monotonic() + 120
+    end = time.monotonic() + 300
     while not reached():
         assert process.poll() is None
         assert time.monotonic() < end
