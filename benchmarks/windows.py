@@ -155,7 +155,7 @@ def main() -> None:
     parser.add_argument("--only", choices=("preparing", "training"), help="one of the two tables")
     options = parser.parse_args()
     if options.only != "training":
-        preparing(*((20, [32]) if options.quick else (400, [64, 128])))
+        preparing(*((20, [32]) if options.quick else (400, [64, 128, 256])))
     if options.only != "preparing":
         given = (options.images, options.shards, options.window, options.size, options.epochs)
         trainings(*((96, 6, 2, 32, 1) if options.quick else given))
