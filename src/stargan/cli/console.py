@@ -62,49 +62,61 @@ def _wrapped(line: str) -> str:
 
 
 class _Bars:
-    """Shows each `Progress` that it is called with."""
+    """Shows each `Progress` that it is called with; one that begins within another goes below it."""
 
     def __init__(self) -> None:
         self._shown: dict[int, _Bar | _Lines] = {}
+        self._screen: Any = None  # of which there can be only one at a time
 
     def __call__(self, progress: Progress) -> None:
         if progress.state == "started":
-            self._shown[id(progress)] = _Bar(progress) if sys.stderr.isatty() else _Lines()
+            if sys.stderr.isatty() and self._screen is None:
+                self._screen = _screen()
+            self._shown[id(progress)] = _Bar(self._screen, progress) if self._screen else _Lines()
         elif progress.state == "running":
             self._shown[id(progress)].update(progress)
         else:
             self._shown.pop(id(progress)).end(progress)
+            if self._screen and not self._shown:
+                self._screen.stop()
+                self._screen = None
+
+
+def _screen() -> Any:
+    """What draws bars on a terminal; nothing of them stays."""
+    from rich import console
+    from rich import progress as bars
+
+    screen = bars.Progress(
+        bars.TextColumn("{task.description}"),
+        bars.BarColumn(16),
+        bars.TextColumn("{task.completed:.0f}/{task.total:.0f}"),
+        bars.TextColumn("{task.fields[rate]}"),
+        bars.TimeRemainingColumn(),
+        bars.TextColumn("{task.fields[note]}"),
+        console=console.Console(stderr=True),
+        speed_estimate_period=120,
+        transient=True,
+        redirect_stdout=sys.stdout.isatty(),  # lines for a file must not go to the terminal
+    )
+    screen.start()
+    return screen
 
 
 class _Bar:
-    """A bar on a terminal; nothing of it stays."""
+    """A bar on a terminal, among those of a screen."""
 
-    def __init__(self, progress: Progress) -> None:
-        from rich import console
-        from rich import progress as bars
-
-        self._bar: Any = bars.Progress(
-            bars.TextColumn("{task.description}"),
-            bars.BarColumn(16),
-            bars.TextColumn("{task.completed:.0f}/{task.total:.0f}"),
-            bars.TextColumn("{task.fields[rate]}"),
-            bars.TimeRemainingColumn(),
-            bars.TextColumn("{task.fields[note]}"),
-            console=console.Console(stderr=True),
-            speed_estimate_period=120,
-            transient=True,
-            redirect_stdout=sys.stdout.isatty(),  # lines for a file must not go to the terminal
-        )
-        self._bar.start()
-        self._task = self._bar.add_task(one_line(progress.what), total=progress.total, rate="", note="")
-        self._bar.update(self._task, completed=progress.start)
+    def __init__(self, screen: Any, progress: Progress) -> None:
+        self._screen = screen
+        self._task = screen.add_task(one_line(progress.what), total=progress.total, rate="", note="")
+        screen.update(self._task, completed=progress.start)
 
     def update(self, progress: Progress) -> None:
         fields = {"rate": progress.rate(), "note": progress.note}
-        self._bar.update(self._task, completed=progress.done, total=progress.total, **fields)
+        self._screen.update(self._task, completed=progress.done, total=progress.total, **fields)
 
     def end(self, progress: Progress) -> None:
-        self._bar.stop()
+        self._screen.remove_task(self._task)
 
 
 class _Lines:

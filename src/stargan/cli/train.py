@@ -17,6 +17,7 @@ from stargan.cli.options import (
     LabelGroups,
     Labels,
     OptionalFolder,
+    OptionalInt,
     Range,
     Shared,
     check_output,
@@ -61,6 +62,7 @@ class _Data(DataSettings):
     exclusive: LabelGroups = ()
     bins: Bins = ()
     share: Labels = ()
+    window: OptionalInt = None
     crop: Crop = None
     range: Range = None
     allow_empty: Flag = False

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from stargan.config.architecture import Architecture
-from stargan.config.checks import check, check_crop, check_range, typed
+from stargan.config.checks import check, check_crop, check_range, is_integer, typed
 from stargan.domains.names import suggest
 from stargan.errors import ConfigError
 from stargan.old_names import SETTINGS, renamed
@@ -32,6 +32,8 @@ class DataSettings:
         bins: Column of numbers to cut into groups, as age=0,20,40,60; repeat it for another column.
         share: Labels that several data sets have, which become one label; by default all that have the same names and
             kind. none to keep all apart.
+        window: Number of shards to have on the disk at a time, for data that do not fit on it: while the images of one
+            window train, the next is prepared. Default: all shards at once.
         crop: How much to use of an image, around its centre: a fraction, up to 1, of the largest part in the shape of
             the model's images, or that part's shorter side in pixels. Default: all of it.
         align: `faces` to look for faces in photos: the largest one of each is cut out, upright, as in CelebA. Photos
@@ -54,6 +56,7 @@ class DataSettings:
     exclusive: tuple[str, ...] = ()
     bins: tuple[str, ...] = ()
     share: tuple[str, ...] = ()
+    window: int | None = None
     crop: float | None = None
     align: Align = "none"
     range: tuple[float, float] | None = None
@@ -199,6 +202,7 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         check(self, "minutes", valid, "a number above 0")
         for name, kinds in _CHOICES.items():
             check(self, name, getattr(self, name) in kinds, f"one of {', '.join(kinds)}")
+        self._check_window()
         check_crop(self)
         check_range(self.range)
         decides = "left out with --align faces, where the face decides what is cut out"
@@ -217,6 +221,14 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         least = 2**self.d_layers * (1 if self.method == "stargan" else 3)
         allowed = f"at least {least} each way, since D halves it {self.d_layers} times (or set fewer --d-layers)"
         check(self, "image_size", min(self.image_size) >= least, allowed)
+
+    def _check_window(self) -> None:
+        check(self, "window", self.window is None or (is_integer(self.window) and self.window > 0), "at least 1")
+        for what, fits in (
+            (f"--method {self.method}", self.method == "stargan"),
+            ("several --data", len(self.data) < 2),
+        ):
+            check(self, "window", self.window is None or fits, f"left out with {what}")
 
     def _check_discriminator(self) -> None:
         needed = _PROJECTED if self.discriminator == "projected" else _STARGAN

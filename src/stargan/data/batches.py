@@ -133,8 +133,10 @@ class Batches:
         own = self._own
         return Batch(training_set.take(rows[own], mirrored[own]), labels[own], targets[own], dataset)
 
-    def stream(self, start: int, workers: int = 2) -> Generator[Batch, None, None]:
-        """Yields the batches from step `start` on; threads prepare a bounded number of them ahead.
+    def stream(self, start: int, workers: int = 2, end: int | None = None) -> Generator[Batch, None, None]:
+        """Yields the batches from step `start` on, to that before `end` if it is given.
+
+        Threads prepare a bounded number of them ahead.
 
         Closing the generator ends the threads. An error in a thread is raised here.
         """
@@ -143,9 +145,11 @@ class Batches:
         try:
             step = start
             while True:
-                while len(waiting) < 2 * workers:
+                while len(waiting) < 2 * workers and (end is None or step < end):
                     waiting.append(pool.submit(self.batch, step))
                     step += 1
+                if not waiting:
+                    return
                 yield waiting.popleft().result()
         finally:
             pool.shutdown(wait=True, cancel_futures=True)

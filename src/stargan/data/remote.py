@@ -99,8 +99,10 @@ def remove(where: str) -> None:
         system.rm_file(path)
 
 
-def listed(where: str) -> tuple[str, list[str]]:
-    """The address of the folder at an address, and the paths of the files below it, in order. They are not copied.
+def listed(where: str) -> tuple[str, dict[str, int | None]]:
+    """The address of the folder at an address, and the sizes in bytes of the files below it, by their paths, in order.
+
+    They are not copied. Not all servers tell sizes.
 
     Raises:
         MissingExtraError, DataError: As `local`.
@@ -109,8 +111,9 @@ def listed(where: str) -> tuple[str, list[str]]:
         system, root, files = _listing(where)
         if list(files) == [""]:
             root, _, name = root.rpartition("/")
-            files = {name: {}}
-        return str(system.unstrip_protocol(root.rstrip("/"))), sorted(files)
+            files = {name: files[""]}
+        sizes = {name: files[name].get("size") for name in sorted(files)}
+        return str(system.unstrip_protocol(root.rstrip("/"))), sizes
 
 
 def fetch(where: str, file: Path) -> None:
@@ -192,13 +195,18 @@ def _listing(where: str) -> tuple[Any, str, dict[str, dict[str, Any]]]:
     system, root = _system(patterns[0])
     if len(patterns) > 1 or any(char in root for char in _WILD):
         roots = [system._strip_protocol(pattern) for pattern in patterns]
-        found = {
-            path: info
-            for each in roots
-            for path, info in (
-                system.glob(each, detail=True) if any(char in each for char in _WILD) else {each: system.info(each)}
-            ).items()
-        }
+
+        def look(each: str) -> dict[str, dict[str, Any]]:
+            if any(char in each for char in _WILD):
+                there: dict[str, dict[str, Any]] = system.glob(each, detail=True)
+                return there
+            return {each: system.info(each)}
+
+        pool = ThreadPoolExecutor(_THREADS)
+        try:
+            found = {path: info for there in pool.map(look, roots) for path, info in there.items()}
+        finally:
+            pool.shutdown(cancel_futures=True)
         root = re.split(r"[*?\[{]", system._strip_protocol(where))[0].rpartition("/")[0]
     elif system.isfile(root):
         return system, root, {"": system.info(root)}

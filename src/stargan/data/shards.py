@@ -6,7 +6,7 @@ import re
 import shutil
 import tarfile
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import Any, BinaryIO
@@ -22,7 +22,8 @@ from stargan.storage import open_regular
 
 SUFFIX = ".tar"
 _ROWS = "rows.jsonl"  # in a folder of unpacked images: their names, splits and labels, by row
-_IMAGE, _SPLIT = "file_name", "split"
+IMAGE, SPLIT = "file_name", "split"
+"""The columns with the path of an image, and with the split that the name of its shard has, if any."""
 _LABELS = frozenset({".json", ".cls", ".txt"})
 _MAX_LABELS = 2**20  # bytes of one such file
 _MEMORY = 2**30  # bytes that reading may take, so that headers cannot claim any size
@@ -37,16 +38,25 @@ def read(*shards: Path) -> RawTable:
     Raises:
         DataError: A shard is damaged, or has members that no data set needs.
     """
-    folder = unpacked.once(shards, lambda folder: _unpack(shards, folder))
-    with (folder / _ROWS).open(encoding="utf-8") as file:
-        first, *rows = map(json.loads, file)
+    folder = unpacked.once(shards, lambda folder: unpack([(shard.name, shard) for shard in shards], folder))
+    rows, notes = unpacked_rows(folder)
     if not rows:
         raise DataError(f"{shards[0]}: no images in it; a sample needs one, such as 000000.jpg beside 000000.json")
-    if not all(row[_SPLIT] for row in rows):
-        for row in rows:
-            del row[_SPLIT]
-    table = text_tables.of_records(rows, first["notes"])
-    return RawTable(table.columns, notes=table.notes, images=_IMAGE, folder=folder)
+    return table(rows, notes, folder, splits=all(row[SPLIT] for row in rows))
+
+
+def table(rows: Sequence[dict[str, Any]], notes: Sequence[str], folder: Path, *, splits: bool) -> RawTable:
+    """The table of unpacked images.
+
+    Args:
+        rows: What is known of each image, from `unpacked_rows`.
+        notes: What the user has to know.
+        folder: Where the images are.
+        splits: Whether the names of all shards have the name of a split.
+    """
+    kept = rows if splits else [{name: value for name, value in row.items() if name != SPLIT} for row in rows]
+    found = text_tables.of_records(kept, notes)
+    return RawTable(found.columns, notes=found.notes, images=IMAGE, folder=folder)
 
 
 def matching(pattern: Path) -> list[Path]:
@@ -93,29 +103,47 @@ class Sample:
     labels: dict[str, Any] = field(default_factory=dict)
 
 
-def _unpack(shards: Sequence[Path], folder: Path) -> None:
-    """Writes all images, one after the other, and what is known of each."""
+def unpack(shards: Iterable[tuple[str, Path]], folder: Path, *, apart: bool = False) -> None:
+    """Writes all images, one after the other, and what is known of each.
+
+    Args:
+        shards: The name of each shard and where it is.
+        folder: Where to write them.
+        apart: Whether the images of each shard go into a folder that is called like it. By default, only those do that
+            are called like an earlier one.
+
+    Raises:
+        DataError: As `read`.
+    """
     used: Counter[str] = Counter()
     without, rows = 0, folder / f"{_ROWS}.part"
     with rows.open("w", encoding="utf-8") as lines:
-        for shard in shards:
-            split = split_of_part(shard.stem)
+        for called, shard in shards:
+            stem = PurePosixPath(called).with_suffix("")
+            split = split_of_part(stem.name)
             for sample in samples(shard, folder):
                 if not sample.image:
                     without += 1
                     continue
-                name = sample.image if not used[sample.image] else f"{shard.stem}/{sample.image}"
+                name = f"{stem}/{sample.image}" if apart or used[sample.image] else sample.image
                 used[sample.image] += 1
                 path = folder / name
                 path.parent.mkdir(parents=True, exist_ok=True)
                 with path.open("xb") as file:
                     file.write(sample.content)
-                lines.write(json.dumps({**sample.labels, _IMAGE: name, _SPLIT: split}) + "\n")
+                lines.write(json.dumps({**sample.labels, IMAGE: name, SPLIT: split}) + "\n")
     notes = [f"left out: {counted(without, 'sample')} without an image"] if without else []
     with (folder / _ROWS).open("w", encoding="utf-8") as whole, rows.open(encoding="utf-8") as lines:
         whole.write(json.dumps({"notes": notes}) + "\n")
         shutil.copyfileobj(lines, whole)
     rows.unlink()
+
+
+def unpacked_rows(folder: Path) -> tuple[list[dict[str, Any]], list[str]]:
+    """What is known of each image that `unpack` has written, by column, and what the user has to know."""
+    with (folder / _ROWS).open(encoding="utf-8") as file:
+        first, *rows = map(json.loads, file)
+    return rows, first["notes"]
 
 
 def samples(shard: Path, folder: Path) -> Iterator[Sample]:
@@ -155,7 +183,7 @@ def _labels(where: str, suffix: str, content: bytes) -> dict[str, Any]:
         raise DataError(f"{where}: not {'JSON' if suffix == '.json' else 'a text in UTF-8'} ({error})") from error
     if not isinstance(found, dict):
         raise DataError(f'{where}: must be an object of labels, such as {{"season": "winter"}}')
-    return {name: value for name, value in found.items() if name not in (_IMAGE, _SPLIT)}
+    return {name: value for name, value in found.items() if name not in (IMAGE, SPLIT)}
 
 
 def _members(shard: Path, folder: Path) -> Iterator[tuple[str, bytes]]:

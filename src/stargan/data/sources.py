@@ -12,6 +12,7 @@ from stargan.data import celeba, folders, homes, image_files, label_columns, rem
 from stargan.data.columns import Columns, grouped, listed
 from stargan.data.label_columns import Bins
 from stargan.data.splits import SPLITS
+from stargan.data.text_tables import RawTable
 from stargan.domains import UNKNOWN, Domains, LabelSet
 from stargan.domains.names import clean
 from stargan.domains.sharing import with_shared
@@ -23,6 +24,7 @@ _RULE = (
     "must be a folder with a list_attr*.txt, a folder with one folder of images for each domain, "
     "a table (.csv, .tsv, .jsonl, .parquet), shards (.tar), or a .zip of any of these"
 )
+_TABLE = "metadata"  # what errors call the table of a folder, if it has no file of its own
 _TABLES = frozenset({".csv", ".tsv"})
 _USUAL = frozenset({"labels", "metadata"})
 """What a table is called that tells the labels of the images in its folder, even if they are in several folders."""
@@ -143,6 +145,15 @@ def find_all(
     return found, Domains(with_shared([source.label_set for source in found], share))
 
 
+def of_table(
+    path: Path, raw: RawTable, attributes: Sequence[str] = (), exclusive: Sequence[str] = (), bins: Sequence[str] = ()
+) -> Source:
+    """The data set of a table whose cells are already read; the other arguments and the errors are those of `find`."""
+    columns = tables.from_raw(path / _TABLE if path.is_dir() else path, raw, attributes, label_columns.parse_bins(bins))
+    _check_known([*attributes, *_members(exclusive)], [columns], path)
+    return _source(path, columns, attributes, exclusive)
+
+
 def is_there(path: str) -> bool:
     """Whether a data set is at a path; of addresses, nobody knows before they are read."""
     return remote.address(path) is not None or any(part.exists() for part in (Path(path), *shards.matching(Path(path))))
@@ -198,7 +209,7 @@ def _read_folder(path: Path, attributes: Sequence[str], bins: Bins) -> Columns:
         return celeba.read(path)
     raw = homes.find(path)
     if raw:
-        return tables.from_raw(path / "metadata", raw, attributes, bins)
+        return tables.from_raw(path / _TABLE, raw, attributes, bins)
     beside = [file for file in sorted(path.iterdir()) if file.suffix.lower() in _TABLES and file.is_file()]
     named = [file for file in beside if file.match("list_attr*") or file.stem.lower() in _USUAL]
     if len(named) == 1:

@@ -15,7 +15,11 @@ def markdown(name: str, info: ModelInfo, card: Card) -> str:
         card: Its card.
     """
     width, height = info.image_size
-    data = ", ".join(f"{part.get('training_images', '?')} images of {part.get('name', '?')}" for part in info.data)
+    data = ", ".join(
+        f"{part.get('shards', part.get('training_images', '?'))} {'shards' if 'shards' in part else 'images'} of "
+        f"{part.get('name', '?')}"
+        for part in info.data
+    )
     conditions = ", ".join(f"{key} {value}" for key, value in card.measured.items())
     lines = [
         f"# Model card: {name}",

@@ -15,12 +15,13 @@ from stargan.storage import is_temporary, lock, read_text, remove_leftovers, wri
 
 CONFIG = "config.json"
 DATA = "data.json"
+WINDOWS = "windows.json"
 STATS = "stats.jsonl"
 SAMPLES = "samples"
 CHECKPOINTS = "checkpoints"
 MODEL = "model.onnx"
 LOCK = ".lock"
-PACE = ("lr", "steps_per_second", "seconds")
+PACE = ("lr", "steps_per_second", "seconds", "waited")
 """Figures about how the training goes on, beside those about the networks."""
 
 MAX_CONFIG = 2**24  # characters; thousands of paths are far less

@@ -11,7 +11,7 @@ from stargan.engine import Processes
 from stargan.errors import ConfigError, one_line
 from stargan.model import run_folder
 from stargan.progress import reported_to
-from stargan.training import loop
+from stargan.training import loop, windowed
 from stargan.training.loop import Result
 from stargan.training.prepare import check_new
 from stargan.training.prepare import prepare as _prepare
@@ -62,13 +62,14 @@ def train(
         _check(config, processes)
         if processes.rank:
             return _train_beside(processes, config, folder, resume=resume, allow_changes=allow_changes)
-        with run_folder.locked(folder):
+        with run_folder.locked(folder), windowed.folder(config, folder) as windows_folder:
             if not resume:
                 check_new(folder)
             prepared = _prepare(
                 config,
                 folder,
                 processes,
+                windows_folder,
                 resume=resume,
                 start_from=start_from,
                 allow_changes=allow_changes,
@@ -76,6 +77,7 @@ def train(
                 say=say_line,
             )
             processes.largest(prepared.engine.precision == "bf16")  # the others have waited for this
+            processes.largest(0)  # see there
             return loop.train(prepared)
 
 
@@ -87,11 +89,13 @@ def _train_beside(processes: Processes, config: Config, folder: Path, *, resume:
     (bf16,) = processes.largest(False)
     settings = config if resume else run_folder.saved_config(folder)
     settings = replace(settings, precision="bf16" if bf16 else "fp32")
-    with reported_to(lambda progress: None):
+    with reported_to(lambda progress: None), windowed.folder(config, folder) as windows_folder:
+        processes.largest(0)  # on each machine, that folder is empty now
         prepared = _prepare(
             settings,
             folder,
             processes,
+            windows_folder,
             resume=True,
             start_from=None,
             allow_changes=allow_changes,

@@ -9,11 +9,12 @@ import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
-from stargan.data import configured
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine import Engine
 from stargan.errors import ConfigError
 from stargan.progress import Progress, about
+from stargan.storage import cache_folder, temporary_path
+from stargan.training import data_sets
 
 TIMES = 3  # updates to time for a figure; the first ones are slower
 SECONDS = 2.0  # after which no further update is timed for a figure
@@ -143,7 +144,9 @@ def _random_batch(config: Config, domains: Domains, count: int) -> tuple[np.ndar
 
 def _domains(config: Config) -> Domains:
     if config.data:
-        return configured.find(config)[1]
+        cache_folder().mkdir(parents=True, exist_ok=True)
+        with temporary_path(cache_folder(), folder=True) as unpacked:  # the first window, if there are some
+            return data_sets.find(config, unpacked, lambda line: None)[1]
     if not config.attributes:
         raise ConfigError("--dry-run needs --data PATH, or --attributes with the names of the labels")
     groups: list[Group] = []

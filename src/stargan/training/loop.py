@@ -3,13 +3,14 @@
 import contextlib
 import math
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from stargan.config import schedules
-from stargan.errors import TrainingError
+from stargan.data.batches import Batch
+from stargan.errors import DataError, TrainingError
 from stargan.model import run_folder
-from stargan.model.info import ModelInfo
 from stargan.progress import Progress
 from stargan.training import checkpoint
 from stargan.training.log import Log
@@ -49,20 +50,19 @@ def train(prepared: PreparedRun) -> Result:
     position = schedules.position(config, step, prepared.seconds)
     status = Status(position)
     with (
-        contextlib.closing(prepared.batches.stream(step, config.workers)) as stream,
+        stop_signals() as stopped,
+        contextlib.closing(prepared.stream(stopped)) as stream,
         Log(prepared.folder, step) if processes.rank == 0 else contextlib.nullcontext() as log,
         Progress("train", config.steps, "steps", step) as progress,
-        stop_signals() as stopped,
     ):
         (stop,) = processes.largest(stopped())
-        while position < config.steps and not stop:
+        while position < config.steps and not stop and (batch := _next(prepared, stream, step, figures, began)):
             # ---- updates: D at every step, G at every n_critic-th step of each data set
-            batch = next(stream)
             lr = schedules.learning_rate(config, position)
             rates = {"lr": lr, "lambda_cls": schedules.class_weight(config, position)}
             engine.d_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, **rates)
             if prepared.updates_g_at(step):
-                batch = prepared.g_batches.batch(step) if config.g_own_batch else batch
+                batch = prepared.g_batch(step) if config.g_own_batch else batch
                 engine.g_step(batch.images, batch.labels, batch.targets, batch.dataset, step=step, **rates)
             step += 1
             # ---- all processes go on or stop after the same update; only the first writes files
@@ -78,7 +78,7 @@ def train(prepared: PreparedRun) -> Result:
             if step % config.log_every == 0 or step % config.checkpoint_every == 0 or last:
                 losses = engine.losses()
                 _check_finite(losses, step, prepared.folder)
-                log.losses(step, losses, lr, seconds)
+                log.losses(step, {**losses, **prepared.waited()}, lr, seconds)
                 note = " ".join(f"{name} {losses[name]:.3g}" for name in _IN_THE_BAR if name in losses)
             progress.total = max(step, round(step * config.steps / max(position, 1)))
             progress.update(step, note)
@@ -92,17 +92,34 @@ def train(prepared: PreparedRun) -> Result:
 
             # ---- checkpoint
             if step % config.checkpoint_every == 0 or last:
-                info = prepared.info(step, figures, finished=finished)
-                _save(prepared, info, time.monotonic() - began)
+                _save(prepared, step, figures, time.monotonic() - began, finished=finished)
     return Result(step, position >= config.steps, time.monotonic() - began, figures)
 
 
 _IN_THE_BAR = ("g_cls", "g_rec", "g_rec_a", "g_rec_b")  # as many as fit next to the progress bar in 80 columns
 
 
-def _save(prepared: PreparedRun, info: ModelInfo, seconds: float) -> None:
-    arrays, keep = prepared.engine.state(), prepared.config.keep_checkpoints
-    checkpoint.save(prepared.folder, arrays, info, data_key=prepared.data_key, keep=keep, seconds=seconds)
+def _next(
+    prepared: PreparedRun, stream: Iterator[Batch], step: int, figures: dict[str, float], began: float
+) -> Batch | None:
+    """Returns the next batch, or None if a signal came while it waited for a window.
+
+    Then, or if the window cannot be read, it saves what was trained.
+    """
+    try:
+        return next(stream)
+    except (StopIteration, DataError) as end:
+        _save(prepared, step, figures, time.monotonic() - began)
+        if isinstance(end, DataError):
+            raise
+        return None
+
+
+def _save(prepared: PreparedRun, step: int, figures: dict[str, float], seconds: float, finished: bool = False) -> None:
+    if prepared.processes.rank == 0:
+        info, arrays = prepared.info(step, figures, finished=finished), prepared.engine.state()
+        keep = prepared.config.keep_checkpoints
+        checkpoint.save(prepared.folder, arrays, info, data_key=prepared.data_key, keep=keep, seconds=seconds)
 
 
 def _check_finite(losses: dict[str, float], step: int, folder: Path) -> None:

@@ -1,59 +1,29 @@
 """Preparation of a run, new or resumed: data, engine, batches and validation."""
 
 import shlex
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Generator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-
-import numpy as np
 
 from stargan import engine as engines
 from stargan.config import Config
 from stargan.config.checks import as_option
-from stargan.data import cache, configured, crops, face_sample, ranges, sources
-from stargan.data.batches import Batches, TrainingSet
-from stargan.data.pairs import KIND as PAIRS
+from stargan.data import crops, face_sample, ranges, sources
+from stargan.data.batches import Batch, Batches, TrainingSet
 from stargan.data.sources import Source
-from stargan.data.two_domains import Pairs, TwoDomains
+from stargan.data.windows import Windows
 from stargan.domains import Domains
 from stargan.engine import Engine, Processes
 from stargan.engine.transfer import HEAD, transfer
-from stargan.errors import CheckpointError, ConfigError, DataError
+from stargan.errors import CheckpointError, ConfigError
 from stargan.faces import CELEBA, FaceCrop
 from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
-from stargan.progress import Progress
-from stargan.training import checkpoint, same_data
+from stargan.training import checkpoint, data_sets, same_data
+from stargan.training.data_sets import DataSet, Say
 from stargan.training.forecast import forecast
 from stargan.training.validation import Validation
-
-Say = Callable[[str], None]
-
-
-@dataclass(frozen=True)
-class DataSet:
-    """A data set with decoded images.
-
-    Attributes:
-        source: Its files, labels and splits.
-        images: Its decoded images.
-        values: (N, C) float32, the labels of the images in the layout of `Domains`.
-    """
-
-    source: Source
-    images: cache.CachedImages
-    values: np.ndarray
-
-    def rows(self, split: str) -> np.ndarray:
-        """Returns the rows of a split, without those of unreadable images and, of pairs, of their partners."""
-        rows, bad = self.source.rows(split), np.array(list(self.images.bad), int)
-        if self.source.kind == PAIRS:
-            bad = np.concatenate([bad, self.source.partners(bad)])
-        return rows[~np.isin(rows, bad)]
-
-    def truths(self, rows: np.ndarray) -> np.ndarray | None:
-        """Returns the true translations of images, (N, H, W, 3) uint8; None if the data have none."""
-        return self.images.pixels[self.source.partners(rows)] if self.source.kind == PAIRS else None
+from stargan.training.windowed import WindowedBatches
 
 
 @dataclass(frozen=True)
@@ -66,7 +36,7 @@ class PreparedRun:
         engine: The engine, with the weights to start from.
         processes: The processes that train together.
         batches: The batches for the updates of D.
-        g_batches: The batches for the updates of G if `g_own_batch` is set.
+        g_batch: Returns the batch of a step for the update of G if `g_own_batch` is set.
         validation: Measures figures and draws sample grids; None if there are no images for it.
         data_key: Identifies the training data, see `checkpoint.load`.
         description: The description for this run's model files, except for steps and figures.
@@ -79,8 +49,8 @@ class PreparedRun:
     folder: Path
     engine: Engine
     processes: Processes
-    batches: Batches
-    g_batches: Batches
+    batches: Batches | WindowedBatches
+    g_batch: Callable[[int], Batch]
     validation: Validation | None
     data_key: str
     description: ModelInfo
@@ -93,6 +63,20 @@ class PreparedRun:
         temperatures = self.validation.temperatures(self.engine) if self.validation and finished else ()
         return replace(self.description, steps=step, quality=figures, temperatures=temperatures)
 
+    def stream(self, stopped: Callable[[], bool]) -> Generator[Batch, None, None]:
+        """Returns the batches from `step` on. It ends only if this process is `stopped` while it waits for a window.
+
+        Several processes go on until all have that window, since all have to stop after the same update.
+        """
+        if isinstance(self.batches, Batches):
+            return self.batches.stream(self.step, self.config.workers)
+        alone = self.processes.world_size == 1
+        return self.batches.stream(self.step, self.config.workers, stopped if alone else lambda: False)
+
+    def waited(self) -> dict[str, float]:
+        """Returns how many seconds of this part of the run went by waiting for windows, for the log, if it has some."""
+        return {} if isinstance(self.batches, Batches) else {"waited": round(self.batches.waited, 3)}
+
     def updates_g_at(self, step: int) -> bool:
         """Whether G is updated at a step. Data sets take turns, so the updates of D are counted for each one."""
         turn = step // len(self.description.domains.sets) + (0 if self.config.g_first else 1)
@@ -103,6 +87,7 @@ def prepare(
     config: Config,
     folder: Path,
     processes: Processes,
+    windows_folder: Path,
     *,
     resume: bool,
     start_from: Path | None,
@@ -110,26 +95,28 @@ def prepare(
     measure: bool,
     say: Say,
 ) -> PreparedRun:
-    """Prepares a run; the other arguments and the errors are those of `stargan.training.train`."""
+    """Prepares a run; `windows_folder` is for its windows, if it has some.
+
+    The other arguments and the errors are those of `stargan.training.train`.
+    """
     _check_places(config, folder, start_from, resume=resume)
-    found, domains = configured.find(config)
-    _describe_found(found, domains, say)
+    found, domains, windows = data_sets.find(config, windows_folder, say)
     has_checkpoint = resume and _has_checkpoint(folder)
     if resume:
-        found = _split_as_before(found, folder)
+        found = _split_as_before(found, windows, folder)
         config = replace(config, range=config.range or ranges.before_ranges(found))
     else:
         crop = crops.fraction(found, config.image_size, config.crop, say)
         config = replace(config, crop=crop, range=ranges.of_sources(found, config.range, say))
-    data = _decode(found, domains, config, say)
-    _check_domains(data, say, allow_empty=resume or config.allow_empty)
-    data_key = same_data.data_key(found)
+    empty = resume or config.allow_empty
+    data = data_sets.decode(found, domains, config, windows, windows_folder, say, allow_empty=empty)
+    data_key = same_data.data_key(found, windows)
     if resume:
         _check_same(folder, data_key, data, say, allow_changes=allow_changes)
     elif measure:
         say(str(forecast(config, domains)))
     engine = engines.create(config, domains)
-    description, step = _description(config, domains, data), 0
+    description, step = _description(config, domains, data, windows), 0
     if has_checkpoint:
         description, step = _resume(engine, folder, description, data_key)
     elif start_from is not None:
@@ -145,97 +132,47 @@ def prepare(
         run_folder.save_config(folder, replace(config, precision=engine.precision))
     if processes.rank == 0:
         same_data.save(folder, data_key, [part.images for part in data])
-    say(_summary(engine, data, domains, config, step))
+    say(_summary(engine, data, domains, config, windows, step))
     say(f"watch it: stargan serve --run {shlex.quote(str(folder))}")
-    sets = [
-        TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
-        for part in data
-    ]
     own = slice(processes.rank, None, processes.world_size)
-    batches, g_batches = (_batches(sets, domains, config, seed, own) for seed in (config.seed, config.seed + 1))
+    batches, g_batch = _batches(config, windows, data, domains, engine, own, folder, windows_folder)
     validation = Validation.of(config.architecture, domains, data)
     seconds = checkpoint.seconds(folder) if has_checkpoint else 0.0
     figures = dict(description.quality)
     return PreparedRun(
-        config, folder, engine, processes, batches, g_batches, validation, data_key, description, step, seconds, figures
+        config, folder, engine, processes, batches, g_batch, validation, data_key, description, step, seconds, figures
     )  # fmt: skip
 
 
-# ---------------------------------------------------------------- data
+# ---------------------------------------------------------------- data and description
 
 
-def _batches(sets: list[TrainingSet], domains: Domains, config: Config, seed: int, own: slice) -> Batches:
-    if config.method != "stargan":
-        kind = Pairs if config.method == "pix2pix" else TwoDomains
-        return kind(sets[0], domains, batch_size=config.batch_size, seed=seed, flip=config.flip)
-    return Batches(
-        sets,
-        domains,
-        batch_size=config.batch_size,
-        seed=seed,
-        flip=config.flip,
-        targets=config.targets,
-        rare=config.rare,
-        own=own,
-    )
+def _batches(
+    config: Config,
+    windows: Windows | None,
+    data: Sequence[DataSet],
+    domains: Domains,
+    engine: Engine,
+    own: slice,
+    run: Path,
+    windows_folder: Path,
+) -> tuple[Batches | WindowedBatches, Callable[[int], Batch]]:
+    """The batches of a run, and the function that returns one of G's own."""
+    if windows:
+        drawn = WindowedBatches(config, windows, data[0], domains, engine, own=own, run=run, folder=windows_folder)
+        return drawn, drawn.g_batch
+    sets = [
+        TrainingSet(part.images.pixels, part.values, part.rows("train"), engine.upload(part.images.pixels))
+        for part in data
+    ]
+    batches, g_batches = (data_sets.batches(sets, domains, config, config.seed + extra, own) for extra in (0, 1))
+    return batches, g_batches.batch
 
 
-def _describe_found(found: Sequence[Source], domains: Domains, say: Say) -> None:
-    for source in found:
-        for note in source.notes:
-            say(f"{source.name}: {note}")
-    shared = list(dict.fromkeys(name for label_set in domains.sets for name in label_set.shared))
-    if shared:
-        say(f"one label of all data sets that have it: {', '.join(shared)}; --share none keeps them apart")
-
-
-def _split_as_before(found: list[Source], folder: Path) -> list[Source]:
+def _split_as_before(found: list[Source], windows: Windows | None, folder: Path) -> list[Source]:
     """The data sets as the run to resume splits them; earlier versions used another rule where there is no split."""
     by_name = [sources.split_by_name(source) for source in found]
-    return by_name if checkpoint.data_key(folder) == same_data.data_key(by_name) else found
-
-
-def _decode(found: Sequence[Source], domains: Domains, config: Config, say: Say) -> list[DataSet]:
-    decoded = [_decoded(source, config, say) for source in found]
-    data = [
-        DataSet(source, images, domains.pad(source.labels, index))
-        for index, (source, images) in enumerate(zip(found, decoded, strict=True))
-    ]
-    for part in data:
-        if not len(part.rows("train")):
-            raise DataError(f"{part.source.root}: no usable image in the training part")
-    return data
-
-
-def _check_domains(data: Sequence[DataSet], say: Say, *, allow_empty: bool) -> None:
-    """Refuses a domain that has nothing to learn from, and names those that no figure will be about."""
-    for part in data:
-        lacking = part.source.lacking(part.rows("train"))
-        if lacking and not allow_empty:
-            raise DataError(
-                f"{part.source.root}: no training images of {'; '.join(lacking.values())}; put some into train, leave "
-                "the label out with --attributes, or say --allow-empty"
-            )
-        unmeasured = part.source.lacking(part.rows("val"))
-        if unmeasured:
-            say(f"{part.source.name}: no images of {', '.join(unmeasured)} in val, on which the run is measured")
-
-
-def _decoded(source: Source, config: Config, say: Say) -> cache.CachedImages:
-    aligns = config.align == "faces"
-    with Progress(f"{'align' if aligns else 'read'} {source.name}", len(source.files), "images") as progress:
-        images = cache.load(
-            source,
-            config.image_size,
-            config.crop,
-            align=CELEBA if aligns else None,
-            range=config.range,
-            max_bad=config.max_bad,
-            report=lambda done, total: progress.update(done),
-        )
-    for line in images.left_out(source):
-        say(line)
-    return images
+    return by_name if checkpoint.data_key(folder) == same_data.data_key(by_name, windows) else found
 
 
 def _face_crop(config: Config, data: Sequence[DataSet], say: Say) -> FaceCrop | None:
@@ -250,7 +187,10 @@ def _face_crop(config: Config, data: Sequence[DataSet], say: Say) -> FaceCrop | 
     return sample.face_crop
 
 
-def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> ModelInfo:
+def _description(config: Config, domains: Domains, data: Sequence[DataSet], windows: Windows | None) -> ModelInfo:
+    def size(part: DataSet) -> dict[str, int]:
+        return {"shards": len(windows.names)} if windows else {"training_images": len(part.rows("train"))}
+
     return ModelInfo(
         domains=domains,
         architecture=config.architecture,
@@ -260,16 +200,16 @@ def _description(config: Config, domains: Domains, data: Sequence[DataSet]) -> M
         classifier=True,
         engine=config.engine,
         recipe=config.recipe,
-        data=tuple(
-            {"name": d.source.name, "kind": d.source.kind, "training_images": len(d.rows("train"))} for d in data
-        ),
+        data=tuple({"name": part.source.name, "kind": part.source.kind, **size(part)} for part in data),
     )
 
 
-def _summary(engine: Engine, data: Sequence[DataSet], domains: Domains, config: Config, step: int) -> str:
+def _summary(
+    engine: Engine, data: Sequence[DataSet], domains: Domains, config: Config, windows: Windows | None, step: int
+) -> str:
     images = " + ".join(f"{len(part.rows('train'))} of {part.source.name}" for part in data)
     networks = ", ".join(f"{name} {count / 1e6:.2f} M" for name, count in engine.num_parameters.items())
-    size = "x".join(map(str, config.image_size))
+    size = "x".join(map(str, config.image_size)) + (f" in {windows.title(0)}" if windows else "")
     return (
         f"{images} training images at {size}; {domains.num_classes} classes "
         f"({', '.join(domains.names)}); parameters: {networks}; steps {step} to {config.steps}"

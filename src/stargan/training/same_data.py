@@ -9,6 +9,7 @@ import numpy as np
 
 from stargan.data.cache import CachedImages
 from stargan.data.sources import Source
+from stargan.data.windows import Windows
 from stargan.errors import CheckpointError
 from stargan.model import run_folder
 from stargan.storage import read_text, write_bytes
@@ -16,12 +17,17 @@ from stargan.storage import read_text, write_bytes
 NAMED = 3  # changed images that an error names
 
 
-def data_key(found: Sequence[Source]) -> str:
-    """Returns a digest of which images have which labels and split; it does not depend on their folder."""
+def data_key(found: Sequence[Source], windows: Windows | None = None) -> str:
+    """Returns a digest of which images have which labels and split; it does not depend on their folder.
+
+    If the data are read in windows, `found` is the first one, and the names and sizes of all shards are added.
+    """
     digest = hashlib.sha256()
     for source in found:
         digest.update(json.dumps([source.files, source.label_set.names]).encode())
         digest.update(np.ascontiguousarray(source.labels).tobytes() + source.split.tobytes())
+    if windows:
+        digest.update(windows.key.encode())
     return digest.hexdigest()
 
 

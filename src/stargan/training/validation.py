@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -12,9 +11,7 @@ from stargan.config import Architecture
 from stargan.domains import Domains, calibration, requests
 from stargan.engine import Engine
 from stargan.model import run_folder
-
-if TYPE_CHECKING:
-    from stargan.training.prepare import DataSet
+from stargan.training.data_sets import DataSet
 
 IMAGES = 128  # number of images to measure on, which takes a few seconds on a CPU
 CALIBRATION_IMAGES = 2000  # number of images for the temperatures, which are measured once
@@ -42,11 +39,11 @@ class Validation:
     pixels: np.ndarray
     values: np.ndarray
     datasets: np.ndarray
-    data: "Sequence[DataSet]"
+    data: Sequence[DataSet]
     truths: np.ndarray | None = None
 
     @classmethod
-    def of(cls, architecture: Architecture, domains: Domains, data: "Sequence[DataSet]") -> "Validation | None":
+    def of(cls, architecture: Architecture, domains: Domains, data: Sequence[DataSet]) -> "Validation | None":
         """Selects validation images, spread evenly over each data set; training images if there are none."""
         for split in ("val", "train"):
             chosen = [
@@ -154,7 +151,7 @@ class Validation:
         return np.array(words), targets, known & ~self.domains.agree(targets, self.values)
 
 
-def _translated(domains: Domains, part: "DataSet", split: str) -> np.ndarray:
+def _translated(domains: Domains, part: DataSet, split: str) -> np.ndarray:
     """Returns the rows of a split without those of which no translation starts: of pairs, the translations."""
     rows = part.rows(split)
     return rows[: len(rows) // 2] if part.truths(rows) is not None else rows

@@ -22,7 +22,12 @@ def describe(name: str, model: Translator) -> ModelAbout:
         card=markdown(name, info, info.card) if info.card else "",
         limits=info.card.limits if info.card else "",
         licence=info.licence,
-        trained_on=", ".join(f"{part.get('training_images', '?')} x {part.get('name', '?')}" for part in info.data),
+        trained_on=", ".join(
+            f"{part['shards']} shards of {part.get('name', '?')}"
+            if "shards" in part
+            else f"{part.get('training_images', '?')} x {part.get('name', '?')}"
+            for part in info.data
+        ),
     )
 
 
