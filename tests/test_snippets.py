@@ -33,8 +33,8 @@ from stargan.web import runtime
 ROOT = Path(__file__).parents[1]
 PAGES = [ROOT / "README.md", *sorted(set((ROOT / "docs").glob("*.md")) - set((ROOT / "docs").glob("*.zh.md")))]
 NOT_RUN = {
-    "training.md": 1,
-    "scale.md": 5,
+    "training.md": 2,
+    "scale.md": 6,
     "contrast.md": 1,
     "models.md": 1,
     "import.md": 1,

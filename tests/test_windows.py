@@ -443,27 +443,26 @@ def test_a_wait_is_shown_and_a_signal_ends_it(
 ) -> None:
     """Another process seems to prepare the second window for a while."""
     config, run, shown = small(shards, checkpoint_every=1000), tmp_path / "run", set[str]()
-    held, update, waiting = contextlib.ExitStack(), PytorchEngine.d_step, Preparation.wait
+    held, begin, waiting = contextlib.ExitStack(), Preparation.__init__, Preparation.wait
     after: list[Callable[[], object]] = [lambda: os.kill(os.getpid(), signal.SIGINT), held.close]
 
-    def hold(self: PytorchEngine, *args: object, step: int, **how: object) -> None:
-        if step == 0:
-            held.enter_context(lock(folder_of(run) / "00000001.lock"))
-        update(self, *args, step=step, **how)  # type: ignore[arg-type]
+    def hold(self: Preparation, config: Config, found: Windows, number: int, folder: Path) -> None:
+        if number == 1:
+            held.enter_context(lock(folder / "00000001.lock"))
+        begin(self, config, found, number, folder)
 
     def wait(self: Preparation, title: str, stopped: Callable[[], bool]) -> bool:
         if after:
             threading.Timer(1.5, after.pop(0)).start()
         return waiting(self, title, stopped)
 
-    monkeypatch.setattr(PytorchEngine, "d_step", hold)
+    monkeypatch.setattr(Preparation, "__init__", hold)
     monkeypatch.setattr(Preparation, "wait", wait)
     result = training.train(config, run)
     (first,) = json.loads((run / run_folder.WINDOWS).read_text())["batches"]
     assert (result.finished, result.step) == (False, first)
     assert run_folder.checkpoints(run)[-1].stem == f"step-{first:08}"
     assert not folder_of(run).exists()
-    monkeypatch.setattr(PytorchEngine, "d_step", update)
 
     caplog.set_level("INFO", "stargan")
     with reported_to(lambda progress: shown.add(progress.what)):
@@ -471,6 +470,7 @@ def test_a_wait_is_shown_and_a_signal_ends_it(
     assert "window 2 of 3: unpack " + str(shards) in shown
     assert any(line.startswith("waited ") and "for window 2 of 3: reading" in line for line in caplog.messages)
     assert max(run_folder.figures(line)[1].get("waited", 0) for line in lines_of(run)) >= 1
+    monkeypatch.setattr(Preparation, "__init__", begin)
     train(config, tmp_path / "whole")
     assert_same(final(tmp_path / "whole"), final(run))
 

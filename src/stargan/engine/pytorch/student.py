@@ -4,19 +4,23 @@ As in GAN Compression (Li et al. 2020, arXiv 2003.08936), the translations of th
 the student is pulled towards the one that the teacher makes of the same image, as pix2pix is towards the truth.
 """
 
+from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from stargan.config import Config
 from stargan.domains import Domains
-from stargan.engine.pytorch import losses
+from stargan.engine.pytorch import losses, networks
 from stargan.engine.pytorch.cuda_graphs import Tensors
 from stargan.engine.pytorch.processes import Part
 from stargan.engine.pytorch.updates import Updates
 from stargan.errors import ConfigError
-from stargan.inference.load import load
+from stargan.model import locations, onnx_file, safetensors_file
+from stargan.model.info import ModelInfo
+from stargan.model.onnx_session import session
 
 
 class StudentUpdates(Updates):
@@ -32,14 +36,15 @@ class StudentUpdates(Updates):
     """
 
     def __init__(self, config: Config, domains: Domains) -> None:
-        self.teacher = load(Path(config.teacher), threads=torch.get_num_threads())
-        if not self.teacher.domains.same_layout(domains):
-            theirs, ours = (", ".join(each.names) for each in (self.teacher.domains, domains))
+        info, load = _teacher(Path(config.teacher))
+        if not info.domains.same_layout(domains):
+            theirs, ours = (", ".join(each.names) for each in (info.domains, domains))
             raise ConfigError(f"--teacher {config.teacher}: has the labels {theirs}; the data have {ours}")
-        size = self.teacher.image_size
+        size = info.architecture.image_size
         if size != config.image_size:
             raise ConfigError(f"--teacher {config.teacher}: takes images of {size[0]}x{size[1]}; say --image-size")
         super().__init__(config, domains)
+        self._info, self._teacher = info, load(self.device)
         self._taught: Tensor | None = None
 
     def update_d(
@@ -83,6 +88,37 @@ class StudentUpdates(Updates):
 
     def _teach(self, images: Tensor, labels: Tensor, targets: Tensor) -> Tensor:
         """The teacher's translations, (N, 3, H, W)."""
-        given, wanted, own = (each.cpu().numpy() for each in (images, targets, labels))
-        made = self.teacher.generate(given, wanted, own)  # with one data set, labels are values
-        return torch.from_numpy(made).to(images.device).contiguous(memory_format=self.layout)
+        wanted, own = (each.cpu().numpy() for each in (targets, labels))
+        condition = self._info.architecture.condition(self.domains, wanted, own)  # with one data set, labels are values
+        made = self._teacher(images, torch.from_numpy(condition).to(images.device))
+        return made.to(images.device).contiguous(memory_format=self.layout)
+
+
+Translate = Callable[[Tensor, Tensor], Tensor]
+"""Translates images, (N, 3, H, W), given the second input of a generator, (N, L)."""
+
+
+def _teacher(path: Path) -> tuple[ModelInfo, Callable[[torch.device], Translate]]:
+    """The description of a model, and what loads its generator for a device."""
+    file = locations.locate(path, locations.BEST_FOR_USE)
+    if file.suffix == ".onnx":
+        content = onnx_file.read(file)
+        return content.info, lambda _: _graph(content)
+    info, arrays, _ = safetensors_file.read(file, networks=("generator",))
+
+    def restored(device: torch.device) -> Translate:
+        network = networks.restore("generator", info.architecture, info.domains, arrays).to(device)
+        return torch.no_grad()(network)
+
+    return info, restored
+
+
+def _graph(file: onnx_file.OnnxFile) -> Translate:
+    graph = session(file.generator, threads=torch.get_num_threads())
+    names = "images", file.info.architecture.condition_name
+
+    def translate(*inputs: Tensor) -> Tensor:
+        given = {name: np.ascontiguousarray(each.cpu().numpy()) for name, each in zip(names, inputs, strict=True)}
+        return torch.from_numpy(graph.run(["translated"], given)[0])
+
+    return translate
