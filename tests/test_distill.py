@@ -18,10 +18,10 @@ from stargan.evaluation import metrics
 from stargan.model import run_folder, safetensors_file
 
 SMALL: dict[str, Any] = {
-    "steps": 60,
+    "steps": 150,
     "batch_size": 4,
     "log_every": 20,
-    "sample_every": 60,
+    "sample_every": 150,
     "checkpoint_every": 20,
     "precision": "fp32",
 }

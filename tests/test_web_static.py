@@ -150,13 +150,13 @@ def test_transparent_photos_stay_so(drawings: Page, cartoons: stargan.Translator
     image.save(photo)
     drop(drawings, photo)
     wait(drawings)
-    press(drawings, "Gray_Hair")
+    press(drawings, "Black_Hair")
     with drawings.expect_download() as downloading:
         drawings.click("#download")
     with Image.open(downloading.value.path()) as kept:
         assert np.array_equal(np.asarray(kept.getchannel("A")), np.asarray(image.getchannel("A")))
         opaque = np.asarray(kept.getchannel("A")) == 255
-        expected = np.asarray(cartoons.translate(photo, ["Gray_Hair"]), int)
+        expected = np.asarray(cartoons.translate(photo, ["Black_Hair"]), int)
         assert np.abs(np.asarray(kept.convert("RGB"), int) - expected)[opaque].mean() < NEAR
 
 
