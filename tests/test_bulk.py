@@ -10,8 +10,9 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ import stargan
 from stargan.data import remote
 from stargan.errors import ConfigError
 from stargan.inference import bulk
-from stargan.inference.bulk import on_spark
+from stargan.inference.bulk import on_ray, on_spark
 from stargan.inference.translator import Translator
 
 TO = (("Wearing_Hat",),)
@@ -287,11 +288,15 @@ def test_ray_survives_a_killed_actor(tmp_path: Path) -> None:
 @pytest.mark.slow
 def test_ray_survives_a_killed_machine(tmp_path: Path) -> None:
     """Of a cluster of three nodes, one is killed with all its processes while it works, and does not come back."""
+    ray = pytest.importorskip("ray", reason="ray is not installed")
     utils = pytest.importorskip("ray.cluster_utils", reason="ray is not installed")
     small = {"object_store_memory": 80 * 2**20}
-    cluster = utils.Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False, **small})
+    with on_ray.patient(ray):
+        head = {"num_cpus": 0, "include_dashboard": False, **small}
+        cluster = utils.Cluster(initialize_head=True, head_node_args=head)
     try:
-        nodes = [cluster.add_node(num_cpus=1, **small) for _ in range(2)]
+        with on_ray.patient(ray):
+            nodes = [cluster.add_node(num_cpus=1, **small) for _ in range(2)]
         job = _ray_job(tmp_path, shards=10, images=60, RAY_ADDRESS=cluster.address)
         with job:
             _wait_for(lambda: len(_markers(tmp_path)) >= 2, job)
@@ -368,6 +373,41 @@ def test_files_on_ray(tmp_path: Path) -> None:
     assert "5.png: not an image" in done.stderr
     assert f"5 images in {tmp_path / 'out'}" in done.stdout
     assert sorted(path.name for path in (tmp_path / "out" / "a").iterdir()) == [f"{index}.png" for index in range(5)]
+
+
+def test_what_ray_gives_up_is_tried_once_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    """While a machine that is gone still counts as there, Ray uses up its attempts in an instant."""
+    tried: list[list[str]] = []
+
+    def one_round(ray: object, data: object, parts: list[str], arguments: object) -> Iterator[tuple[str, bulk.Done]]:
+        tried.append(parts)
+        yield parts[-1], bulk.Done(1)
+
+    monkeypatch.setattr(on_ray, "require", lambda *_: SimpleNamespace(shutdown=lambda: None))
+    monkeypatch.setattr(on_ray, "_connect", lambda _: None)
+    monkeypatch.setattr(on_ray, "_round", one_round)
+    run = on_ray.cluster(Path("cartoons"), "onnxruntime", "out", bulk.Request(TO))
+    assert [part for part, _ in run(["a", "b", "c"])] == ["c", "b"]
+    assert tried == [["a", "b", "c"], ["a", "b"]]
+
+
+def test_a_node_of_ray_may_start_slowly(monkeypatch: pytest.MonkeyPatch) -> None:
+    answers = iter([RuntimeError("not there"), RuntimeError("not there"), {"node": 1}, RuntimeError("gone")])
+
+    def get_node(address: str, node: str) -> object:
+        if isinstance(answer := next(answers), RuntimeError):
+            raise answer
+        return answer
+
+    services = SimpleNamespace(get_node=get_node)
+    ray = SimpleNamespace(_private=SimpleNamespace(services=services))
+    monkeypatch.setattr(time, "sleep", lambda _: None)
+    with on_ray.patient(ray):
+        assert services.get_node("here", "a") == {"node": 1}
+    monkeypatch.setattr(on_ray, "_START", -1)
+    with on_ray.patient(ray), pytest.raises(RuntimeError, match="gone"):
+        services.get_node("here", "a")
+    assert services.get_node is get_node
 
 
 def test_ray_is_for_many_images(tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 """WebDataset shards, written and read, here and in an object store; shards of strangers."""
 
 import gzip
+import itertools
 import tarfile
 from dataclasses import replace
 from pathlib import Path
@@ -95,6 +96,27 @@ def test_a_data_set_as_shards(tmp_path: Path) -> None:
     assert again.returncode == 2
     assert "exists and is not an empty folder" in again.stderr
     assert "must be at least 1" in in_process("data", folder, "--shards", "x", "--shard-size", "0").stderr
+
+
+def test_each_shard_has_images_of_all_kinds(tmp_path: Path) -> None:
+    """Also of folders, one for each domain, whose images come sorted; each image is in one shard, once."""
+    folder = draw_folders(tmp_path / "data", 40)
+    data = sources.find(folder)
+    domains = {f"{row:09}": data.files[row].split("/")[0] for row in range(len(data.files))}
+    found: dict[str, list[list[str]]] = {}
+    for name, options in (("mixed", ()), ("again", ()), ("kept", ("--keep-order",))):
+        done = in_process("data", folder, "--shards", tmp_path / name, "--shard-size", "12", *options)
+        assert done.returncode == 0, done.stderr
+        found[name] = []
+        for path in sorted((tmp_path / name).glob("train-*.tar")):
+            with tarfile.open(path) as archive:
+                found[name].append([member.name[:9] for member in archive if member.name.endswith(".png")])
+    assert found["mixed"] == found["again"]
+    assert found["kept"] == [sorted(shard) for shard in found["kept"]]
+    assert sorted(itertools.chain(*found["mixed"])) == list(itertools.chain(*found["kept"]))
+    kinds = {name: [{domains[image] for image in shard} for shard in each] for name, each in found.items()}
+    assert all(len(shard) == 3 for shard in kinds["mixed"][:-1])
+    assert any(len(shard) == 1 for shard in kinds["kept"])
 
 
 def test_labels_that_are_not_known(tmp_path: Path) -> None:

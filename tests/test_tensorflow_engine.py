@@ -1,5 +1,7 @@
 """The TensorFlow engine: it agrees with PyTorch's, with the official code's numbers, and either continues the other."""
 
+import itertools
+import json
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -11,6 +13,7 @@ import parity
 import pytest
 from conftest import draw_folders, in_process
 from parity_engines import Side, difference, differences, draws, random_batch, side
+from shard_files import samples, write_shard
 
 pytest.importorskip("tensorflow", reason="TensorFlow is not installed: pip install '.[tensorflow]'")
 
@@ -189,6 +192,22 @@ def test_resume_is_exact(eager: None, data: Path, tmp_path: Path) -> None:
     train("--data", data, "--run", whole, "--engine", "tensorflow", *TINY, "--steps", "20", "--decay-from", "1")
     train("--resume", cut, "--steps", "20")
     assert {key for key, array in final(whole).items() if not np.array_equal(array, final(cut)[key])} == set()
+
+
+def test_windows_resume_exactly(eager: None, tmp_path: Path) -> None:
+    """Both runs read some windows; the first is cut off within one."""
+    for index in range(4):
+        write_shard(tmp_path / "data" / f"{index}.tar", samples(80 + 12 * index, 12))
+    options = ("--engine", "tensorflow", *TINY, "--window", "2", "--decay-from", "1")
+    for run, steps in ((tmp_path / "cut", "8"), (tmp_path / "whole", "14")):
+        train("--data", tmp_path / "data", "--run", run, *options, "--steps", steps)
+    train("--resume", tmp_path / "cut", "--steps", "14")
+    windows = [json.loads((tmp_path / run / run_folder.WINDOWS).read_text())["batches"] for run in ("cut", "whole")]
+    assert windows[0] == windows[1]
+    assert len(windows[0]) >= 3
+    assert 8 not in itertools.accumulate(windows[0])
+    whole, cut = (final(tmp_path / run) for run in ("whole", "cut"))
+    assert {key for key, array in whole.items() if not np.array_equal(array, cut[key])} == set()
 
 
 def test_an_engine_continues_the_run_of_the_other(run: Path, eager: None, tmp_path: Path) -> None:

@@ -23,7 +23,9 @@ from test_loop import assert_same, final, tiny
 from stargan import training
 from stargan.config import Config
 from stargan.data import remote
-from stargan.data.sources import hashed_split
+from stargan.data.shards import IMAGE
+from stargan.data.sources import Source, hashed_split
+from stargan.data.window_labels import like_first
 from stargan.data.window_process import Preparation
 from stargan.data.windows import Windows, folder_of
 from stargan.engine.pytorch.engine import PytorchEngine
@@ -372,12 +374,39 @@ def test_exclusive_labels_and_bins(tmp_path: Path) -> None:
     write_shard(last, labelled(*[{"black": 1, "blond": 0, "age": 44, "tags": []}] * 8))
     train(config, tmp_path / "run")
     assert run_folder.saved_config(tmp_path / "run").window == 1
-    for age, black, said in (
-        (70, 1, "age '60+' is a value that no image of the first window has; a larger --window shows more of them"),
-        (44, 0, f"{last.stem}/00000.png: black, blond: must be exactly one of them, as in the first window"),
+    new = "is a value that no image of the first window has; a larger --window shows more of them"
+    for age, black, tags, said in (
+        (70, 1, [], f"age '60+' {new}"),
+        (44, 0, [], f"{last.stem}/00000.png: black, blond: must be exactly one of them, as in the first window"),
+        (45, 1, ["c"], f"tags 'c' {new}, and --attributes names labels to learn"),
     ):
-        write_shard(last, labelled(*[{"black": black, "blond": 0, "age": age, "tags": []}] * 8))
+        write_shard(last, labelled(*[{"black": black, "blond": 0, "age": age, "tags": tags}] * 8))
         assert refused(config, tmp_path / str(age)) == f"{last}: {said}"
+
+
+@pytest.mark.parametrize("written", [list, ";".join])
+def test_a_new_label_in_a_list(tmp_path: Path, written: Callable[[list[str]], object]) -> None:
+    """It is refused, and named with its shard, unless the user has named the labels to learn."""
+    tags = [["hat"], ["hat", "beard"], ["beard"], ["hat", "beard"]] * 2
+    known = [{"tags": written(each), IMAGE: f"0/{index}.png"} for index, each in enumerate(tags)]
+
+    def read(*labels: list[str], column: str = "tags", attributes: tuple[str, ...] = ()) -> Source:
+        rows = [{column: written(each), IMAGE: f"1/{index}.png"} for index, each in enumerate(labels)]
+        config = small("data", attributes=attributes)
+        return like_first(config, Path("data"), known, rows, tmp_path, splits=False, shard=lambda _: "1.tar")
+
+    new = "1.tar: tags 'scarf' is a value that no image of the first window has; a larger --window shows more of them"
+    for attributes in ((), ("Tags",)):
+        with pytest.raises(DataError, match=f"^{new}, and --attributes names labels to learn$"):
+            read(["hat"], ["beard", "scarf"], attributes=attributes)
+    found = read(["hat"], ["beard", "scarf"], attributes=("hat", "beard"))
+    assert found.labels.tolist() == [[1, 0], [0, 1]]
+    with pytest.raises(
+        DataError, match=r"^1\.tar: tags: with the first window, it holds 72 different texts; at most 64"
+    ):
+        read([f"tag {index}" for index in range(70)])
+    with pytest.raises(DataError, match=r"^1\.tar: none of its images has the label tags$"):
+        read(["hat"], column="other")
 
 
 def test_unreadable_images_count_by_window(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:

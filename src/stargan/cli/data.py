@@ -51,8 +51,10 @@ class Options(Shared):
         overwrite: Replace an existing file that is not an earlier contact sheet.
         max_bad: How many unreadable images to leave out before the data are refused; -1 for any number.
         shards: Empty or new folder, or address such as s3://bucket/faces, to write the images to as WebDataset shards,
-            with their labels and splits.
+            with their labels and splits, in a random order.
         shard_size: Images in a shard.
+        keep_order: Write them in the order of the data. Sorted data then make shards of one label, and training with
+            --window needs shards that have images of all kinds.
     """
 
     path: Annotated[tyro.conf.Positional[Path], option("DATA")]
@@ -68,6 +70,7 @@ class Options(Shared):
     max_bad: Int = -1
     shards: OptionalFolder = None
     shard_size: Int = 1000
+    keep_order: Flag = False
 
 
 def run(options: Options) -> int:
@@ -108,7 +111,9 @@ def run(options: Options) -> int:
             images.save_as_made_by(_NAME, sheet, options.sheet)
             print(f"contact sheet: {options.sheet}")
     if options.shards:
-        written = shard_writer.write(source, options.shards, options.shard_size, loaded.bad.keys())
+        written = shard_writer.write(
+            source, options.shards, options.shard_size, loaded.bad.keys(), keep_order=options.keep_order
+        )
         print(f"shards: {len(written)} in {remote.address(options.shards) or options.shards}")
     return 0
 

@@ -19,17 +19,23 @@ from stargan.images import SUFFIXES
 from stargan.progress import Progress
 from stargan.storage import atomic_write, cache_folder, temporary_path
 
+_SEED = 0  # of the order of the images
 
-def write(source: Source, out: Path, size: int, left_out: Collection[int] = ()) -> list[str]:
+
+def write(
+    source: Source, out: Path, size: int, left_out: Collection[int] = (), *, keep_order: bool = False
+) -> list[str]:
     """Writes the images of a data set as they are, with their labels, into `train-000000.tar` and so on.
 
-    The same data give the same bytes. Reading the shards gives the same labels and splits.
+    The same data give the same bytes, in an order that is random but always the same. Reading the shards gives the same
+    labels and splits.
 
     Args:
         source: The data set.
         out: A folder that is empty or does not exist, or an address.
         size: The number of images in a shard.
         left_out: Rows that are not written.
+        keep_order: Whether to write the images in the order of the data. Of sorted data, a shard then has one label.
 
     Returns:
         The names of the shards.
@@ -41,7 +47,7 @@ def write(source: Source, out: Path, size: int, left_out: Collection[int] = ()) 
     """
     where = remote.address(out)
     cache_folder().mkdir(parents=True, exist_ok=True)
-    plan = _plan(source, size, set(left_out))
+    plan = _plan(source, size, set(left_out), keep_order)
     with Progress(f"write {where or out}", sum(map(len, plan.values())), "images") as progress:
         for name, rows in plan.items():
             with contextlib.ExitStack() as stack:
@@ -67,11 +73,13 @@ def check_empty(out: Path) -> None:
         raise ConfigError(f"--shards {where or out}: exists and is not an empty folder; choose another name")
 
 
-def _plan(source: Source, size: int, left_out: set[int]) -> dict[str, np.ndarray]:
+def _plan(source: Source, size: int, left_out: set[int], keep_order: bool) -> dict[str, np.ndarray]:
     """The rows of each shard, by its name."""
     plan = {}
     for split in SPLITS:
         rows = np.array([row for row in source.rows(split) if row not in left_out], int)
+        if not keep_order:
+            rows = np.random.default_rng(_SEED).permutation(rows)
         for index, start in enumerate(range(0, len(rows), size)):
             plan[f"{split}-{index:06}.tar"] = rows[start : start + size]
     return plan

@@ -107,9 +107,7 @@ def find(
         DataError: It is missing, in no known format, malformed, or has fewer than two domains.
     """
     path = _local(path)
-    columns = _read(path, attributes, label_columns.parse_bins(bins))
-    _check_known([*attributes, *_members(exclusive)], [columns], path)
-    return _source(path, columns, attributes, exclusive)
+    return of_columns(path, _read(path, attributes, label_columns.parse_bins(bins)), attributes, exclusive)
 
 
 def find_all(
@@ -145,11 +143,13 @@ def find_all(
     return found, Domains(with_shared([source.label_set for source in found], share))
 
 
-def of_table(
-    path: Path, raw: RawTable, attributes: Sequence[str] = (), exclusive: Sequence[str] = (), bins: Sequence[str] = ()
-) -> Source:
-    """The data set of a table whose cells are already read; the other arguments and the errors are those of `find`."""
-    columns = tables.from_raw(path / _TABLE if path.is_dir() else path, raw, attributes, label_columns.parse_bins(bins))
+def columns_of_table(path: Path, raw: RawTable, attributes: Sequence[str] = (), bins: Sequence[str] = ()) -> Columns:
+    """What the columns of a table are whose cells are already read; the other arguments and errors are as in `find`."""
+    return tables.from_raw(path / _TABLE if path.is_dir() else path, raw, attributes, label_columns.parse_bins(bins))
+
+
+def of_columns(path: Path, columns: Columns, attributes: Sequence[str] = (), exclusive: Sequence[str] = ()) -> Source:
+    """The data set at a path whose columns are already read; the other arguments and the errors are those of `find`."""
     _check_known([*attributes, *_members(exclusive)], [columns], path)
     return _source(path, columns, attributes, exclusive)
 

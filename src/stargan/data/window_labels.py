@@ -7,6 +7,7 @@ from typing import Any
 
 from stargan.config import Config
 from stargan.data import shards, sources
+from stargan.data.columns import Columns
 from stargan.data.label_columns import MISSING
 from stargan.data.sources import Source
 from stargan.data.text_tables import cell
@@ -34,7 +35,7 @@ def like_first(
 
     Args:
         config: All settings.
-        path: As in `sources.of_table`.
+        path: As in `sources.of_columns`.
         known: The rows of the first window.
         rows: Those of the images.
         images: The folder of the images.
@@ -44,28 +45,27 @@ def like_first(
     Raises:
         DataError: A shard lacks a label, or has a value that no image of the first window has.
     """
-    asked = (config.attributes, config.exclusive, config.bins)
-    first = sources.of_table(path, shards.table(known, (), images, splits=splits), *asked)
-    groups, learned = first.label_set.groups, _columns(first.label_set.groups, known)
-    said: dict[str, set[str]] = {}
-    for row in rows:
-        said.setdefault(shard(row[shards.IMAGE]), set()).update(row)
-    for name, columns in said.items():
-        lacking = [column for column in learned if column not in columns]
-        if lacking:
-            raise DataError(f"{name}: none of its images has the label {lacking[0]}")
-    names = tuple(name for group in groups for name in ([group.name] if group.name else group.names))
+    first = sources.columns_of_table(
+        path, shards.table(known, (), images, splits=splits), config.attributes, config.bins
+    )
+    learned = sources.of_columns(path, first, config.attributes, config.exclusive)
+    groups = learned.label_set.groups
+    columns = _columns(groups, first, known)
+    _check_lacking(columns, rows, shard)
     marked = [{**row, shards.IMAGE: f"/{row[shards.IMAGE]}"} for row in known]  # as no name of an image in a shard
-    both = shards.table([*marked, *rows], (), images, splits=splits)
-    new = _new_value(known, rows, [column for column in learned if clean(column) not in _binned(config)], shard)
+    raw = shards.table([*marked, *rows], (), images, splits=splits)
+    new = _new_value(known, rows, [c for c in columns if clean(c) not in (*_binned(config), *first.several)], shard)
+    names = tuple(name for group in groups for name in ([group.name] if group.name else group.names))
     try:
-        source = sources.of_table(path, both, config.attributes or names, *asked[1:])
+        both = sources.columns_of_table(path, raw, config.attributes, config.bins)
+        _check_lists(config, first, both, groups, shard)
+        source = sources.of_columns(path, both, config.attributes or names, config.exclusive)
     except DataError as error:
         raise new or error from error
     own = [row for row, file in enumerate(source.files) if not file.startswith("/")]
     files = tuple(source.files[row] for row in own)
     found = replace(source, root=images, files=files, labels=source.labels[own], split=source.split[own], notes=())
-    if (source.label_set.groups, source.hashed) != (groups, first.hashed):
+    if (source.label_set.groups, source.hashed) != (groups, learned.hashed):
         raise new or _unlike(found, groups, shard)
     return found
 
@@ -74,10 +74,38 @@ def _binned(config: Config) -> list[str]:
     return [text.partition("=")[0].strip() for text in config.bins]
 
 
-def _columns(groups: Sequence[Group], rows: Sequence[Row]) -> list[str]:
+def _columns(groups: Sequence[Group], first: Columns, rows: Sequence[Row]) -> list[str]:
     """The columns that have the labels of some groups, as the shards call them."""
     names = {name for group in groups for name in ([group.name] if group.name else group.names)}
+    names |= {column for column, labels in first.several.items() if not names.isdisjoint(labels)}
     return [column for column in dict.fromkeys(column for row in rows for column in row) if clean(column) in names]
+
+
+def _check_lacking(columns: Sequence[str], rows: Sequence[Row], shard: Callable[[str], str]) -> None:
+    said: dict[str, set[str]] = {}
+    for row in rows:
+        said.setdefault(shard(row[shards.IMAGE]), set()).update(row)
+    for name, own in said.items():
+        lacking = [column for column in columns if column not in own]
+        if lacking:
+            raise DataError(f"{name}: none of its images has the label {lacking[0]}")
+
+
+def _check_lists(
+    config: Config, first: Columns, both: Columns, groups: Sequence[Group], shard: Callable[[str], str]
+) -> None:
+    """Refuses new labels in cells with several labels, unless the user has named the labels to learn."""
+    learned, named = {name for group in groups for name in group.names}, [key(name) for name in config.attributes]
+    for column, before in first.several.items():
+        if learned.isdisjoint(before) or (named and key(column) not in named):
+            continue
+        if column not in both.several:
+            where = ", ".join(dict.fromkeys(shard(file) for file in both.files if not file.startswith("/")))
+            raise DataError(f"{where}: {column}: with the first window, {both.unusable.get(column, _OTHER)}")
+        for label in both.several[column]:
+            if label not in before:
+                file = both.files[int((both.binary[label] == 1).argmax())]
+                raise DataError(f"{shard(file)}: {column} {label!r} {_NEW}, and --attributes names labels to learn")
 
 
 def _new_value(
@@ -108,9 +136,10 @@ def _unlike(source: Source, groups: Sequence[Group], shard: Callable[[str], str]
             return DataError(f"{shard(file)}: {file}: {listed}: must be exactly one of them, as in the first window")
         column += len(group.names)
     where = ", ".join(dict.fromkeys(map(shard, source.files)))
-    return DataError(f"{where}: the labels are of another kind than those of the first window")
+    return DataError(f"{where}: {_OTHER}")
 
 
+_OTHER = "the labels are of another kind than those of the first window"
 _NEW = "is a value that no image of the first window has; a larger --window shows more of them"
 
 

@@ -141,7 +141,8 @@ def first(config: Config, windows: Windows, folder: Path) -> tuple[Source, Domai
         raise DataError(f"{windows.place(names[0])}: no images in it and the other shards of the first window")
     raw = shards.table(rows, notes, folder / FIRST, splits=windows.named)
     with naming(windows, folder) as path:
-        source = sources.of_table(path, raw, config.attributes, config.exclusive, config.bins)
+        columns = sources.columns_of_table(path, raw, config.attributes, config.bins)
+        source = sources.of_columns(path, columns, config.attributes, config.exclusive)
         domains = Domains(with_shared([source.label_set], config.share))
     return split_by_member(windows, source), domains
 
