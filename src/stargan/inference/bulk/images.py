@@ -2,13 +2,14 @@
 
 import functools
 import io
-import itertools
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from stargan import images
 from stargan.errors import DataError, ImageError
@@ -57,7 +58,7 @@ _Seen = tuple[Input, Photo, list[Region]] | str
 def translations(
     model: Translator, inputs: Iterable[Input], request: Request, left_out: list[str]
 ) -> Iterator[Translation]:
-    """Yields all translations in order; threads read, paint and encode images while others are translated.
+    """Yields all translations in order; images are read and encoded while others are translated.
 
     Args:
         model: Translates.
@@ -73,20 +74,21 @@ def translations(
         return plan.targets(np.frombuffer(values, np.float32))
 
     with ThreadPoolExecutor(CHUNK) as pool:
-        waiting: list[Future[list[Translation]]] = []
+        waiting: list[Future[Translation]] = []
         for chunk in _read(model, inputs, request, pool):
             left_out += [line for line in chunk if isinstance(line, str)]
             found = [one for one in chunk if not isinstance(one, str)]
             seen = model.views([(photo, regions) for _, photo, regions in found], known=request.known)
             targets = [[targets_of(values.tobytes()) for values in view.values] for view in seen]
             results = iter(folders.results(model, seen, targets))
-            finishing = []
-            for (one, *_), view, own in zip(found, seen, targets, strict=True):
-                made = [{target: next(results) for target in steps} for steps in own]
-                finishing.append(pool.submit(_finished, one.name, view, made, several))
-            yield from itertools.chain.from_iterable(future.result() for future in waiting)
-            waiting = finishing
-        yield from itertools.chain.from_iterable(future.result() for future in waiting)
+            encoding = [
+                pool.submit(_encoded, output_name(one.name, target if several else ""), *painted)
+                for (one, *_), view, own in zip(found, seen, targets, strict=True)
+                for target, painted in _painted(view, own, results)
+            ]
+            yield from (future.result() for future in waiting)
+            waiting = encoding
+        yield from (future.result() for future in waiting)
 
 
 def translate_images(model: Translator, contents: Sequence[bytes], request: Request) -> list[bytes | None]:
@@ -152,12 +154,16 @@ def _found(model: Translator, one: Input, request: Request) -> _Seen:
     return f"{one.where}: {why}"
 
 
-def _finished(name: str, view: View, made: Sequence[dict[str, np.ndarray]], several: bool) -> list[Translation]:
-    """Puts the translations of an image's regions into the whole photo, for each target, and encodes it."""
-    finished = []
-    for target in made[0]:
-        image = view.paint(np.stack([own[target] for own in made]))
-        result, stream = output_name(name, target if several else ""), io.BytesIO()
-        images.write(image, stream, images.kind(Path(result)), view.photo)
-        finished.append(Translation(result, stream.getvalue()))
-    return finished
+def _painted(
+    view: View, targets: Sequence[dict[str, Any]], results: Iterator[Any]
+) -> Iterator[tuple[str, tuple[Image.Image, Photo]]]:
+    """Yields the whole photo for each target; `results` has those of all regions, in order."""
+    made = [{name: next(results) for name in own} for own in targets]
+    for name in targets[0]:
+        yield name, (view.paint(np.stack([own[name] for own in made])), view.photo)
+
+
+def _encoded(name: str, image: Image.Image, like: Photo) -> Translation:
+    stream = io.BytesIO()
+    images.write(image, stream, images.kind(Path(name)), like)
+    return Translation(name, stream.getvalue())
