@@ -37,8 +37,7 @@ from stargan.inference.bulk.images import CHUNK
 from stargan.progress import Progress, reported_to
 
 DOMAINS = Domains((LabelSet("faces", tuple(Group((name,)) for name in ("Male", "Young", "Smiling"))),))
-TARGETS = {"celeba": ("Blond_Hair",)}
-DRAWN = ("Wearing_Hat",)  # the target of other models
+TARGETS = {"cartoons": ("Wearing_Hat",), "celeba": ("Blond_Hair",)}
 STEPS, WARM_UPS = 10, 5  # one in `n_critic` steps is an update of G as well
 
 
@@ -188,7 +187,7 @@ def usage(process: int) -> tuple[float, float]:
 def translated(name: str, shards: list[str], out: str, ray: bool, pipe: Connection) -> None:
     """Translates shards; sends the processor time so far and the peak of memory, after each fifth of them."""
     model = stargan.load(name, threads=1)
-    request = bulk.Request((TARGETS.get(name, DRAWN),), align=False)
+    request = bulk.Request((TARGETS[name],), align=False)
     marks: list[tuple[float, float]] = []
 
     def look(progress: Progress) -> None:
@@ -206,12 +205,11 @@ def bare(name: str, count: int, pipe: Connection) -> None:
     """Translates arrays with the same model, in batches of the same size; sends the same."""
     model = stargan.load(name, threads=1)
     arrays = np.random.default_rng(0).uniform(-1, 1, (CHUNK, 3, *model.image_size)).astype(np.float32)
-    target = TARGETS.get(name, DRAWN)
-    plan = jobs.plan(model.domains, (target,))
+    plan = jobs.plan(model.domains, (TARGETS[name],))
     began = time.process_time()
     for _ in range(count // CHUNK):
         values = model.values(arrays)
-        model.edit(arrays, [plan.targets(each)[target[0]] for each in values])
+        model.edit(arrays, [plan.targets(each)[TARGETS[name][0]] for each in values])
     pipe.send([(time.process_time() - began, usage(os.getpid())[1])])
 
 
@@ -289,7 +287,6 @@ def main() -> None:
     parser.add_argument(
         "--images", type=int, default=20_000, help="how many images, at most: 2,000 with celeba, 200 large"
     )
-    parser.add_argument("--model", default="cartoons", help="another model of drawn faces, instead of cartoons")
     parser.add_argument("--ray", action="store_true", help="translate on Ray as well")
     parser.add_argument("--clock", action="store_true", help="only the time on the clock, on cores 0 and 1")
     options = parser.parse_args()
@@ -302,11 +299,11 @@ def main() -> None:
         on_paper(100, 200, 25, 16)
     count = 100 if options.quick else options.images
     if only in (None, "translating", "cartoons"):
-        translating(options.model, count, max(10, count // 40), (64, 64), ray=options.ray)
+        translating("cartoons", count, max(10, count // 40), (64, 64), ray=options.ray)
     if only in (None, "translating", "celeba"):
         translating("celeba", min(count, 2000), max(10, min(count, 2000) // 20), (128, 128))
     if only in (None, "translating", "photos"):
-        for name, size in ((options.model, (256, 256)), ("celeba", (178, 218)), ("celeba", (512, 512))):
+        for name, size in (("cartoons", (256, 256)), ("celeba", (178, 218)), ("celeba", (512, 512))):
             translating(name, 10 if options.quick else min(count, 200), 10, size)
 
 
