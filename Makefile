@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 READY := $(VENV)/.ready
 
-.PHONY: demo demo-train assets docs test check format fuzz release clean
+.PHONY: demo demo-train assets docs test clusters check format fuzz release clean
 
 demo: $(READY)  ## translate drawn faces with the model that comes with stargan, in seconds
 	$(BIN)/stargan demo
@@ -20,6 +20,11 @@ docs: $(READY)  ## the documentation as a site, in build/site; every link is che
 
 test: $(READY)  ## all tests
 	$(BIN)/python -m pytest -n auto --dist loadfile
+
+clusters:  ## the tests of Ray and Spark, in an environment of their own; Spark's need Java
+	$(PYTHON) -m venv build/clusters
+	build/clusters/bin/pip install --no-compile --quiet --disable-pip-version-check -c constraints.txt -e '.[dev,ray,spark]'
+	build/clusters/bin/python -m pytest -p no:cacheprovider tests/test_bulk.py -k "ray or spark"
 
 check: $(READY)  ## lint, format, types
 	$(BIN)/ruff check .
