@@ -285,7 +285,7 @@ def main() -> None:
     parts = ("training", "translating", "cartoons", "celeba", "photos")
     parser.add_argument("--only", choices=parts, help="one of the two halves, or a part of the second")
     parser.add_argument(
-        "--images", type=int, default=20_000, help="how many images, at most: 2,000 with celeba, 200 large"
+        "--images", type=int, help="how many images; by default 20,000, with celeba 2,000, and 200 large ones"
     )
     parser.add_argument("--ray", action="store_true", help="translate on Ray as well")
     parser.add_argument("--clock", action="store_true", help="only the time on the clock, on cores 0 and 1")
@@ -297,14 +297,14 @@ def main() -> None:
     if only in (None, "training"):
         processes(*((16, 4, 4, [1, 2]) if options.quick else (64, 32, 8, [1, 2, 4])))
         on_paper(100, 200, 25, 16)
-    count = 100 if options.quick else options.images
+    small, medium, large = (100, 100, 10) if options.quick else [options.images or n for n in (20_000, 2000, 200)]
     if only in (None, "translating", "cartoons"):
-        translating("cartoons", count, max(10, count // 40), (64, 64), ray=options.ray)
+        translating("cartoons", small, max(10, small // 40), (64, 64), ray=options.ray)
     if only in (None, "translating", "celeba"):
-        translating("celeba", min(count, 2000), max(10, min(count, 2000) // 20), (128, 128))
+        translating("celeba", medium, max(10, medium // 20), (128, 128))
     if only in (None, "translating", "photos"):
         for name, size in (("cartoons", (256, 256)), ("celeba", (178, 218)), ("celeba", (512, 512))):
-            translating(name, 10 if options.quick else min(count, 200), 10, size)
+            translating(name, large, 10, size)
 
 
 if __name__ == "__main__":
