@@ -7,7 +7,6 @@ cache). On a GPU it is elapsed time.
 import time
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,9 +17,9 @@ from stargan.data import sources
 from stargan.interop.export import export
 from stargan.model import run_folder
 
-WARM_UP = 5  # updates before timing, for recording and compiling
-ROUNDS = 7  # D and G take turns; the median round counts
-UPDATES = 4  # updates in a turn
+WARM_UP = 5  # steps before timing, for recording and compiling
+ROUNDS = 3  # the median round counts
+STEPS = 16  # in a round; the penalty of the recipe `edit` comes once in them
 
 
 def cost(config: Config) -> float:
@@ -31,17 +30,20 @@ def cost(config: Config) -> float:
     images = rng.integers(0, 256, (config.batch_size, height, width, 3), dtype=np.uint8)
     labels = domains.labels(domains.random_values(rng, config.batch_size), 0)
     trained = engine.create(config, domains)
-
-    def seconds(update: Any, count: int) -> float:
-        began = _now(config)
-        for step in range(count):
-            update(images, labels, labels[::-1].copy(), 0, step=step, lr=config.lr)
-        return (_now(config) - began) / count
-
     updates = trained.d_step, trained.g_step
-    for update in updates:
-        seconds(update, WARM_UP)
-    d, g = np.median([[seconds(update, UPDATES) for update in updates] for _ in range(ROUNDS)], axis=0)
+
+    def seconds(steps: int) -> tuple[float, ...]:
+        """The mean seconds of an update of D, and of one of G that follows it."""
+        took = [0.0, 0.0]
+        for step in range(steps):
+            for which, update in enumerate(updates):
+                began = _now(config)
+                update(images, labels, labels[::-1].copy(), 0, step=config.warm_up + step, lr=config.lr)
+                took[which] += _now(config) - began
+        return took[0] / steps, took[1] / steps
+
+    seconds(WARM_UP)
+    d, g = np.median([seconds(STEPS) for _ in range(ROUNDS)], axis=0)
     return float(d + g / config.n_critic)
 
 

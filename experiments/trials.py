@@ -41,11 +41,13 @@ class Trial:
 
     Attributes:
         hypothesis: The expected effect.
-        changes: Changes of the recipe `official`.
+        changes: Changes of the recipe.
+        recipe: The recipe to change; `official` is made small enough for a CPU first.
     """
 
     hypothesis: str
     changes: Mapping[str, Any] = field(default_factory=lambda: BASE)
+    recipe: str = "official"
 
 
 TRIALS: dict[str, Trial] = {
@@ -88,31 +90,55 @@ TRIALS: dict[str, Trial] = {
     "augmented": Trial("augmentation, so that noise does not fool D", {**BASE, "augment": True}),
     # generator
     "resize": Trial("no checkerboards", {**BASE, "resize_conv": True}),
+    # the recipe edit
+    "edit": Trial("the edit generator and a D that looks through a pretrained network", {}, "edit"),
+    "edit modern": Trial(
+        "the edit generator with the D and the losses of modern",
+        {"generator": "edit", "attention_mask": False, "resize_conv": False},
+        "modern",
+    ),
+    "edit change0": Trial("no price on change: larger changes", {"lambda_change": 0.0}, "edit"),
+    "edit change.2": Trial("a lower price on change", {"lambda_change": 0.2}, "edit"),
+    "edit cls.45": Trial("half the weight on the classes: closer to the photo", {"lambda_cls": 0.45}, "edit"),
+    "edit cls1.8": Trial("twice the weight on the classes: larger changes", {"lambda_cls": 1.8}, "edit"),
+    "edit even": Trial("rare labels no more often than they are", {"rare": 0.0}, "edit"),
+    "edit plain": Trial("no details at full size: cheaper updates", {"details": 0}, "edit"),
+    "edit narrow": Trial("half the channels: cheaper updates, so more of them", {"width": 32}, "edit"),
+    "edit short": Trial("one residual block instead of three", {"blocks": 1}, "edit"),
+    "edit batch16": Trial("batch 16: half as many updates", {"batch_size": 16}, "edit"),
+    "edit rate2": Trial("twice the learning rate", {"lr": 8e-4}, "edit"),
 }
+SMALL = [name for name, trial in TRIALS.items() if trial.recipe == "official"]  # the others need 64 pixels
 METRICS = (
-    "error", "kept", "kid", "baseline_kid", "rec_psnr", "background", "sharpness", "truth_psnr", "baseline_psnr",
+    "error", "kept", "kid", "baseline_kid", "rec_psnr", "identity", "background", "sharpness",
+    "truth_psnr", "baseline_psnr",
 )  # fmt: skip
 
 
-def start(data: str, out: Path, seed: int) -> tuple[Config, list[str]]:
-    """The recipe `official`, small enough for a CPU, and further options for `stargan evaluate`."""
-    sizes: dict[str, Any] = {
-        "width": 16,
-        "blocks": 3,
-        "seed": seed,
-        "device": "cpu",
-        "sample_every": 10**6,
-        "checkpoint_every": 10**6,
-    }
-    config = replace(recipe("official"), **sizes)
+def start(data: str, out: Path, seed: int) -> tuple[dict[str, Any], list[str]]:
+    """Settings that all trials share, and further options for `stargan evaluate`."""
+    shared: dict[str, Any] = {"seed": seed, "device": "cpu", "sample_every": 10**6, "checkpoint_every": 1000}
     if data != "cartoons":
-        return replace(config, data=(data,), image_size=(64, 64), d_layers=5), ["--data", data, "--protocol", "celeba"]
+        names = ("attributes", "exclusive", "crop")
+        shared |= {"data": (data,), "image_size": (64, 64), "d_layers": 5}
+        return shared | {name: getattr(recipe("official"), name) for name in names}, [
+            "--data",
+            data,
+            "--protocol",
+            "celeba",
+        ]
     faces = out / "faces"
     if not faces.exists():
         cartoons.write(faces, 1500, size=32)
-    config = replace(config, data=(str(faces),), crop=None, image_size=(32, 32), d_layers=4)
-    config = replace(config, attributes=cartoons.ATTRIBUTES, exclusive=(",".join(cartoons.EXCLUSIVE),))
-    return config, ["--data", "cartoons"]
+    shared |= {"data": (str(faces),), "crop": None, "image_size": (32, 32), "d_layers": 4}
+    shared |= {"attributes": cartoons.ATTRIBUTES, "exclusive": (",".join(cartoons.EXCLUSIVE),)}
+    return shared, ["--data", "cartoons"]
+
+
+def settings(trial: Trial, shared: dict[str, Any]) -> Config:
+    """The settings of a trial."""
+    sizes = {"width": 16, "blocks": 3} if trial.recipe == "official" else {}
+    return replace(recipe(trial.recipe), **{**shared, **sizes, **trial.changes})
 
 
 def main() -> int:
@@ -120,7 +146,7 @@ def main() -> int:
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("out", type=Path, help="folder for the runs and the report")
     parser.add_argument("--data", default="cartoons", help="cartoons, or a folder in CelebA format")
-    parser.add_argument("--trials", nargs="+", choices=list(TRIALS), default=list(TRIALS), metavar="TRIAL")
+    parser.add_argument("--trials", nargs="+", choices=list(TRIALS), default=SMALL, metavar="TRIAL")
     parser.add_argument("--seconds", type=above_zero, default=100, help="processor time of each trial")
     parser.add_argument("--seeds", nargs="+", type=int, default=[0])
     parser.add_argument("--train-only", action="store_true", help="do not evaluate")
@@ -128,11 +154,11 @@ def main() -> int:
     options = parser.parse_args()
 
     for seed in options.seeds:
-        config, more = start(options.data, options.out, seed)
+        shared, more = start(options.data, options.out, seed)
         for name in options.trials:
             trial, run = TRIALS[name], options.out / f"{name}-{seed}"
             print(f"{name}, seed {seed}: {trial.hypothesis}", flush=True)
-            budget.train(replace(config, **trial.changes), options.seconds, run)
+            budget.train(settings(trial, shared), options.seconds, run)
     if options.train_only:
         return 0
     runs = [options.out / f"{name}-{seed}" for seed in options.seeds for name in options.trials]

@@ -11,9 +11,11 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from datasets import celeba, write_image
 from PIL import Image
 
 import stargan
+from stargan.data import sources
 from stargan.interop.export import export
 from stargan.model import onnx_file
 
@@ -80,6 +82,8 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
         ("quality", ("out", "--data", "/no/data", "--minutes", "nan"), "argument --minutes: nan: must be above 0"),
         ("quality", ("out", "--data", "/no/data"), "/no/data: no such file or folder"),
         ("trials", ("out", "--data", "/no/data", "--trials", "base"), "/no/data: no such file or folder"),
+        ("data_sets", ("emoji", "/no/data", "out"), "/no/data: no img/apple/64/*.png in it"),
+        ("data_sets", ("hair", "/no/data", "out"), "/no/data: no such file or folder"),
         ("objectives", ("out", "--steps", "0"), "argument --steps: 0: must be a count of at least 1"),
         ("joint", ("out", "--pairs", "x"), "argument --pairs: x: must be a count of at least 1"),
         ("faces_on_gpu", ("out", "--data", "/no/data"), "/no/data: no such file or folder"),
@@ -184,3 +188,46 @@ def test_the_contrast_goes_on_where_it_was(tmp_path: Path, capsys: pytest.Captur
     code, errors = script_here("contrast", tmp_path, *tiny, "--width", "8")
     assert (code, errors.count("\n")) == (2, 1)
     assert errors.endswith("stargan-2: has other settings; choose another OUT\n")
+
+
+@pytest.mark.parametrize("kind", ["emoji", "unaligned", "hair"])
+def test_data_sets_are_ones_that_training_reads(kind: str, tmp_path: Path) -> None:
+    source, out = tmp_path / "source", tmp_path / "out"
+    if kind == "emoji":
+        names = [f"{number}{tone}" for number in range(40) for tone in ("", "-1f3fb")]
+        for style in ("apple", "facebook", "google", "twitter"):
+            folder = source / f"package-{style}" / "img" / style / "64"
+            folder.mkdir(parents=True)
+            for name in names:
+                write_image(folder / f"{name}.png")
+    else:
+        signs = ("+---+-", "-+---+", "--+-++", "---+--", "++----")
+        rows = {f"{number}.jpg": signs[number % 5] for number in range(40)}
+        celeba(source, "Black_Hair Blond_Hair Brown_Hair Gray_Hair Male Smiling", rows)
+    assert script_here("data_sets", kind, source, out) == (0, "")
+    found = sources.find(out if kind == "emoji" else out / "labels.csv")
+    names = {
+        "emoji": ["apple", "facebook", "google", "twitter"],
+        "unaligned": ["Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Smiling"],
+        "hair": ["Black_Hair", "Blond_Hair", "Brown_Hair", "Gray_Hair"],
+    }[kind]
+    assert sorted(found.label_set.names) == sorted(names)
+    # Without skin tones, and without the images that have two colours of hair.
+    assert len(found.files) == {"emoji": 160, "unaligned": 40, "hair": 32}[kind]
+    if kind == "emoji":  # a translation is never evaluated on a drawing whose other style was trained on
+        parts = {(Path(file).name, split) for file, split in zip(found.files, found.split, strict=True)}
+        assert len(parts) == 40
+    code, errors = script_here("data_sets", kind, source, out)
+    assert (code, errors) == (2, f"data_sets.py: {out}: exists; name a folder that does not\n")
+
+
+@pytest.mark.parametrize("recipe", ["modern", "edit"])
+def test_trials_go_by_the_recipe_they_change(recipe: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(ROOT / "experiments")
+    trials = runpy.run_path(str(ROOT / "experiments" / "trials.py"))
+    shared, _ = trials["start"]("faces", Path("out"), 3)
+    for name, trial in trials["TRIALS"].items():
+        if trial.recipe == recipe:
+            config = trials["settings"](trial, shared)
+            assert (config.recipe, config.image_size, config.seed, config.generator) == (recipe, (64, 64), 3, "edit")
+            assert name.startswith("edit")

@@ -124,10 +124,11 @@ RECIPES: dict[str, Config] = {
         batch_size=8,
         steps=40_000,
         n_critic=1,
-        warm_up=500,
+        warm_up=200,
         objective="hinge",
         augment=True,
-        lambda_cls=0.7,
+        lambda_cls=0.9,
+        final_cls=0.8,
         lambda_rec=5.0,
         lambda_change=0.5,
         lr=4e-4,
@@ -135,7 +136,7 @@ RECIPES: dict[str, Config] = {
         beta2=0.99,
         decay_from=0.8,
         final_lr=0.1,
-        ema=0.9995,
+        ema=0.999,
     ),
     # Ours, for `stargan distill`: an edit generator with a twelfth of the multiplications of `edit`.
     "student": Config(
