@@ -262,8 +262,8 @@ def test_resume_is_exact(colours: Path, tmp_path: Path) -> None:
     common: list[str | Path] = ["train", "--data", colours, *OPTIONS, "--checkpoint-every", "1", "--sample-every", "9"]
     whole, part = tmp_path / "whole", tmp_path / "part"
     commands: list[list[str | Path]] = [
-        [*common, "--run", whole, "--steps", "4", "--decay-from", "1"],
-        [*common, "--run", part, "--steps", "1", "--decay-from", "1"],
+        [*common, "--run", whole, "--steps", "4", "--decay-from", "1", "--final-cls", "1"],
+        [*common, "--run", part, "--steps", "1", "--decay-from", "1", "--final-cls", "1"],
         ["train", "--resume", part, "--steps", "3"],
         ["train", "--resume", part, "--steps", "4"],
     ]
@@ -327,7 +327,7 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
         ({"augment": False}, "--augment False: must be on with --discriminator projected"),
         ({"targets": "permuted"}, "--targets permuted: must be changes with --discriminator projected"),
         ({"precision": "bf16"}, "--precision bf16: must be auto or fp32 with --discriminator projected"),
-        ({"discriminator": "stargan"}, "--warm-up 500: must be 0 with --discriminator stargan"),
+        ({"discriminator": "stargan"}, "--warm-up 200: must be 0 with --discriminator stargan"),
         ({"discriminator": "patch"}, "--discriminator patch: must be one of stargan, projected"),
         ({"rare": -1.0}, "--rare -1.0: must be at least 0"),
     ],
