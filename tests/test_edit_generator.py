@@ -25,25 +25,11 @@ from stargan.interop.export import export
 from stargan.model import onnx_file, safetensors_file
 from stargan.model.info import ModelInfo
 
-SMALL = Architecture((64, 64), width=16, blocks=1, d_layers=3, generator="edit", details=8)
+SMALL = Architecture((64, 64), width=16, blocks=1, d_layers=3, generator="edit", details=8, palette=True)
+EDIT = ["--generator", "edit", "--details", "8", "--palette"]
 TINY = [
-    *("--generator", "edit", "--details", "8"),
     *("--image-size", "64", "--width", "16", "--blocks", "1", "--d-layers", "3", "--recipe", "paper"),
     *("--batch-size", "2", "--device", "cpu", "--objective", "hinge", "--n-critic", "1", "--precision", "fp32"),
-]
-TINY += [
-    "--recipe",
-    "paper",
-    "--batch-size",
-    "2",
-    "--device",
-    "cpu",
-    "--objective",
-    "hinge",
-    "--n-critic",
-    "1",
-    "--precision",
-    "fp32",
 ]
 
 
@@ -62,7 +48,7 @@ def run(colours: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A run of a few steps with the usual losses."""
     folder = tmp_path_factory.mktemp("edit") / "run"
     schedule = ["--steps", "4", "--checkpoint-every", "2", "--sample-every", "4", "--log-every", "2"]
-    done = in_process("train", "--data", colours, "--run", folder, *TINY, *schedule)
+    done = in_process("train", "--data", colours, "--run", folder, *EDIT, *TINY, *schedule)
     assert done.returncode == 0, done.stderr
     return folder
 
@@ -116,6 +102,35 @@ def test_details_begin_with_nothing_and_reach_single_pixels() -> None:
     assert (mask[:, 1:-1] - 0.5 * (mask[:, 2:] + mask[:, :-2])).abs().max() < 0.1  # smoothed, against grids
 
 
+def test_the_palette_begins_with_nothing() -> None:
+    plain, painting = generator(replace(SMALL, palette=False)), generator()
+    painting.load_state_dict(plain.state_dict(), strict=False)
+    photos, change = random_images(), torch.tensor([[1.0, 0.0, 0.0], [0.0, -1.0, 0.0]])
+    with torch.no_grad():
+        assert torch.equal(painting(photos, change), plain(photos, change))
+    painting(photos, change).sum().backward()
+    assert painting.paint.weight.grad is not None
+    assert painting.paint.weight.grad.abs().max() > 0
+
+
+def test_the_palette_finds_colours_anywhere_in_the_image() -> None:
+    """Where queries and keys agree on the right half of the image, every cell is offered the colours there."""
+    made = generator()
+    assert made.palette is not None
+    features = torch.zeros(1, 32, 16, 16)
+    features[:, 0, :, 8:] = 40
+    photos = torch.full((1, 3, 64, 64), -0.5)
+    photos[..., 32:] = torch.tensor([0.2, 0.4, 0.6])[:, None, None]
+    with torch.no_grad():
+        for layer, value in ((made.palette.query, 0.0), (made.palette.key, 1.0)):
+            layer.weight.zero_()
+            layer.weight[0, 0] = value
+            assert layer.bias is not None
+            layer.bias[0] = 1.0
+        offered = made.palette(photos, features)
+    torch.testing.assert_close(offered[0, :, 3, 2], torch.tensor([0.2, 0.4, 0.6]), atol=1e-2, rtol=0)
+
+
 def test_without_a_change_only_the_mask_decides() -> None:
     """The embedding of no change is zero, so that nothing depends on the weights of the labels."""
     made, other, photos = generator(), generator(), random_images()
@@ -159,6 +174,7 @@ def test_nothing_draws_a_grid_at_first() -> None:
         ({"resize_conv": True}, "--resize-conv True: must be left out with --generator edit"),
         ({"details": 12}, "--details 12: must be 0 or a multiple of 8 up to 1024"),
         ({"details": 8, "generator": "stargan"}, "--details 8: must be left out without --generator edit"),
+        ({"palette": True, "generator": "stargan"}, "--palette True: must be left out without --generator edit"),
         ({"generator": "unet"}, "--generator unet: must be one of stargan, edit"),
     ],
 )
@@ -184,7 +200,7 @@ def test_the_paper_s_generator_is_given_target_labels() -> None:
 def test_training_is_resumed_exactly(run: Path, colours: Path, tmp_path: Path) -> None:
     short = ["--checkpoint-every", "2", "--sample-every", "4", "--log-every", "2"]
     part = tmp_path / "part"
-    assert in_process("train", "--data", colours, "--run", part, *TINY, *short, "--steps", "2").returncode == 0
+    assert in_process("train", "--data", colours, "--run", part, *EDIT, *TINY, *short, "--steps", "2").returncode == 0
     assert in_process("train", "--resume", part, "--steps", "4").returncode == 0
     name = "checkpoints/step-00000004.safetensors"
     whole, resumed = (safetensors_file.read(folder / name, training=True)[1] for folder in (run, part))
@@ -224,8 +240,8 @@ def test_openvino(run: Path, model: stargan.Translator) -> None:
 
 def test_start_from(run: Path, colours: Path, tmp_path: Path) -> None:
     arguments = ["train", "--data", str(colours), "--steps", "1", "--start-from", str(run)]
-    assert in_process(*arguments, "--run", tmp_path / "next", *TINY).returncode == 0
-    refused = in_process(*arguments, "--run", tmp_path / "other", *TINY[4:])
+    assert in_process(*arguments, "--run", tmp_path / "next", *EDIT, *TINY).returncode == 0
+    refused = in_process(*arguments, "--run", tmp_path / "other", *TINY)
     assert refused.returncode == 2
     assert "its generator is edit, not stargan" in refused.stderr
 
@@ -313,7 +329,9 @@ def test_a_description_that_does_not_fit_the_graph_is_refused(run: Path, tmp_pat
     onnx_file.describe(
         run / "model.onnx",
         wrong,
-        lambda info: replace(info, architecture=replace(info.architecture, generator="stargan", details=0)),
+        lambda info: replace(
+            info, architecture=replace(info.architecture, generator="stargan", details=0, palette=False)
+        ),
     )
     with pytest.raises(ModelError, match=r"wrong.onnx: its description does not fit its graph, whose inputs are"):
         stargan.load(wrong)

@@ -322,7 +322,10 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"generator": "stargan", "details": 0}, "--generator stargan: must be edit with --discriminator projected"),
+        (
+            {"generator": "stargan", "details": 0, "palette": False},
+            "--generator stargan: must be edit with --discriminator projected",
+        ),
         ({"n_critic": 2}, "--n-critic 2: must be 1 with --discriminator projected"),
         ({"augment": False}, "--augment False: must be on with --discriminator projected"),
         ({"targets": "permuted"}, "--targets permuted: must be changes with --discriminator projected"),

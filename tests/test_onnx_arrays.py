@@ -22,7 +22,7 @@ FIXTURE = Path(__file__).parent / "fixtures" / "version-0.1"
 DOMAINS = Domains((LabelSet("a", (Group(("x", "y", "z")), Group(("u", "v"), categorical=True))),))
 ARCHITECTURES = {
     "rewritten for CPUs": Architecture((32, 32), 8, 2, 2, attention_mask=True),
-    "edit": Architecture((64, 64), 16, 1, 3, generator="edit", details=8),
+    "edit": Architecture((64, 64), 16, 1, 3, generator="edit", details=8, palette=True),
 }
 
 

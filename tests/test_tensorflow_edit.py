@@ -32,8 +32,10 @@ DOMAINS = Domains((LabelSet("a", (Group(("x", "y", "z")), Group(("u",)))),))
 CLOSE = 1e-4  # relative to the largest value
 
 
-def edit(pixels: int = 64, details: int = 8) -> Architecture:
-    return Architecture((pixels, pixels), width=16, blocks=1, d_layers=3, generator="edit", details=details)
+def edit(pixels: int = 64, details: int = 8, *, palette: bool = True) -> Architecture:
+    return Architecture(
+        (pixels, pixels), width=16, blocks=1, d_layers=3, generator="edit", details=details, palette=palette
+    )
 
 
 def some(pixels: int, count: int = 3, labels: int = 4) -> tuple[np.ndarray, np.ndarray]:
@@ -56,9 +58,11 @@ def random_arrays(architecture: Architecture) -> dict[str, np.ndarray]:
 # ---------------------------------------------------------------- the network
 
 
-@pytest.mark.parametrize(("pixels", "details"), [(64, 0), (64, 8), (256, 16)])
-def test_it_computes_what_pytorch_does(pixels: int, details: int) -> None:
-    architecture = edit(pixels, details)
+@pytest.mark.parametrize(
+    ("pixels", "details", "palette"), [(64, 0, False), (64, 8, False), (64, 0, True), (128, 8, True), (256, 16, True)]
+)
+def test_it_computes_what_pytorch_does(pixels: int, details: int, palette: bool) -> None:
+    architecture = edit(pixels, details, palette=palette)
     arrays, (images, change) = random_arrays(architecture), some(pixels, 1 if pixels > 64 else 3)
     theirs, ours = (
         registry.framework(engine).predictor(architecture, DOMAINS, arrays).generate(images, change)
@@ -104,7 +108,7 @@ def test_plain_keras_loads_it(tmp_path: Path) -> None:
 
 def test_a_new_run_starts_as_with_pytorch() -> None:
     """Each array has the same distribution."""
-    architecture = Architecture((64, 64), width=64, blocks=1, generator="edit", details=32)
+    architecture = Architecture((64, 64), width=64, blocks=1, generator="edit", details=32, palette=True)
     network = networks.generator(architecture, 4)
     network.initialise(np.random.default_rng(0), xavier=False)
     import torch

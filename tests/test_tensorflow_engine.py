@@ -44,7 +44,7 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "penalty on the classification": {"lambda_cls_gp": 20.0},
     "odd sizes": {"image_size": (20, 36), "d_layers": 4},
     "no EMA": {"ema": 0.0},
-    "edit generator": {"generator": "edit", "image_size": (64, 64), "width": 16, "details": 8, "objective": "hinge"},
+    "edit generator": {"generator": "edit", "image_size": (64, 64), "width": 16, "palette": True, "objective": "hinge"},
 }
 
 

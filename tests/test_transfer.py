@@ -1,7 +1,9 @@
 """Starting from a model with other labels or sizes: what is kept, by name and shape, and what starts fresh."""
 
 import functools
+import re
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -122,11 +124,15 @@ def test_the_edit_generator_sees_the_same_in_another_resolution(before: int, now
         torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-5)
 
 
-def test_details_start_fresh() -> None:
+@pytest.mark.parametrize(
+    ("without", "fresh"), [({"details": 0}, "generator/refine."), ({"palette": False}, "generator/palette.")]
+)
+def test_new_parts_start_fresh(without: dict[str, Any], fresh: str) -> None:
     label = (seasons("a", "b"),)
-    _, _, found = moved(replace(EDIT, details=0), label, label, to=EDIT)
-    assert "53 of the generator" in found.lines[0]
-    assert "starting fresh: generator/refine." in found.lines[0]
+    _, _, found = moved(replace(EDIT, **without), label, label, to=EDIT)
+    kept, whole = (int(count) for count in re.findall(r"(\d+) of (?:(\d+) of )?the generator", found.lines[0])[0])
+    assert kept < whole
+    assert f"starting fresh: {fresh}" in found.lines[0]
 
 
 @pytest.mark.parametrize(("before", "now"), [("kernel", "pooled"), ("pooled", "pooled"), ("pooled", "kernel")])

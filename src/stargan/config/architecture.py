@@ -28,7 +28,9 @@ EDIT_CHANNELS = 16
 DETAIL_CHANNELS = 8
 """The channels with which it draws details, too."""
 
-ONLY_STARGAN = {"attention_mask": False, "resize_conv": False, "cls_pooling": False, "details": 0}
+OF_EDIT = {"details": 0, "palette": False}
+"""Settings that only an edit generator has, and the values that they keep for others."""
+ONLY_STARGAN = {"attention_mask": False, "resize_conv": False, "cls_pooling": False, **OF_EDIT}
 """Settings of the networks that only StarGAN's have, and the values that they keep for other methods."""
 GENERATORS = {"stargan": ("stargan", "edit"), "cyclegan": ("stargan",), "pix2pix": ("stargan", "resnet")}
 """The generators of each method; the first one is its own."""
@@ -50,6 +52,7 @@ class Architecture:
         generator: The method's own G; or one that edits parts of the image by the change of its labels (not in the
             paper); or with --method pix2pix, CycleGAN's, resnet.
         details: Channels with which an edit generator adds details at the full size of the image; 0 for none.
+        palette: An edit generator may paint with colours from elsewhere in the image, such as the background's.
         method: StarGAN for any number of domains; for two, CycleGAN, or pix2pix for pairs of images.
     """
 
@@ -62,6 +65,7 @@ class Architecture:
     cls_pooling: bool = False
     generator: Generator = "stargan"
     details: int = 0
+    palette: bool = False
     method: Method = "stargan"
 
     def __post_init__(self) -> None:
@@ -87,7 +91,8 @@ class Architecture:
         if self.generator == "edit":
             self._check_edit()
         else:
-            check(self, "details", not self.details, "left out without --generator edit")
+            for name, value in OF_EDIT.items():
+                check(self, name, getattr(self, name) == value, "left out without --generator edit")
 
     def _check_edit(self) -> None:
         width, height = self.image_size

@@ -7,6 +7,7 @@ MAPS = 64  # pixels a side at which the mask, the gains and the offsets are draw
 EMBEDDING = 64  # length of the vector that represents the change of the labels
 GROUPS = 16  # of the group norms
 SLOPE = 0.2  # of the leaky ReLUs
+PALETTE = 32  # channels by which the palette compares cells
 
 # ---------------------------------------------------------------- the network with fixed weights
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from stargan import engine as engines
 from stargan.config import Config
+from stargan.config.architecture import OF_EDIT
 from stargan.config.checks import as_option
 from stargan.data import crops, face_sample, ranges, sources
 from stargan.data.batches import Batch, Batches, TrainingSet
@@ -282,7 +283,8 @@ def _start_from(engine: Engine, path: Path, description: ModelInfo, say: Say) ->
     other, arrays, _ = safetensors_file.read(file)
     for name, size in vars(description.architecture).items():
         own = getattr(other.architecture, name)
-        if own != size and name not in ("image_size", "d_layers", "cls_pooling") and (name, own) != ("details", 0):
+        fits = name in ("image_size", "d_layers", "cls_pooling") or (name, own) in OF_EDIT.items()  # starts without
+        if own != size and not fits:
             raise ConfigError(f"--start-from {path}: its {name} is {own}, not {size}; say {as_option(name, own)}")
     fresh = {n: array for n, array in engine.state().items() if not n.startswith(safetensors_file.TRAINING)}
     found = transfer(arrays, other.domains, fresh, description.domains)

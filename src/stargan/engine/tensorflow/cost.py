@@ -28,6 +28,6 @@ def _multiply_adds(operation: tf.Operation) -> int:
     if operation.type == "Conv2DBackpropInput":  # a transposed convolution: each input pixel meets the whole kernel
         height, width = operation.inputs[2].shape[1:3]
         return int(height * width * math.prod(operation.inputs[1].shape))
-    if operation.type == "MatMul":
-        return int(math.prod(operation.outputs[0].shape) * operation.inputs[0].shape[1])
+    if operation.type in ("MatMul", "BatchMatMulV2"):
+        return int(math.prod(operation.outputs[0].shape) * operation.inputs[0].shape[-1])
     return 0

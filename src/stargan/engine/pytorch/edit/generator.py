@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.config.architecture import DETAIL_CHANNELS
-from stargan.engine.edit_constants import EMBEDDING, GRID, GROUPS, MAPS, SLOPE
+from stargan.engine.edit_constants import EMBEDDING, GRID, GROUPS, MAPS, PALETTE, SLOPE
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
@@ -104,12 +104,35 @@ class Details(nn.Module):
         return softened(F.pixel_shuffle(self.last(mixed), self.enlarge))
 
 
+class Palette(nn.Module):
+    """Offers each cell colours from elsewhere in the image, by attention (Vaswani et al. 2017, eq. 1) to its cells.
+
+    Group norm removes the absolute colours from the features. Without them, G can only guess which colour the
+    background has where it takes hair away.
+
+    Args:
+        inputs: Channels of the features that decide which cells belong together.
+    """
+
+    def __init__(self, inputs: int) -> None:
+        super().__init__()
+        self.query, self.key = (convolution(inputs, PALETTE, 1) for _ in range(2))
+
+    def forward(self, images: Tensor, x: Tensor) -> Tensor:
+        """Maps (N, 3, H, W) and (N, inputs, h, w) to colours, (N, 3, h, w)."""
+        colours = F.avg_pool2d(images, images.shape[-1] // x.shape[-1])
+        query, key = (layer(x).flatten(2) for layer in (self.query, self.key))
+        weights = torch.softmax(query.transpose(1, 2) @ key * PALETTE**-0.5, 2)  # (N, hw, hw)
+        return (colours.flatten(2) @ weights.transpose(1, 2)).reshape(colours.shape)
+
+
 class EditGenerator(nn.Module):
     """Edits an image x by a change of its labels: y = x + m (tanh(g x + o) - x).
 
     The network works on a grid of 32x32 cells whatever the size of the image, which comes in by pixel unshuffle. It
     draws a mask m, and a gain g and an offset o for each colour, at 64 pixels a side; they are enlarged to the size of
-    the image, where a few channels may add details. The gain keeps what the network has not drawn itself.
+    the image, where a few channels may add details. The gain keeps what the network has not drawn itself. With a
+    palette, a part of the offset is a map times colours from elsewhere in the image.
 
     Args:
         architecture: Its sizes: the encoder has `width`, 2 `width` and 4 `width` channels at 32, 16 and 8 cells a side.
@@ -133,6 +156,10 @@ class EditGenerator(nn.Module):
         self.middle = Residual(middle)
         self.up2 = Up(middle, low, low)
         self.last = convolution(low, 7 * self.shuffle**2)
+        self.palette = Palette(middle) if architecture.palette else None
+        if self.palette is not None:
+            self.paint = convolution(low, self.shuffle**2)
+            nn.init.zeros_(self.paint.weight)
         details = architecture.details
         self.refine = Details(low, details, self.enlarge, 7) if details else None
         with torch.no_grad():  # the pixels of a cell start with the same weights, so that there is no checkerboard
@@ -167,12 +194,23 @@ class EditGenerator(nn.Module):
         for block in self.blocks:
             x = block(x, embedded)
         x = active(self.norm2(x, embedded))
-        x = self.middle(self.up1(x, second, embedded), embedded)
+        x = middle = self.middle(self.up1(x, second, embedded), embedded)
         x = self.up2(x, first, embedded)
-        maps = softened(F.pixel_shuffle(self.last(x), self.shuffle))
+        if self.palette is None:
+            maps = softened(F.pixel_shuffle(self.last(x), self.shuffle))
+        else:
+            maps = softened(F.pixel_shuffle(torch.cat([self.last(x), self.paint(x)], 1), self.shuffle))
+            maps, paint = maps.split([7, 1], 1)
+            colours = enlarged(self.palette(images, middle), maps.shape[-1] // middle.shape[-1])
+            maps = torch.cat([maps[:, :4], torch.addcmul(maps[:, 4:], paint, colours)], 1)
         if self.enlarge > 1:
-            maps = F.interpolate(maps, scale_factor=float(self.enlarge), mode="bilinear", align_corners=False)
+            maps = enlarged(maps, self.enlarge)
         return maps if self.refine is None else maps + self.refine(images, x, embedded)
+
+
+def enlarged(maps: Tensor, factor: int) -> Tensor:
+    """Enlarges (N, C, H, W) linearly."""
+    return F.interpolate(maps, scale_factor=float(factor), mode="bilinear", align_corners=False)
 
 
 def softened(maps: Tensor) -> Tensor:

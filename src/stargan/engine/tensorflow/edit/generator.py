@@ -12,7 +12,7 @@ from keras import layers, ops
 
 from stargan.config import Architecture
 from stargan.config.architecture import DETAIL_CHANNELS
-from stargan.engine.edit_constants import EMBEDDING, GRID, GROUPS, MAPS, SLOPE
+from stargan.engine.edit_constants import EMBEDDING, GRID, GROUPS, MAPS, PALETTE, SLOPE
 from stargan.engine.tensorflow.network import Network, file_shape, from_file
 
 Conditioned = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -44,6 +44,9 @@ class EditGenerator(Network):
         self.middle = self._residual("middle", middle)
         self.up2 = self._up("up2", low, low)
         self.last = self.add("last", convolution(7 * self.shuffle**2))
+        self.palette = self._palette("palette") if architecture.palette else None
+        if self.palette is not None:
+            self.paint = self.add("paint", convolution(self.shuffle**2))
         self.refine = self._details("refine", architecture.details) if architecture.details else None
         enlarges = self.enlarge > 1
         self.smooth = layers.UpSampling2D(self.enlarge, interpolation="bilinear") if enlarges else layers.Identity()
@@ -69,9 +72,15 @@ class EditGenerator(Network):
         for block in self.blocks:
             x = block(x, embedded)
         x = active(self.norm2(x, embedded))
-        x = self.middle(self.up1(x, second, embedded), embedded)
+        x = middle = self.middle(self.up1(x, second, embedded), embedded)
         x = self.up2(x, first, embedded)
-        maps = self.smooth(softened(unfolded(self.last(x), self.shuffle)))
+        if self.palette is None:
+            maps = softened(unfolded(self.last(x), self.shuffle))
+        else:
+            maps = softened(unfolded(ops.concatenate([self.last(x), self.paint(x)], -1), self.shuffle))
+            offset = maps[..., 4:7] + maps[..., 7:] * self.palette(images, middle)
+            maps = ops.concatenate([maps[..., :4], offset], -1)
+        maps = self.smooth(maps)
         return maps if self.refine is None else maps + self.refine(images, x, embedded)
 
     # ---------------------------------------------------------------- parts
@@ -114,6 +123,20 @@ class EditGenerator(Network):
 
         return run
 
+    def _palette(self, name: str) -> Callable[[tf.Tensor, tf.Tensor], tf.Tensor]:
+        """Offers each cell colours from elsewhere in the image, enlarged to the maps."""
+        query, key = (self.add(f"{name}.{part}", convolution(PALETTE, 1)) for part in ("query", "key"))
+        cells = GRID // 2
+        smooth = layers.UpSampling2D(MAPS // cells, interpolation="bilinear")
+
+        def run(images: tf.Tensor, x: tf.Tensor) -> tf.Tensor:
+            colours = ops.average_pool(images, images.shape[1] // cells)
+            flat = [ops.reshape(each, (-1, cells**2, each.shape[-1])) for each in (query(x), key(x), colours)]
+            weights = ops.softmax(ops.matmul(flat[0], ops.transpose(flat[1], (0, 2, 1))) * PALETTE**-0.5, -1)
+            return smooth(ops.reshape(ops.matmul(weights, flat[2]), (-1, cells, cells, 3)))
+
+        return run
+
     def _details(self, name: str, width: int) -> Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]:
         """Draws details at the full size of the image, from the image itself."""
         look = self.add(f"{name}.look", convolution(width))
@@ -143,9 +166,10 @@ class EditGenerator(Network):
         kernel = self.named["last"].kernel
         each = kernel.numpy()[..., :: self.shuffle**2] * 0.3
         kernel.assign(np.repeat(each, self.shuffle**2, -1))
-        if self.refine is not None:  # before training, no details
-            last = self.named["refine.last"].kernel
-            last.assign(np.zeros(last.shape))
+        for name in ("paint", "refine.last"):  # before training, nothing
+            if name in self.named:
+                kernel = self.named[name].kernel
+                kernel.assign(np.zeros(kernel.shape))
 
 
 def convolution(channels: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> layers.Layer:

@@ -4,7 +4,7 @@ import numpy as np
 
 from stargan.config import Architecture
 from stargan.config.architecture import DETAIL_CHANNELS
-from stargan.engine.edit_constants import GRID, GROUPS, MAPS, SLOPE
+from stargan.engine.edit_constants import GRID, GROUPS, MAPS, PALETTE, SLOPE
 from stargan.engine.tensorflow.onnx_graph import Arrays, Graph
 
 
@@ -19,9 +19,14 @@ def edit_generator(architecture: Architecture, num_labels: int, weights: Arrays,
     for index in range(architecture.blocks):
         x = graph.residual(x, f"blocks.{index}")
     x = graph.active(graph.modulation(x, "norm2"))
-    x = graph.residual(graph.up(x, second, "up1"), "middle")
+    x = middle = graph.residual(graph.up(x, second, "up1"), "middle")
     x = graph.up(x, first, "up2")
-    maps = graph.softened(graph.unfolded(graph.layer(x, "last"), MAPS // GRID))
+    maps = graph.layer(x, "last")
+    if architecture.palette:
+        maps = graph.node("Concat", maps, graph.layer(x, "paint"), axis=1)
+    maps = graph.softened(graph.unfolded(maps, MAPS // GRID), 7 + architecture.palette)
+    if architecture.palette:
+        maps = graph.painted(maps, graph.colours(middle, side))
     enlarge = side // MAPS
     if enlarge > 1:
         maps = graph.resized(maps, enlarge, "linear")
@@ -91,13 +96,39 @@ class _EditGraph(Graph):
         joined = self.node("Concat", x, self.node("Mul", kept, gate), axis=1)
         return self.active(self.modulation(self.layer(joined, f"{name}.mix"), f"{name}.norm"))
 
+    def colours(self, x: str, side: int) -> str:
+        """Colours from elsewhere in the image, by attention to its cells."""
+        cells = GRID // 2
+        part = side // cells
+        colours = self.node("AveragePool", "images", kernel_shape=[part, part], strides=[part, part])
+        flat = [
+            self.node("Reshape", each, self.constant(np.array([0, channels, cells**2])))
+            for each, channels in (
+                (self.layer(x, "palette.query"), PALETTE),
+                (self.layer(x, "palette.key"), PALETTE),
+                (colours, 3),
+            )
+        ]
+        likeness = self.node("MatMul", self.node("Transpose", flat[0], perm=[0, 2, 1]), flat[1])
+        likeness = self.node("Mul", likeness, self.constant(np.array(PALETTE**-0.5, np.float32)))
+        weights = self.node("Transpose", self.node("Softmax", likeness, axis=2), perm=[0, 2, 1])
+        mixed = self.node(
+            "Reshape", self.node("MatMul", flat[2], weights), self.constant(np.array([0, 3, cells, cells]))
+        )
+        return self.resized(mixed, MAPS // cells, "linear")
+
+    def painted(self, maps: str, colours: str) -> str:
+        """Adds the colours, times the last map, to the offsets."""
+        others, offset, paint = self.nodes_of("Split", [maps, self.constant(np.array([4, 3, 1]))], 3, axis=1)
+        return self.node("Concat", others, self.node("Add", offset, self.node("Mul", paint, colours)), axis=1)
+
     def details(self, x: str, side: int, enlarge: int) -> str:
         """Details at the full size of the image."""
         seen = self.active(self.layer(self.folded("images", side, enlarge), "refine.look"))
         known = self.resized(self.layer(x, "refine.reduce"), MAPS // GRID, "nearest")
         mixed = self.layer(self.node("Concat", seen, known, axis=1), "refine.mix")
         mixed = self.active(self.modulation(mixed, "refine.norm", DETAIL_CHANNELS))
-        return self.softened(self.unfolded(self.layer(mixed, "refine.last"), enlarge))
+        return self.softened(self.unfolded(self.layer(mixed, "refine.last"), enlarge), 7)
 
     def edited(self, maps: str) -> str:
         """x + m (tanh(g x + o) - x)."""
@@ -120,12 +151,12 @@ class _EditGraph(Graph):
         """The inverse of `folded`."""
         return self.node("DepthToSpace", cells, blocksize=factor, mode="CRD")
 
-    def softened(self, maps: str) -> str:
+    def softened(self, maps: str, count: int) -> str:
         """Weights 1, 2, 1 in each direction."""
         x = self.node("Pad", maps, self.constant(np.array([0, 0, 1, 1, 0, 0, 1, 1])), mode="edge")
         line = np.array([1, 2, 1], np.float32) / 4
-        kernel = np.tile(np.outer(line, line), (7, 1, 1, 1))
-        return self.node("Conv", x, self.constant(kernel), kernel_shape=[3, 3], group=7)  # quicker than average pools
+        kernel = self.constant(np.tile(np.outer(line, line), (count, 1, 1, 1)))
+        return self.node("Conv", x, kernel, kernel_shape=[3, 3], group=count)  # quicker than average pools
 
     def resized(self, x: str, factor: int, mode: str) -> str:
         """Enlarges by repeating pixels, or linearly."""
