@@ -109,8 +109,22 @@ def test_the_palette_begins_with_nothing() -> None:
     with torch.no_grad():
         assert torch.equal(painting(photos, change), plain(photos, change))
     painting(photos, change).sum().backward()
-    assert painting.paint.weight.grad is not None
-    assert painting.paint.weight.grad.abs().max() > 0
+    for layer in (painting.paint, painting.gray):
+        assert layer.weight.grad is not None
+        assert layer.weight.grad.abs().max() > 0
+
+
+def test_the_palette_can_take_all_colour_away() -> None:
+    """With no gain and the image's own gray, each pixel keeps its brightness, as gray hair needs it."""
+    made, photos = generator(replace(SMALL, details=0)), random_images()
+    with torch.no_grad():
+        made.last.weight.zero_()
+        for layer, values in ((made.last, (9.0, -1.0, -1.0, -1.0, 0.0, 0.0, 0.0)), (made.gray, (1.0,))):
+            assert layer.bias is not None
+            layer.bias.copy_(torch.tensor(values).repeat_interleave(made.shuffle**2))
+        drawn = made.edit(photos, torch.zeros(2, 3))[2]
+    expected = (photos * torch.tensor([0.299, 0.587, 0.114])[:, None, None]).sum(1, keepdim=True)
+    torch.testing.assert_close(drawn, expected.expand_as(drawn))
 
 
 def test_the_palette_finds_colours_anywhere_in_the_image() -> None:

@@ -8,6 +8,7 @@ EMBEDDING = 64  # length of the vector that represents the change of the labels
 GROUPS = 16  # of the group norms
 SLOPE = 0.2  # of the leaky ReLUs
 PALETTE = 32  # channels by which the palette compares cells
+GRAY = (0.299, 0.587, 0.114)  # weights of red, green and blue (ITU-R BT.601)
 
 # ---------------------------------------------------------------- the network with fixed weights
 

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 
 from stargan.config import Architecture
 from stargan.config.architecture import DETAIL_CHANNELS
-from stargan.engine.edit_constants import EMBEDDING, GRID, GROUPS, MAPS, PALETTE, SLOPE
+from stargan.engine.edit_constants import EMBEDDING, GRAY, GRID, GROUPS, MAPS, PALETTE, SLOPE
 
 
 def convolution(inputs: int, outputs: int, kernel: int = 3, stride: int = 1, bias: bool = True) -> nn.Conv2d:
@@ -132,7 +132,7 @@ class EditGenerator(nn.Module):
     The network works on a grid of 32x32 cells whatever the size of the image, which comes in by pixel unshuffle. It
     draws a mask m, and a gain g and an offset o for each colour, at 64 pixels a side; they are enlarged to the size of
     the image, where a few channels may add details. The gain keeps what the network has not drawn itself. With a
-    palette, a part of the offset is a map times colours from elsewhere in the image.
+    palette, it also draws how much of the image's own gray, and of colours from elsewhere in the image, belongs to o.
 
     Args:
         architecture: Its sizes: the encoder has `width`, 2 `width` and 4 `width` channels at 32, 16 and 8 cells a side.
@@ -158,8 +158,9 @@ class EditGenerator(nn.Module):
         self.last = convolution(low, 7 * self.shuffle**2)
         self.palette = Palette(middle) if architecture.palette else None
         if self.palette is not None:
-            self.paint = convolution(low, self.shuffle**2)
-            nn.init.zeros_(self.paint.weight)
+            self.paint, self.gray = (convolution(low, self.shuffle**2) for _ in range(2))
+            for layer in (self.paint, self.gray):
+                nn.init.zeros_(layer.weight)
         details = architecture.details
         self.refine = Details(low, details, self.enlarge, 7) if details else None
         with torch.no_grad():  # the pixels of a cell start with the same weights, so that there is no checkerboard
@@ -181,12 +182,14 @@ class EditGenerator(nn.Module):
     def edit(self, images: Tensor, change: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """As `forward`; also returns the mask m, (N, 1, H, W) in [0, 1], and g x + o, (N, 3, H, W)."""
         maps = self._maps(images, change).to(images.dtype)  # in full precision: unmasked pixels stay as they are
-        mask, gain, offset = maps[:, :1].sigmoid(), maps[:, 1:4] + 1, maps[:, 4:]
+        mask, gain, offset = maps[:, :1].sigmoid(), maps[:, 1:4] + 1, maps[:, 4:7]
+        if self.palette is not None:
+            offset = torch.addcmul(offset, maps[:, 7:], grays(images))
         drawn = torch.addcmul(offset, gain, images)
         return torch.addcmul(images, mask, drawn.tanh() - images), mask, drawn
 
     def _maps(self, images: Tensor, change: Tensor) -> Tensor:
-        """(N, 7, H, W): the mask before its sigmoid, the gains less 1, and the offsets."""
+        """(N, 7, H, W): the mask before its sigmoid, the gains less 1, the offsets; with a palette, that of grays too."""
         embedded = active(self.embed(change))
         first = active(self.stem(F.pixel_unshuffle(images, self.fold)))
         second = active(self.norm1(self.down1(first)))
@@ -196,21 +199,28 @@ class EditGenerator(nn.Module):
         x = active(self.norm2(x, embedded))
         x = middle = self.middle(self.up1(x, second, embedded), embedded)
         x = self.up2(x, first, embedded)
-        if self.palette is None:
-            maps = softened(F.pixel_shuffle(self.last(x), self.shuffle))
-        else:
-            maps = softened(F.pixel_shuffle(torch.cat([self.last(x), self.paint(x)], 1), self.shuffle))
-            maps, paint = maps.split([7, 1], 1)
-            colours = enlarged(self.palette(images, middle), maps.shape[-1] // middle.shape[-1])
-            maps = torch.cat([maps[:, :4], torch.addcmul(maps[:, 4:], paint, colours)], 1)
+        drawn = [self.last(x)] if self.palette is None else [self.last(x), self.gray(x), self.paint(x)]
+        maps = softened(F.pixel_shuffle(torch.cat(drawn, 1), self.shuffle))
+        if self.palette is not None:
+            colours = enlarged(self.palette(images, middle), MAPS // middle.shape[-1])
+            offset = torch.addcmul(maps[:, 4:7], maps[:, 8:], colours)
+            maps = torch.cat([maps[:, :4], offset, maps[:, 7:8]], 1)
         if self.enlarge > 1:
             maps = enlarged(maps, self.enlarge)
-        return maps if self.refine is None else maps + self.refine(images, x, embedded)
+        if self.refine is None:
+            return maps
+        return torch.cat([maps[:, :7] + self.refine(images, x, embedded), maps[:, 7:]], 1)
 
 
 def enlarged(maps: Tensor, factor: int) -> Tensor:
     """Enlarges (N, C, H, W) linearly."""
     return F.interpolate(maps, scale_factor=float(factor), mode="bilinear", align_corners=False)
+
+
+def grays(images: Tensor) -> Tensor:
+    """The grays of colours: (N, 3, H, W) to (N, 1, H, W)."""
+    red, green, blue = images.split(1, 1)
+    return GRAY[0] * red + GRAY[1] * green + GRAY[2] * blue
 
 
 def softened(maps: Tensor) -> Tensor:

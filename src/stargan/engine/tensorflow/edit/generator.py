@@ -12,7 +12,7 @@ from keras import layers, ops
 
 from stargan.config import Architecture
 from stargan.config.architecture import DETAIL_CHANNELS
-from stargan.engine.edit_constants import EMBEDDING, GRID, GROUPS, MAPS, PALETTE, SLOPE
+from stargan.engine.edit_constants import EMBEDDING, GRAY, GRID, GROUPS, MAPS, PALETTE, SLOPE
 from stargan.engine.tensorflow.network import Network, file_shape, from_file
 
 Conditioned = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
@@ -46,7 +46,7 @@ class EditGenerator(Network):
         self.last = self.add("last", convolution(7 * self.shuffle**2))
         self.palette = self._palette("palette") if architecture.palette else None
         if self.palette is not None:
-            self.paint = self.add("paint", convolution(self.shuffle**2))
+            self.paint, self.gray = (self.add(name, convolution(self.shuffle**2)) for name in ("paint", "gray"))
         self.refine = self._details("refine", architecture.details) if architecture.details else None
         enlarges = self.enlarge > 1
         self.smooth = layers.UpSampling2D(self.enlarge, interpolation="bilinear") if enlarges else layers.Identity()
@@ -59,12 +59,14 @@ class EditGenerator(Network):
     def edit(self, images: tf.Tensor, change: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """As `call`; also returns the mask m, (N, H, W, 1) in [0, 1], and g x + o, (N, H, W, 3)."""
         maps = ops.cast(self._maps(images, change), images.dtype)
-        mask, gain, offset = ops.sigmoid(maps[..., :1]), maps[..., 1:4] + 1, maps[..., 4:]
+        mask, gain, offset = ops.sigmoid(maps[..., :1]), maps[..., 1:4] + 1, maps[..., 4:7]
+        if self.palette is not None:
+            offset = offset + maps[..., 7:] * grays(images)
         drawn = gain * images + offset
         return images + mask * (ops.tanh(drawn) - images), mask, drawn
 
     def _maps(self, images: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
-        """(N, H, W, 7): the mask before its sigmoid, the gains less 1, and the offsets."""
+        """(N, H, W, 7): the mask before its sigmoid, the gains less 1, the offsets; with a palette, that of grays too."""
         embedded = active(self.embed(change))
         first = active(self.stem(folded(images, self.fold)))
         second = active(self.norm1(self.down1(first)))
@@ -74,14 +76,15 @@ class EditGenerator(Network):
         x = active(self.norm2(x, embedded))
         x = middle = self.middle(self.up1(x, second, embedded), embedded)
         x = self.up2(x, first, embedded)
-        if self.palette is None:
-            maps = softened(unfolded(self.last(x), self.shuffle))
-        else:
-            maps = softened(unfolded(ops.concatenate([self.last(x), self.paint(x)], -1), self.shuffle))
-            offset = maps[..., 4:7] + maps[..., 7:] * self.palette(images, middle)
-            maps = ops.concatenate([maps[..., :4], offset], -1)
+        drawn = [self.last(x)] if self.palette is None else [self.last(x), self.gray(x), self.paint(x)]
+        maps = softened(unfolded(ops.concatenate(drawn, -1), self.shuffle))
+        if self.palette is not None:
+            offset = maps[..., 4:7] + maps[..., 8:] * self.palette(images, middle)
+            maps = ops.concatenate([maps[..., :4], offset, maps[..., 7:8]], -1)
         maps = self.smooth(maps)
-        return maps if self.refine is None else maps + self.refine(images, x, embedded)
+        if self.refine is None:
+            return maps
+        return ops.concatenate([maps[..., :7] + self.refine(images, x, embedded), maps[..., 7:]], -1)
 
     # ---------------------------------------------------------------- parts
 
@@ -166,7 +169,7 @@ class EditGenerator(Network):
         kernel = self.named["last"].kernel
         each = kernel.numpy()[..., :: self.shuffle**2] * 0.3
         kernel.assign(np.repeat(each, self.shuffle**2, -1))
-        for name in ("paint", "refine.last"):  # before training, nothing
+        for name in ("paint", "gray", "refine.last"):  # before training, nothing
             if name in self.named:
                 kernel = self.named[name].kernel
                 kernel.assign(np.zeros(kernel.shape))
@@ -198,6 +201,11 @@ def unfolded(cells: tf.Tensor, factor: int) -> tf.Tensor:
     x = ops.reshape(cells, (-1, columns, left, factor, factor))
     x = ops.transpose(x, (0, 3, 1, 4, 2))
     return ops.reshape(x, (-1, rows * factor, columns * factor, left))
+
+
+def grays(images: tf.Tensor) -> tf.Tensor:
+    """The grays of colours: (N, H, W, 3) to (N, H, W, 1)."""
+    return GRAY[0] * images[..., :1] + GRAY[1] * images[..., 1:2] + GRAY[2] * images[..., 2:]
 
 
 def softened(maps: tf.Tensor) -> tf.Tensor:

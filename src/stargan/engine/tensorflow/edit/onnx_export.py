@@ -4,7 +4,7 @@ import numpy as np
 
 from stargan.config import Architecture
 from stargan.config.architecture import DETAIL_CHANNELS
-from stargan.engine.edit_constants import GRID, GROUPS, MAPS, PALETTE, SLOPE
+from stargan.engine.edit_constants import GRAY, GRID, GROUPS, MAPS, PALETTE, SLOPE
 from stargan.engine.tensorflow.onnx_graph import Arrays, Graph
 
 
@@ -21,19 +21,19 @@ def edit_generator(architecture: Architecture, num_labels: int, weights: Arrays,
     x = graph.active(graph.modulation(x, "norm2"))
     x = middle = graph.residual(graph.up(x, second, "up1"), "middle")
     x = graph.up(x, first, "up2")
-    maps = graph.layer(x, "last")
-    if architecture.palette:
-        maps = graph.node("Concat", maps, graph.layer(x, "paint"), axis=1)
-    maps = graph.softened(graph.unfolded(maps, MAPS // GRID), 7 + architecture.palette)
+    drawn = ["last", "gray", "paint"] if architecture.palette else ["last"]
+    maps = graph.joined(*(graph.layer(x, name) for name in drawn))
+    maps = graph.softened(graph.unfolded(maps, MAPS // GRID), 6 + len(drawn))
     if architecture.palette:
         maps = graph.painted(maps, graph.colours(middle, side))
     enlarge = side // MAPS
     if enlarge > 1:
         maps = graph.resized(maps, enlarge, "linear")
+    parts = graph.split(maps, 7, 1) if architecture.palette else [maps]
     if architecture.details:
-        maps = graph.node("Add", maps, graph.details(x, side, enlarge))
+        parts[0] = graph.node("Add", parts[0], graph.details(x, side, enlarge))
     inputs: dict[str, list[int | str]] = {"images": ["batch", 3, side, side], "change": ["batch", num_labels]}
-    return graph.finish(graph.edited(maps), "translated", ["batch", 3, side, side], inputs)
+    return graph.finish(graph.edited(*parts), "translated", ["batch", 3, side, side], inputs)
 
 
 class _EditGraph(Graph):
@@ -119,8 +119,8 @@ class _EditGraph(Graph):
 
     def painted(self, maps: str, colours: str) -> str:
         """Adds the colours, times the last map, to the offsets."""
-        others, offset, paint = self.nodes_of("Split", [maps, self.constant(np.array([4, 3, 1]))], 3, axis=1)
-        return self.node("Concat", others, self.node("Add", offset, self.node("Mul", paint, colours)), axis=1)
+        others, offset, gray, paint = self.split(maps, 4, 3, 1, 1)
+        return self.joined(others, self.node("Add", offset, self.node("Mul", paint, colours)), gray)
 
     def details(self, x: str, side: int, enlarge: int) -> str:
         """Details at the full size of the image."""
@@ -130,13 +130,25 @@ class _EditGraph(Graph):
         mixed = self.active(self.modulation(mixed, "refine.norm", DETAIL_CHANNELS))
         return self.softened(self.unfolded(self.layer(mixed, "refine.last"), enlarge), 7)
 
-    def edited(self, maps: str) -> str:
-        """x + m (tanh(g x + o) - x)."""
-        mask, gain, offset = self.nodes_of("Split", [maps, self.constant(np.array([1, 3, 3]))], 3, axis=1)
+    def edited(self, maps: str, amount: str = "") -> str:
+        """x + m (tanh(g x + o) - x), where o has the amount of the gray of x, if there is one."""
+        mask, gain, offset = self.split(maps, 1, 3, 3)
+        if amount:
+            weights = self.constant(np.array(GRAY, np.float32).reshape(1, 3, 1, 1))
+            gray = self.node("Conv", "images", weights, kernel_shape=[1, 1])
+            offset = self.node("Add", offset, self.node("Mul", amount, gray))
         gain = self.node("Add", gain, self.constant(np.array(1, np.float32)))
         drawn = self.node("Tanh", self.node("Add", self.node("Mul", gain, "images"), offset))
         change = self.node("Mul", self.node("Sigmoid", mask), self.node("Sub", drawn, "images"))
         return self.node("Add", "images", change)
+
+    def joined(self, *parts: str) -> str:
+        """One after the other along the channels."""
+        return self.node("Concat", *parts, axis=1) if len(parts) > 1 else parts[0]
+
+    def split(self, x: str, *channels: int) -> list[str]:
+        """The inverse of `joined`."""
+        return self.nodes_of("Split", [x, self.constant(np.array(channels))], len(channels), axis=1)
 
     # ---------------------------------------------------------------- pixels
 
