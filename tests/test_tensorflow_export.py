@@ -41,7 +41,7 @@ JOINT = Domains(
     (LabelSet("a", (Group(("x", "y")), Group(("u", "v", "w"), categorical=True))), LabelSet("b", (Group(("z",)),)))
 )
 MODELS = {
-    "faces": ModelInfo(FACES, Architecture((64, 64), 16, 1, 4, generator="edit"), classifier=True, crop=0.8),
+    "faces": ModelInfo(FACES, Architecture((64, 64), 16, 1, 4, generator="edit", palette=True), classifier=True, crop=0.8),
     "joint": ModelInfo(
         JOINT,
         Architecture((24, 32), 8, 1, 3, attention_mask=True),
@@ -73,7 +73,7 @@ def model_file(path: Path, info: ModelInfo) -> Path:
         network = networks.build(name, info.architecture, info.domains)
         network.initialise(random, xavier=False)
         for key, array in to_arrays(network).items():
-            arrays[f"{name}/{key}"] = array + random.normal(0, 0.1, array.shape).astype(np.float32)
+            arrays[f"{name}/{key}"] = array + random.normal(0, 0.05, array.shape).astype(np.float32)
     safetensors_file.write(path, info, arrays, {})
     return path
 
