@@ -41,7 +41,9 @@ JOINT = Domains(
     (LabelSet("a", (Group(("x", "y")), Group(("u", "v", "w"), categorical=True))), LabelSet("b", (Group(("z",)),)))
 )
 MODELS = {
-    "faces": ModelInfo(FACES, Architecture((64, 64), 16, 1, 4, generator="edit", palette=True), classifier=True, crop=0.8),
+    "faces": ModelInfo(
+        FACES, Architecture((64, 64), 16, 1, 4, generator="edit", palette=True), classifier=True, crop=0.8
+    ),
     "joint": ModelInfo(
         JOINT,
         Architecture((24, 32), 8, 1, 3, attention_mask=True),

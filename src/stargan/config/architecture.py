@@ -52,8 +52,8 @@ class Architecture:
         generator: The method's own G; or one that edits parts of the image by the change of its labels (not in the
             paper); or with --method pix2pix, CycleGAN's, resnet.
         details: Channels with which an edit generator adds details at the full size of the image; 0 for none.
-        palette: An edit generator may also paint with colours from elsewhere in the image, such as the background's, and
-            with the image's own grays.
+        palette: An edit generator may also paint with colours from elsewhere in the image, such as the background's,
+            and with the image's own grays.
         method: StarGAN for any number of domains; for two, CycleGAN, or pix2pix for pairs of images.
     """
 
