@@ -23,6 +23,7 @@ DOMAINS = Domains((LabelSet("a", (Group(("x", "y", "z")), Group(("u", "v"), cate
 ARCHITECTURES = {
     "rewritten for CPUs": Architecture((32, 32), 8, 2, 2, attention_mask=True),
     "edit": Architecture((64, 64), 16, 1, 3, generator="edit", details=8, palette=True),
+    "edit, as before the palette": Architecture((128, 128), 16, 1, 3, generator="edit", details=8),
 }
 
 
@@ -39,7 +40,9 @@ def model_file(path: Path, architecture: Architecture) -> dict[str, np.ndarray]:
     return arrays
 
 
-@pytest.mark.parametrize(("name", "half"), [("rewritten for CPUs", True), ("edit", False)])
+@pytest.mark.parametrize(
+    ("name", "half"), [("rewritten for CPUs", True), ("edit", False), ("edit, as before the palette", False)]
+)
 def test_the_arrays_come_back(name: str, half: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(winograd, "FEWEST_CHANNELS", 1)
     monkeypatch.setattr(winograd, "FEWEST_TILES", 1)
