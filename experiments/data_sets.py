@@ -1,4 +1,4 @@
-"""Writes the data sets of "Other data sets" in docs/experiments.md, for `quality.py`.
+"""Writes three data sets on which `quality.py` can compare recipes, besides aligned faces.
 
 - `emoji`: a folder for each of four styles of drawing. SOURCE holds the unpacked packages emoji-datasource-apple,
   -google, -twitter and -facebook, each in a folder of any name. The same emoji is in the same split in all styles.
