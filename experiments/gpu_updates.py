@@ -23,6 +23,7 @@ from stargan.model.safetensors_file import Arrays
 
 EAGER = 4  # updates before recording: libraries select kernels, and Adam allocates its state
 EAGER_RATE = 1e-5  # G's learning rate for these
+NEW = ("refine.", "palette.", "paint.", "gray.")  # parts of G that older models do not have
 Terms = dict[str, Tensor]
 Stream = Generator[Batch, None, None]
 
@@ -319,7 +320,7 @@ class Trainer:
     # ---------------------------------------------------------------- weights
 
     def start(self, path: Path, arrays: Arrays) -> None:
-        """Takes the weights of a model's G; if it has no details, their part starts fresh.
+        """Takes the weights of a model's G; if it has no details or palette, these parts start fresh.
 
         Raises:
             ModelError: They do not fit.
@@ -329,7 +330,7 @@ class Trainer:
             missing, unexpected = self.generator.load_state_dict(found, strict=False)
         except RuntimeError as error:
             raise ModelError(f"{path}: its weights do not fit its description") from error
-        if unexpected or not all(name.startswith("refine.") for name in missing):
+        if unexpected or not all(name.startswith(NEW) for name in missing):
             raise ModelError(f"{path}: its weights are not those of its description")
         self.averaged.load_state_dict(self.generator.state_dict())
 

@@ -279,10 +279,10 @@ def test_resume_is_exact(colours: Path, tmp_path: Path) -> None:
 
 
 def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    """On a CPU: from a model without details to one with them, which the commands accept; and on from its state."""
+    """On a CPU: from a model without details and palette to one with them that commands accept; on from its state."""
     data, start, outs = tmp_path / "drawn", tmp_path / "start.safetensors", [tmp_path / "one", tmp_path / "two"]
     cartoons.write(data, 24, size=64)
-    config = replace(TINY, data=(str(data),), attributes=cartoons.ATTRIBUTES, details=0)
+    config = replace(TINY, data=(str(data),), attributes=cartoons.ATTRIBUTES, details=0, palette=False)
     config = replace(config, exclusive=(",".join(cartoons.EXCLUSIVE),))
     _, domains = configured.find(config)
     arrays = {
@@ -306,7 +306,7 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
     assert all(np.isfinite(float(term.split()[-1])) for term in lines[-1].partition(":")[2].split(","))
     first, second = (safetensors_file.read(out / "model.safetensors") for out in outs)
     assert (first[0].steps, second[0].steps) == (13, 14)
-    assert first[0].architecture == replace(config.architecture, details=32)
+    assert first[0].architecture == replace(config.architecture, details=32, palette=True)
     assert np.array_equal(first[1]["classifier/cls.weight"], arrays["classifier/cls.weight"])
     assert not np.array_equal(first[1]["generator/stem.weight"], second[1]["generator/stem.weight"])
     once, twice = (each[1]["generator/embed.weight"] for each in (first, second))
