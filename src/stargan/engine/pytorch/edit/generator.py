@@ -189,7 +189,7 @@ class EditGenerator(nn.Module):
         return torch.addcmul(images, mask, drawn.tanh() - images), mask, drawn
 
     def _maps(self, images: Tensor, change: Tensor) -> Tensor:
-        """(N, 7, H, W): the mask before its sigmoid, the gains less 1, the offsets; the eighth is of the grays."""
+        """(N, 7, H, W): the mask before its sigmoid, gains less 1, offsets; (N, 8, H, W) with a palette: grays."""
         embedded = active(self.embed(change))
         first = active(self.stem(F.pixel_unshuffle(images, self.fold)))
         second = active(self.norm1(self.down1(first)))

@@ -66,7 +66,7 @@ class EditGenerator(Network):
         return images + mask * (ops.tanh(drawn) - images), mask, drawn
 
     def _maps(self, images: tf.Tensor, change: tf.Tensor) -> tf.Tensor:
-        """(N, H, W, 7): the mask before its sigmoid, the gains less 1, the offsets; the eighth is of the grays."""
+        """(N, H, W, 7): the mask before its sigmoid, gains less 1, offsets; (N, H, W, 8) with a palette: grays."""
         embedded = active(self.embed(change))
         first = active(self.stem(folded(images, self.fold)))
         second = active(self.norm1(self.down1(first)))
