@@ -34,25 +34,25 @@ from stargan.model.info import ModelInfo
 from stargan.storage import atomic_write
 from stargan.training.prepare import DataSet
 
-RAMP = 300  # updates in which the learning rates rise
+RAMP = 300  # updates in which G's learning rate rises
 SAVE_EVERY = 60  # seconds
 LOG_EVERY = {"cuda": 500, "cpu": 5}  # updates; reading losses waits for the GPU
 
 
 @dataclass(frozen=True)
 class Schedule:
-    """Learning rates and the class weight by the share of the training that is done.
+    """Learning rates by the share of the training that is done.
 
     Attributes:
         config: With the rates.
-        final_cls: The class weight at the end.
+        alone: Updates of D alone at the beginning.
         seconds: How long to train, unless `updates` is set.
         updates: How many updates to do.
         began: When training began, as `time.monotonic` tells.
     """
 
     config: Config
-    final_cls: float
+    alone: int
     seconds: float
     updates: int | None
     began: float
@@ -63,12 +63,11 @@ class Schedule:
         return min(share, 1.0)
 
     def set(self, trainer: Trainer, done: int, share: float) -> None:
-        """Sets rates and weight."""
+        """Sets the rates."""
         start = self.config.decay_from
         falling = 1.0 if share <= start else max(self.config.final_lr, 1 - (share - start) / (1 - start))
-        rate = self.config.lr * min(1.0, (done + 1) / RAMP) * falling
-        trainer.set_rates(rate, rate)
-        trainer.lambda_cls.fill_(self.config.lambda_cls + (self.final_cls - self.config.lambda_cls) * share)
+        rate = self.config.lr * falling
+        trainer.set_rates(rate * min(1.0, max(0, done - self.alone + 1) / RAMP), rate)
 
 
 @dataclass(frozen=True)
@@ -104,8 +103,7 @@ def train(trainer: Trainer, stream: Stream, schedule: Schedule, output: Output, 
     done, began = 0, time.monotonic()
     saved = began
     while (share := schedule.share(done)) < 1 or not done:
-        if done % 10 == 0:
-            schedule.set(trainer, done, share)
+        schedule.set(trainer, done, share)
         trainer.put(next(stream))
         terms = trainer.replay(penalty=(steps + done) % constants.R1_EVERY == 0)
         done += 1
@@ -152,9 +150,10 @@ def configured_as(info: ModelInfo, options: argparse.Namespace) -> Config:
         batch_size=options.batch_size,
         lr=options.lr,
         lambda_cls=options.cls,
+        lambda_change=options.change,
+        ema=0.9995,
         decay_from=options.decay_from,
         final_lr=0.05,
-        warm_up=options.warm,
         seed=options.seed,
     )
 
@@ -202,11 +201,11 @@ def arguments() -> argparse.Namespace:
     length.add_argument("--updates", type=at_least_one, help="how many, instead of --seconds")
     parser.add_argument("--batch-size", type=at_least_one, default=32)
     parser.add_argument("--lr", type=above_zero, default=recipe("edit").lr, help="learning rate of G")
-    parser.add_argument("--cls", type=above_zero, default=0.9, help="weight of the classes at the beginning")
-    parser.add_argument("--cls-end", type=above_zero, default=0.7, help="and at the end")
+    parser.add_argument("--cls", type=above_zero, default=recipe("edit").lambda_cls, help="weight of the classes")
+    parser.add_argument("--change", type=above_zero, default=recipe("edit").lambda_change, help="price of any change")
     parser.add_argument("--decay-from", type=float, default=0.6, help="share after which learning rates fall")
     parser.add_argument(
-        "--warm", type=at_least_one, default=250, help="updates of D alone: of its classes, then of all"
+        "--alone", type=at_least_one, default=400, help="updates of D alone, so that a fresh one does not spoil G"
     )
     parser.add_argument("--strength", type=above_zero, default=1.0, help="factor of all changes, in the model file")
     parser.add_argument("--seed", type=int, default=0)
@@ -231,13 +230,14 @@ def main() -> None:
     batches = Batches(
         [rows], info.domains, batch_size=config.batch_size, seed=config.seed, targets=config.targets, rare=config.rare
     )
-    schedule = Schedule(config, options.cls_end, options.seconds, options.updates, time.monotonic())
     steps = trainer.resume(options.resume) if options.resume else 0
     with closing(batches.stream(steps, workers=4)) as stream:
         if not steps:
-            trainer.prepare(stream)
+            trainer.calibrate(next(stream))
         if trainer.on_gpu:
             trainer.record(stream)
+        alone = 0 if steps else options.alone
+        schedule = Schedule(config, alone, options.seconds, options.updates, time.monotonic())
         output = Output(options.out, info, safetensors_file.under(arrays, "classifier"), options.strength)
         train(trainer, stream, schedule, output, steps)
 

@@ -22,7 +22,6 @@ from stargan.errors import CheckpointError, ModelError, TrainingError
 from stargan.model.safetensors_file import Arrays
 
 EAGER = 4  # updates before recording: libraries select kernels, and Adam allocates its state
-EAGER_RATE = 1e-5  # G's learning rate for these
 NEW = ("refine.", "palette.", "paint.", "gray.")  # parts of G that older models do not have
 Terms = dict[str, Tensor]
 Stream = Generator[Batch, None, None]
@@ -128,7 +127,6 @@ class Trainer:
         self.pixels = torch.zeros(count, size, size, 3, dtype=torch.uint8, device=device)
         self.labels = torch.zeros(count, domains.num_labels, device=device)
         self.targets = self.labels.clone()
-        self.lambda_cls = torch.tensor(config.lambda_cls, device=device)
         self.places = torch.arange(size, device=device, dtype=torch.float32)
         self.recorded: dict[bool, tuple[torch.cuda.CUDAGraph, Terms]] = {}
 
@@ -171,32 +169,27 @@ class Trainer:
 
     # ---------------------------------------------------------------- updates
 
-    def warm_up(self) -> Terms:
-        """Updates only D's classification; scales its features at the first call."""
+    @torch.no_grad()
+    def calibrate(self, batch: Batch) -> None:
+        """Scales the features for D, once."""
+        self.put(batch)
         images = self._images()
-        views = Views(len(images), self.places)
         with self._bf16():
-            critic, found = self.discriminator.critic(views.crisp(images))[1], self.frozen(views.turned(images))
-        found = _floats(found)
-        self.discriminator.projected.calibrate(found, lambda features: features)
-        logits = {"d_cls": critic.float(), "d_projected_cls": self.discriminator.projected(found)[1]}
-        self._clear("discriminator")
-        terms = {name: losses.classification(self.domains, each, self.labels) for name, each in logits.items()}
-        return self._apply("discriminator", terms)
+            found = self.frozen(Views(len(images), self.places).turned(images))
+        self.discriminator.projected.calibrate(_floats(found), lambda features: features)
 
-    def update(self, *, penalty: bool, both: bool = True) -> Terms:
-        """Updates D, with R1 if `penalty`; then G and its EMA if `both`. Returns the terms of the losses."""
+    def update(self, *, penalty: bool) -> Terms:
+        """Updates D, with R1 if `penalty`, then G and its EMA. Returns the terms of the losses."""
         made = self._make()
         self._clear("discriminator")
         terms = self._apply("discriminator", self._d_terms(made, penalty=penalty))
-        if both:
-            self._clear("generator")
-            self.discriminator.requires_grad_(False)  # gradients flow through D; those of its weights are not needed
-            terms |= self._apply("generator", self._g_terms(made))
-            self.discriminator.requires_grad_(True)
-            with torch.no_grad():
-                for mean, own in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
-                    mean.lerp_(own, 1 - self.config.ema)
+        self._clear("generator")
+        self.discriminator.requires_grad_(False)  # gradients flow through D; those of its weights are not needed
+        terms |= self._apply("generator", self._g_terms(made))
+        self.discriminator.requires_grad_(True)
+        with torch.no_grad():
+            for mean, own in zip(self.averaged.parameters(), self.generator.parameters(), strict=True):
+                mean.lerp_(own, 1 - self.config.ema)
         return terms
 
     def _clear(self, name: str) -> None:
@@ -231,42 +224,55 @@ class Trainer:
         return Made(images, self.labels, self.targets, edited, mask, drawn, crisp, features, changes)
 
     def _d_terms(self, made: Made, *, penalty: bool) -> Terms:
-        count = len(made.images)
-        with self._bf16():
-            scores, logits = self.discriminator.critic(torch.cat([part.detach() for part in made.crisp]))
-        joined = [torch.cat([a, b.detach()]) for a, b in zip(*made.features, strict=True)]
+        count, critic, projected = len(made.images), self.discriminator.critic, self.discriminator.projected
         own, others = torch.cat([made.labels, made.targets]), torch.cat([made.targets, made.targets])
-        (own_scores, other_scores), projected_logits = self.discriminator.projected(joined, own, others)
-        scores, logits = _floats(scores), logits.float()
-        weights = losses.patch_weights(made.changes[0], [each[:count] for each in scores])
-        projected_weights = losses.patch_weights(made.changes[1], [each[:count] for each in own_scores])
+        with self._bf16():
+            scores, logits = critic(torch.cat([part.detach() for part in made.crisp]), own, others)
+        joined = [torch.cat([a, b.detach()]) for a, b in zip(*made.features, strict=True)]
+        projected_scores, projected_logits = projected(joined, own, others)
+        both = logits.float(), projected_logits
+        terms: Terms = {"d_mismatch": torch.zeros((), device=self.device)}
         requested = (made.labels != made.targets).any(1)
-        terms = {
-            "d_critic": losses.d_adversarial(scores, weights),
-            "d_projected": losses.d_adversarial(own_scores, projected_weights),
-            "d_mismatch": constants.MISMATCH * losses.mismatch(other_scores, projected_weights, requested),
-            "d_cls": losses.classification(self.domains, logits[:count], made.labels),
-            "d_projected_cls": losses.classification(self.domains, projected_logits[:count], made.labels),
-        }
+        parts = ("d_critic", map(_floats, scores)), ("d_projected", projected_scores)
+        for (name, (right, wrong)), change in zip(parts, made.changes, strict=True):
+            weights = losses.patch_weights(change, [each[:count] for each in right])
+            terms[name] = losses.d_adversarial(right, weights)
+            terms["d_mismatch"] = terms["d_mismatch"] + constants.MISMATCH * losses.mismatch(wrong, weights, requested)
+        changed = losses.of_changes(self.domains, made.labels, made.targets)
+        edited = [losses.classification(self.domains, each[count:], changed) for each in both]
+        terms["d_edited_cls"] = constants.EDITED * (edited[0] + edited[1])
+        for name, confidence, each in zip(
+            ("d_cls", "d_projected_cls"), self.discriminator.confidences, both, strict=True
+        ):
+            confidence.observe(each[:count].detach(), made.labels)
+            terms[name] = losses.classification(self.domains, each[:count], made.labels)
         if penalty:
-            r1 = losses.r1(lambda images: self.discriminator.critic(images)[0], made.crisp[0])
+            r1 = losses.r1(lambda images: critic(images, made.labels)[0][0], made.crisp[0])
             terms["d_r1"] = 0.5 * constants.R1 * constants.R1_EVERY * r1
         return terms
 
     def _g_terms(self, made: Made) -> Terms:
+        critic, projected = self.discriminator.critic, self.discriminator.projected
         with self._bf16():
-            scores, logits = self.discriminator.critic(made.crisp[1])
-        (projected_scores,), projected_logits = self.discriminator.projected(made.features[1], made.targets)
+            (scores,), logits = critic(made.crisp[1], made.targets)
+            with torch.no_grad():
+                source = critic(made.crisp[0])[1]
+        with torch.no_grad():
+            sources = [source.float(), projected(made.features[0])[1]]
+        (projected_scores,), projected_logits = projected(made.features[1], made.targets)
         scores = _floats(scores)
         classes = [
-            losses.classification(self.domains, each.float(), made.targets) for each in (logits, projected_logits)
+            confidence.shortfall(each, source, made.labels, made.targets)
+            for confidence, each, source in zip(
+                self.discriminator.confidences, (logits.float(), projected_logits), sources, strict=True
+            )
         ]
         nothing = (made.labels == made.targets).all(1)
         weights, projected_weights = map(losses.patch_weights, made.changes, (scores, projected_scores))
         return {
             "g_critic": losses.g_adversarial(scores, weights),
             "g_projected": losses.g_adversarial(projected_scores, projected_weights),
-            "g_cls": self.lambda_cls * (classes[0] + classes[1]) / 2,
+            "g_cls": self.config.lambda_cls * (classes[0] + classes[1]) / 2,
             "g_rec": self.config.lambda_rec * losses.unchanged(made.images, made.edited, nothing),
             "g_change": self.config.lambda_change * (made.edited - made.images).abs().mean(),
             "g_mask": constants.MASK * made.mask.mean(),
@@ -275,24 +281,11 @@ class Trainer:
 
     # ---------------------------------------------------------------- graphs
 
-    def prepare(self, stream: Stream) -> None:
-        """Teaches D alone, first classes and then everything, so that a fresh one does not spoil G."""
-        self.set_rates(0, self.config.lr)
-        for _ in range(self.config.warm_up):
-            self.put(next(stream))
-            terms = self.warm_up()
-        report("D's classes", terms)
-        self.optimizers["discriminator"].state.clear()  # from here on, gradients are others
-        for step in range(self.config.warm_up):
-            self.put(next(stream))
-            terms = self.update(penalty=step % constants.R1_EVERY == 0, both=False)
-        report("D alone", terms)
-
     def record(self, stream: Stream) -> None:
         """Records an update with R1 and one without it."""
         side = torch.cuda.Stream()
         side.wait_stream(torch.cuda.current_stream())
-        self.set_rates(EAGER_RATE, self.config.lr)
+        self.set_rates(0, self.config.lr)
         with torch.cuda.stream(side):
             for step in range(EAGER):
                 self.put(next(stream))

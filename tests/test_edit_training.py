@@ -18,7 +18,9 @@ from stargan.config.recipes import recipe
 from stargan.data import cartoons, configured
 from stargan.data.batches import Batches, TrainingSet
 from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.edit_constants import KEPT
 from stargan.engine.pytorch.edit import groups, losses
+from stargan.engine.pytorch.edit.confidence import Confidence
 from stargan.engine.pytorch.edit.discriminator import EditDiscriminator
 from stargan.engine.pytorch.edit.features import TAPS, Features
 from stargan.engine.pytorch.edit.updates import EditUpdates
@@ -146,9 +148,44 @@ def test_scores_depend_on_the_labels() -> None:
     assert [each.shape for each in first] == [(2, side * side) for side in (24, 12, 6, 3)]
     assert logits.shape == (2, 5)
     assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
-    scores, logits = made(random_images(2))
-    assert [each.shape for each in scores] == [(2, 64), (2, 16)]
+    (first, second), logits = made.critic(random_images(2), one, other)
+    assert [each.shape for each in first] == [(2, 64), (2, 16)]
     assert logits.shape == (2, 5)
+    assert all(not torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_g_is_paid_for_what_real_images_show() -> None:
+    """Not for more; and of what should stay, not for more than the source shows."""
+    one = Domains((LabelSet("a", (Group(("x",)),)),))
+    made = Confidence(one)
+    sure, unsure = torch.full((400, 1), 2.0), torch.full((400, 1), -2.0)
+    probability = torch.sigmoid(torch.tensor(2.0)).item()
+    made.observe(torch.cat([sure, unsure]), torch.cat([torch.ones(400, 1), torch.zeros(400, 1)]))
+    assert made.on.item() == made.off.item() == pytest.approx(probability, abs=1e-3)
+    made.observe(unsure, torch.ones(400, 1))  # classified wrong: tells nothing of how sure D is
+    assert made.on.item() == pytest.approx(probability, abs=1e-3)
+    off, on = torch.zeros(1, 1), torch.ones(1, 1)
+    at = {logit: torch.full((1, 1), logit) for logit in (-1.0, 0.5, 1.9, 2.1)}
+    assert made.shortfall(at[2.1], at[-1.0], off, on) == 0
+    little, much = (made.shortfall(at[logit], at[-1.0], off, on).item() for logit in (1.9, 0.5))
+    assert 0 < little < 0.001 < much
+    assert made.shortfall(at[0.5], at[0.5], on, on) == 0
+    stays = made.shortfall(at[0.5], at[2.1], on, on).item()
+    assert stays == pytest.approx(KEPT * much)
+    assert made.shortfall(at[0.5], at[0.5], off, torch.full((1, 1), 0.5)) == 0  # nobody knows
+
+
+def test_how_sure_d_is_of_groups() -> None:
+    """A group of several classes asks for the one that is on; where none is, for nothing."""
+    made = Confidence(DOMAINS)
+    labels = torch.tensor([[0.0, 0, 1, 1, 0]])
+    targets = torch.tensor([[1.0, 0, 0, 1, 0]])
+    sources, logits = torch.tensor([[-9.0, -9, 9, 9, -9]]), torch.tensor([[9.0, -9, -9, 9, -9]])
+    assert made.shortfall(logits, sources, labels, targets) == 0
+    assert made.shortfall(sources, sources, labels, targets) > 1
+    assert made.shortfall(sources, sources, labels, torch.tensor([[0.0, 0, 0, 1, 0]])) == 0
+    changed = losses.of_changes(DOMAINS, labels, targets)
+    assert changed.tolist() == [[0, 0, 1, 0.5, 0.5]]
 
 
 # ---------------------------------------------------------------- requests and rare labels
@@ -291,7 +328,7 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
         if name.startswith(("generator/", "classifier/"))
     }
     safetensors_file.write(start, ModelInfo(domains, config.architecture, classifier=True, steps=7), arrays, {})
-    options: list[str | Path] = ["--data", data, "--start", start, "--batch-size", "4", "--warm", "1", "--updates"]
+    options: list[str | Path] = ["--data", data, "--start", start, "--batch-size", "4", "--alone", "1", "--updates"]
     lengths: list[list[str | Path]] = [["6"], ["1", "--resume", outs[0] / "state.pt", "--strength", "2"]]
     for out, length in zip(outs, lengths, strict=True):
         code, errors = script_here("faces_on_gpu", out, *options, *length)
@@ -301,7 +338,7 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
         "6 updates, the end",
         "7 updates, the end",
     ]
-    assert lines[-1].count(" d_") == 5
+    assert lines[-1].count(" d_") == 6
     assert lines[-1].count(" g_") == 7
     assert all(np.isfinite(float(term.split()[-1])) for term in lines[-1].partition(":")[2].split(","))
     first, second = (safetensors_file.read(out / "model.safetensors") for out in outs)

@@ -36,6 +36,9 @@ FOCUS = 0.7  # how far patches count by how much they were changed
 MOST = 8.0  # largest factor of a patch
 FLAT = 2.0  # from there on, tanh is flat
 MISMATCH = 0.5  # weight of real images with labels that are not theirs, which count as fakes
+EDITED = 0.25  # weight of translations in D's classification, whose truth is the labels that were changed
+KEPT = 2.0  # weight in G's loss of classes that should stay
+CERTAIN, FORGET = 0.9, 0.01  # probability of a class before any is known; how much one image moves the mean
 MASK, BOUNDS = 0.02, 0.1  # weights in G's loss: size of the mask, colours where tanh is flat
 R1, R1_EVERY = 0.1, 16  # weight of the penalty on D's convolutional part, and steps between two of them
 

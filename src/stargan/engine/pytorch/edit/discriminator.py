@@ -14,6 +14,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 from stargan.config import Architecture
 from stargan.domains import Domains
 from stargan.engine.edit_constants import CHANNELS, GAIN, HEAD_WIDTH, SLOPE
+from stargan.engine.pytorch.edit.confidence import Confidence
 from stargan.engine.pytorch.edit.generator import active, convolution
 from stargan.engine.pytorch.edit.groups import signed
 
@@ -26,14 +27,22 @@ class EditDiscriminator(nn.Module):
         domains: The label layout.
     """
 
+    critic: "Critic"
+    projected: "Projected"
+
     def __init__(self, architecture: Architecture, domains: Domains) -> None:
         super().__init__()
-        self.critic = Critic(architecture, domains.num_classes)
+        self.critic = Critic(architecture, domains)
         self.projected = Projected(domains)
 
-    def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Applies the convolutional part alone, which needs no features; see `Critic`."""
-        out: tuple[list[Tensor], Tensor] = self.critic(images)
+    @property
+    def confidences(self) -> tuple[Confidence, Confidence]:
+        """How sure each part is of the classes of real images."""
+        return self.critic.confidence, self.projected.confidence
+
+    def forward(self, images: Tensor) -> tuple[list[list[Tensor]], Tensor]:
+        """Applies the convolutional part alone, which needs no features, without conditions; see `Critic`."""
+        out: tuple[list[list[Tensor]], Tensor] = self.critic(images)
         return out
 
 
@@ -42,25 +51,40 @@ class Critic(nn.Module):
 
     Args:
         architecture: Its sizes: the layer at 32x32 pixels has three quarters of `width`.
-        num_classes: C, the number of classes.
+        domains: The label layout.
     """
 
-    def __init__(self, architecture: Architecture, num_classes: int) -> None:
+    confidence: Confidence
+
+    def __init__(self, architecture: Architecture, domains: Domains) -> None:
         super().__init__()
+        self.domains = domains
         width = architecture.width * 3 // 4
         before = architecture.image_size[0].bit_length() - 7  # layers down to 64x64 pixels
         widths = [width // 2] * before + [width, 2 * width, 4 * width, 8 * width]
         pairs = zip([3, *widths], widths, strict=False)
         self.layers = nn.ModuleList(convolution(inputs, outputs, 4, 2) for inputs, outputs in pairs)
-        self.fine, self.coarse = convolution(widths[-2], 1), convolution(widths[-1], 1)
-        self.labels = nn.Linear(widths[-1], num_classes)
+        self.fine, self.coarse = (convolution(count, 1 + domains.num_classes) for count in widths[-2:])
+        self.labels = nn.Linear(widths[-1], domains.num_classes)
+        self.confidence = Confidence(domains)
 
-    def forward(self, images: Tensor) -> tuple[list[Tensor], Tensor]:
-        """Maps (N, 3, H, W) to the scores of patches, (N, P) for each of two scales, and class logits, (N, C)."""
+    def forward(self, images: Tensor, *conditions: Tensor) -> tuple[list[list[Tensor]], Tensor]:
+        """Scores images by how real they are as images with some labels, and classifies them.
+
+        Args:
+            images: (N, 3, H, W).
+            conditions: (N, C), the labels they should have; any number of them, which share the work.
+
+        Returns:
+            For each of the conditions, the scores of patches, (N, P) for each of two scales; and class logits, (N, C).
+        """
         x, finer = images, images
         for layer in self.layers:
             finer, x = x, active(layer(x))
-        return [self.fine(finer).flatten(1), self.coarse(x).flatten(1)], self.labels(x.mean((2, 3)))
+        maps = [self.fine(finer).flatten(2), self.coarse(x).flatten(2)]
+        signs = (signed(self.domains, condition)[:, :, None] for condition in conditions)
+        scores = [[each[:, 0] + (each[:, 1:] * sign).sum(1) for each in maps] for sign in signs]
+        return scores, self.labels(x.mean((2, 3)))
 
 
 class Projected(nn.Module):
@@ -71,6 +95,8 @@ class Projected(nn.Module):
     Args:
         domains: The label layout.
     """
+
+    confidence: Confidence
 
     def __init__(self, domains: Domains) -> None:
         super().__init__()
@@ -87,6 +113,7 @@ class Projected(nn.Module):
         self.fine = nn.Sequential(convolution(CHANNELS[1], 64, 3, 2), nn.LeakyReLU(SLOPE))
         self.join = nn.Sequential(convolution(160, 128, 3, 2), nn.LeakyReLU(SLOPE))
         self.labels = nn.Linear(128, domains.num_classes)
+        self.confidence = Confidence(domains)
 
     @torch.no_grad()
     def calibrate(self, found: Sequence[Tensor], gathered: Callable[[Tensor], Tensor]) -> None:

@@ -35,6 +35,15 @@ def classification(domains: Domains, logits: Tensor, targets: Tensor) -> Tensor:
     return torch.stack(parts, 1).sum(1).mean()
 
 
+def of_changes(domains: Domains, labels: Tensor, targets: Tensor) -> Tensor:
+    """The labels, (N, C), of groups in which the targets differ; those of other groups as not known."""
+    out = labels.clone()
+    for index in groups.columns(domains, labels.device):
+        stays = (labels[:, index] == targets[:, index]).all(1, keepdim=True)
+        out[:, index] = torch.where(stays, 0.5, labels[:, index])
+    return out
+
+
 def patch_weights(change: Tensor, scores: Sequence[Tensor]) -> list[Tensor]:
     """Weights patches by how much of the image was changed there.
 

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from stargan.config import Config
 from stargan.domains import Domains
-from stargan.engine.edit_constants import BOUNDS, CRITIC_RATE, MASK, MISMATCH, PROJECTED_RATE, R1, R1_EVERY
+from stargan.engine.edit_constants import BOUNDS, CRITIC_RATE, EDITED, MASK, MISMATCH, PROJECTED_RATE, R1, R1_EVERY
 from stargan.engine.pytorch import optimizer
 from stargan.engine.pytorch.cuda_graphs import Tensors
 from stargan.engine.pytorch.edit import losses
@@ -112,6 +112,10 @@ class EditUpdates(Updates):
         return self._class_terms(logits, projected_logits, labels)
 
     def _class_terms(self, critic: Tensor, projected: Tensor, labels: Tensor) -> dict[str, Tensor]:
+        """The classification of real images; remembers how sure it is."""
+        truth = self.processes.gathered(labels)
+        for confidence, logits in zip(self.discriminator.confidences, (critic, projected), strict=True):
+            confidence.observe(self.processes.gathered(logits.detach()), truth)
         return {
             "d_cls": losses.classification(self.domains, critic, labels),
             "d_projected_cls": losses.classification(self.domains, projected, labels),
@@ -119,23 +123,32 @@ class EditUpdates(Updates):
 
     def _d_terms(self, real: Tensor, labels: Tensor, targets: Tensor) -> dict[str, Tensor]:
         """The weighted terms of D's loss; keeps the translations for the update of G."""
-        made = self._made = self._make(real, labels, targets)
-        scores, logits = self.discriminator.critic(torch.cat([part.detach() for part in made.crisp]))
-        joined = [torch.cat([a, b.detach()]) for a, b in zip(*made.features, strict=True)]
+        made, count = self._make(real, labels, targets), len(real)
+        self._made = made
         own, others = torch.cat([labels, targets]), torch.cat([targets, targets])
-        (own_scores, other_scores), projected_logits = self.discriminator.projected(joined, own, others)
-        weights = losses.patch_weights(made.changes[0], [each[: len(real)] for each in scores])
-        projected_weights = losses.patch_weights(made.changes[1], [each[: len(real)] for each in own_scores])
+        crisp = torch.cat([part.detach() for part in made.crisp])
+        (own_scores, other_scores), logits = self.discriminator.critic(crisp, own, others)
+        joined = [torch.cat([a, b.detach()]) for a, b in zip(*made.features, strict=True)]
+        (projected, other_projected), projected_logits = self.discriminator.projected(joined, own, others)
+        weights = losses.patch_weights(made.changes[0], [each[:count] for each in own_scores])
+        projected_weights = losses.patch_weights(made.changes[1], [each[:count] for each in projected])
         requested = (labels != targets).any(1)
+        rows = requested, self._count(requested)
+        mismatches = (
+            losses.mismatch(other_scores, weights, *rows),
+            losses.mismatch(other_projected, projected_weights, *rows),
+        )
+        changed = losses.of_changes(self.domains, labels, targets)
+        edited = [losses.classification(self.domains, each[count:], changed) for each in (logits, projected_logits)]
         terms = {
-            "d_critic": losses.d_adversarial(scores, weights),
-            "d_projected": losses.d_adversarial(own_scores, projected_weights),
-            "d_mismatch": MISMATCH
-            * losses.mismatch(other_scores, projected_weights, requested, self._count(requested)),
-            **self._class_terms(logits[: len(real)], projected_logits[: len(real)], labels),
+            "d_critic": losses.d_adversarial(own_scores, weights),
+            "d_projected": losses.d_adversarial(projected, projected_weights),
+            "d_mismatch": MISMATCH * (mismatches[0] + mismatches[1]),
+            **self._class_terms(logits[:count], projected_logits[:count], labels),
+            "d_edited_cls": EDITED * (edited[0] + edited[1]),
         }
         if self.step % R1_EVERY == 0:
-            penalty = losses.r1(lambda images: self.discriminator.critic(images)[0], made.crisp[0])
+            penalty = losses.r1(lambda images: self.discriminator.critic(images, labels)[0][0], made.crisp[0])
             terms["d_r1"] = 0.5 * R1 * R1_EVERY * penalty
         return terms
 
@@ -162,9 +175,17 @@ class EditUpdates(Updates):
 
     def _g_terms(self, made: Made) -> dict[str, Tensor]:
         """The weighted terms of G's loss."""
-        scores, logits = self.discriminator.critic(made.crisp[1])
-        (projected_scores,), projected_logits = self.discriminator.projected(made.features[1], made.targets)
-        both = [losses.classification(self.domains, each, made.targets) for each in (logits, projected_logits)]
+        critic, projected = self.discriminator.critic, self.discriminator.projected
+        (scores,), logits = critic(made.crisp[1], made.targets)
+        (projected_scores,), projected_logits = projected(made.features[1], made.targets)
+        with torch.no_grad():
+            sources = critic(made.crisp[0])[1], projected(made.features[0])[1]
+        both = [
+            confidence.shortfall(each, source, made.labels, made.targets)
+            for confidence, each, source in zip(
+                self.discriminator.confidences, (logits, projected_logits), sources, strict=True
+            )
+        ]
         nothing = (made.labels == made.targets).all(1)
         return {
             "g_critic": losses.g_adversarial(scores, losses.patch_weights(made.changes[0], scores)),

@@ -11,6 +11,7 @@ from stargan.config import Architecture
 from stargan.domains import Domains
 from stargan.engine.edit_constants import CHANNELS, GAIN, HEAD_WIDTH
 from stargan.engine.tensorflow.edit import groups
+from stargan.engine.tensorflow.edit.confidence import Confidence
 from stargan.engine.tensorflow.edit.generator import active, convolution, draw_he
 from stargan.engine.tensorflow.network import Network, draw_uniform, from_file, to_file
 
@@ -31,9 +32,14 @@ class EditDiscriminator(Network):
         self.domains = domains
         self._add_critic(architecture.width * 3 // 4, architecture.image_size[0].bit_length() - 7)
         self._add_projected()
+        self.confidences = [self.add(f"{part}.confidence", Confidence(domains)) for part in ("critic", "projected")]
         features = [tf.zeros((1, side, side, count)) for count, side in zip(CHANNELS, (24, 12, 6, 3), strict=True)]
         self.projected(features, tf.zeros((1, domains.num_classes)))
         self(tf.zeros((1, *architecture.image_size, 3)))
+
+    def call(self, images: tf.Tensor) -> tuple[list[list[tf.Tensor]], tf.Tensor]:
+        """Applies the convolutional part alone, which needs no features, without conditions; see `critic`."""
+        return self.critic(images)
 
     # ---------------------------------------------------------------- the convolutional part
 
@@ -43,18 +49,20 @@ class EditDiscriminator(Network):
         self.strided = [
             self.add(f"critic.layers.{index}", convolution(channels, 4, 2)) for index, channels in enumerate(widths)
         ]
-        self.fine, self.coarse = (self.add(f"critic.{name}", convolution(1)) for name in ("fine", "coarse"))
+        self.fine, self.coarse = (
+            self.add(f"critic.{name}", convolution(1 + self.domains.num_classes)) for name in ("fine", "coarse")
+        )
         self.labels = self.add("critic.labels", layers.Dense(self.domains.num_classes))
 
-    def call(self, images: tf.Tensor) -> tuple[list[tf.Tensor], tf.Tensor]:
-        """Maps (N, H, W, 3) to the scores of patches, (N, P) for each of two scales, and class logits, (N, C).
-
-        This is the convolutional part alone, which needs no features.
-        """
+    def critic(self, images: tf.Tensor, *conditions: tf.Tensor) -> tuple[list[list[tf.Tensor]], tf.Tensor]:
+        """As `projected` of images, (N, H, W, 3), at two scales: the convolutional part alone, without features."""
         x, finer = images, images
         for layer in self.strided:
             finer, x = x, active(layer(x))
-        return [_flat(self.fine(finer)), _flat(self.coarse(x))], self.labels(tf.reduce_mean(x, (1, 2)))
+        maps = [self.fine(finer), self.coarse(x)]
+        signs = (groups.signed(self.domains, condition)[:, None, None, :] for condition in conditions)
+        scores = [[_flat(each[..., 0] + tf.reduce_sum(each[..., 1:] * sign, 3)) for each in maps] for sign in signs]
+        return scores, self.labels(tf.reduce_mean(x, (1, 2)))
 
     # ---------------------------------------------------------------- heads on the features
 
@@ -104,6 +112,8 @@ class EditDiscriminator(Network):
         for layer in self.named.values():
             if isinstance(layer, Mixing):
                 layer.draw(random)
+            elif isinstance(layer, Confidence):
+                layer.forget()
             elif isinstance(layer, layers.Conv2D | SpectralConv2D):
                 draw_he(layer, random)
             else:

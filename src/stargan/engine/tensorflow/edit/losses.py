@@ -27,6 +27,16 @@ def classification(domains: Domains, logits: tf.Tensor, targets: tf.Tensor) -> t
     return total
 
 
+def of_changes(domains: Domains, labels: tf.Tensor, targets: tf.Tensor) -> tf.Tensor:
+    """The labels, (N, C), of groups in which the targets differ; those of other groups as not known."""
+    parts = []
+    for index in groups.columns(domains):
+        own = labels[:, index]
+        stays = tf.reduce_all(own == targets[:, index], 1, keepdims=True)
+        parts.append(tf.where(stays, 0.5 * tf.ones_like(own), own))
+    return tf.concat(parts, 1)
+
+
 def patch_weights(change: tf.Tensor, scores: Sequence[tf.Tensor]) -> list[tf.Tensor]:
     """Weights patches by how much of the image was changed there: (N, P) for each scale."""
     found = []

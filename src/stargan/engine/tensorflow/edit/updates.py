@@ -8,7 +8,7 @@ import tensorflow as tf
 
 from stargan.config import Config
 from stargan.domains import Domains
-from stargan.engine.edit_constants import BOUNDS, CRITIC_RATE, MASK, MISMATCH, PROJECTED_RATE, R1, R1_EVERY
+from stargan.engine.edit_constants import BOUNDS, CRITIC_RATE, EDITED, MASK, MISMATCH, PROJECTED_RATE, R1, R1_EVERY
 from stargan.engine.tensorflow.edit import losses, views
 from stargan.engine.tensorflow.edit.discriminator import EditDiscriminator
 from stargan.engine.tensorflow.edit.features import Features
@@ -98,12 +98,15 @@ class EditUpdates(Updates):
         found = self.frozen(turned)
 
         def terms() -> dict[str, tf.Tensor]:
-            logits, projected_logits = self.discriminator(crisp)[1], self.discriminator.projected(found)[1]
+            logits, projected_logits = self.discriminator.critic(crisp)[1], self.discriminator.projected(found)[1]
             return self._class_terms(logits, projected_logits, tensors["labels"])
 
         return self._minimise("discriminator", terms, self.d_rates * lr)
 
     def _class_terms(self, critic: tf.Tensor, projected: tf.Tensor, labels: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The classification of real images; remembers how sure it is."""
+        for confidence, logits in zip(self.discriminator.confidences, (critic, projected), strict=True):
+            confidence.observe(logits, labels)
         return {
             "d_cls": losses.classification(self.domains, critic, labels),
             "d_projected_cls": losses.classification(self.domains, projected, labels),
@@ -123,7 +126,9 @@ class EditUpdates(Updates):
         def terms() -> dict[str, tf.Tensor]:
             parts = self._d_terms(made, found, tensors["labels"], tensors["targets"])
             if penalise:
-                penalty = losses.r1(lambda images: self.discriminator(images)[0], made.crisp[0])
+                penalty = losses.r1(
+                    lambda images: self.discriminator.critic(images, tensors["labels"])[0][0], made.crisp[0]
+                )
                 parts["d_r1"] = 0.5 * R1 * R1_EVERY * penalty
             return parts
 
@@ -133,17 +138,24 @@ class EditUpdates(Updates):
         self, made: Made, found: list[tf.Tensor], labels: tf.Tensor, targets: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         count = labels.shape[0]
-        scores, logits = self.discriminator(tf.concat(made.crisp, 0))
         own, others = tf.concat([labels, targets], 0), tf.concat([targets, targets], 0)
-        (own_scores, other_scores), projected_logits = self.discriminator.projected(found, own, others)
-        weights = losses.patch_weights(made.changes[0], scores)
-        projected_weights = losses.patch_weights(made.changes[1], own_scores)
+        (own_scores, other_scores), logits = self.discriminator.critic(tf.concat(made.crisp, 0), own, others)
+        (projected, other_projected), projected_logits = self.discriminator.projected(found, own, others)
+        weights = losses.patch_weights(made.changes[0], own_scores)
+        projected_weights = losses.patch_weights(made.changes[1], projected)
         requested = tf.reduce_any(labels != targets, 1)
+        mismatches = (
+            losses.mismatch(other_scores, weights, requested),
+            losses.mismatch(other_projected, projected_weights, requested),
+        )
+        changed = losses.of_changes(self.domains, labels, targets)
+        edited = [losses.classification(self.domains, each[count:], changed) for each in (logits, projected_logits)]
         return {
-            "d_critic": losses.d_adversarial(scores, weights),
-            "d_projected": losses.d_adversarial(own_scores, projected_weights),
-            "d_mismatch": MISMATCH * losses.mismatch(other_scores, projected_weights, requested),
+            "d_critic": losses.d_adversarial(own_scores, weights),
+            "d_projected": losses.d_adversarial(projected, projected_weights),
+            "d_mismatch": MISMATCH * (mismatches[0] + mismatches[1]),
             **self._class_terms(logits[:count], projected_logits[:count], labels),
+            "d_edited_cls": EDITED * (edited[0] + edited[1]),
         }
 
     # ---------------------------------------------------------------- G
@@ -161,9 +173,16 @@ class EditUpdates(Updates):
 
     def _g_terms(self, made: Made, tensors: Tensors, lambda_cls: tf.Tensor) -> dict[str, tf.Tensor]:
         images, labels, targets = (tensors[name] for name in ("images", "labels", "targets"))
-        scores, logits = self.discriminator(made.crisp[1])
-        (projected_scores,), projected_logits = self.discriminator.projected(self.frozen(made.turned[1]), targets)
-        both = [losses.classification(self.domains, each, targets) for each in (logits, projected_logits)]
+        discriminator = self.discriminator
+        (scores,), logits = discriminator.critic(made.crisp[1], targets)
+        (projected_scores,), projected_logits = discriminator.projected(self.frozen(made.turned[1]), targets)
+        sources = discriminator.critic(made.crisp[0])[1], discriminator.projected(self.frozen(made.turned[0]))[1]
+        both = [
+            confidence.shortfall(each, tf.stop_gradient(source), labels, targets)
+            for confidence, each, source in zip(
+                discriminator.confidences, (logits, projected_logits), sources, strict=True
+            )
+        ]
         weights, projected_weights = (
             losses.patch_weights(change, each)
             for change, each in zip(made.changes, (scores, projected_scores), strict=True)
