@@ -102,6 +102,9 @@ def test_the_edit_generator() -> None:
             assert (grown == old[f"discriminator/critic.layers.{index}.{name}"]).all()
     labels = "discriminator/projected.labels.weight"
     assert (found.arrays[labels][2] == old[labels][0]).all()
+    for scores in ("discriminator/critic.fine.weight", "discriminator/critic.coarse.bias"):
+        assert (found.arrays[scores][0] == old[scores][0]).all()  # whatever the labels
+        assert (found.arrays[scores][3] == old[scores][1]).all()
     assert (found.arrays["generator/up1.mix.weight"] == old["generator/up1.mix.weight"]).all()
 
 

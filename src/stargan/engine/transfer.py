@@ -22,6 +22,8 @@ _LABEL_AXES = (
     (r"generator/embed\.weight", 1, 0),
     (r"(discriminator|classifier)/cls\.(weight|bias)", 0, 0),
     (r"discriminator/(critic|projected)\.labels\.(weight|bias)", 0, 0),
+    (r"discriminator/(critic|projected)\.confidence\.(on|off)", 0, 0),
+    (r"discriminator/critic\.(fine|coarse)\.(weight|bias)", 0, 1),  # behind the score that does not depend on labels
     (r"discriminator/projected\.matching\.\d+\.parametrizations\.weight\.original", 1, 0),
     (r"discriminator/projected\.matching\.\d+\.parametrizations\.weight\.0\._v", 0, 0),
 )
