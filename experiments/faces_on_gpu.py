@@ -25,6 +25,7 @@ from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.data import cache, configured, crops, ranges
 from stargan.data.batches import Batches, TrainingSet
+from stargan.domains import Domains
 from stargan.engine import edit_constants as constants
 from stargan.engine.pytorch.device_dataset import DeviceDataset
 from stargan.errors import ConfigError
@@ -78,19 +79,19 @@ class Output:
         folder: Where.
         info: The description of the model to start from, with the sizes of the new one.
         classifier: The arrays of its attribute classifier.
-        strength: Factor of the change that a request stands for, in the model file.
+        strength: (L,), factors of the changes that requests for a label stand for, in the model file.
     """
 
     folder: Path
     info: ModelInfo
     classifier: safetensors_file.Arrays
-    strength: float
+    strength: np.ndarray
 
     def save(self, trainer: Trainer, steps: int) -> None:
         """Writes the model file and the state after so many updates."""
         generator = trainer.averaged.state_dict()
         arrays = {f"generator/{name}": array.cpu().numpy() for name, array in generator.items()}
-        arrays["generator/embed.weight"] = arrays["generator/embed.weight"] * np.float32(self.strength)
+        arrays["generator/embed.weight"] = arrays["generator/embed.weight"] * self.strength
         arrays |= {f"classifier/{name}": array for name, array in self.classifier.items()}
         info = replace(self.info, steps=self.info.steps + steps)
         safetensors_file.write(self.folder / "model.safetensors", info, arrays, {})
@@ -187,6 +188,22 @@ def read_data(config: Config, info: ModelInfo) -> tuple[DataSet, ModelInfo]:
     )
 
 
+def strength(given: list[str], domains: Domains) -> np.ndarray:
+    """The factor of each label, (L,) float32.
+
+    Raises:
+        ConfigError: One is not of the form LABEL=FACTOR, with a label of the model and a number above 0.
+    """
+    factors = np.ones(domains.num_labels, np.float32)
+    for each in given:
+        name, _, factor = each.partition("=")
+        try:
+            factors[domains.names.index(name)] = above_zero(factor)
+        except (ValueError, argparse.ArgumentTypeError) as error:
+            raise ConfigError(f"--strength {each}: must be LABEL=FACTOR, with one of {domains}") from error
+    return factors
+
+
 def arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -207,7 +224,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--alone", type=at_least_one, default=400, help="updates of D alone, so that a fresh one does not spoil G"
     )
-    parser.add_argument("--strength", type=above_zero, default=1.0, help="factor of all changes, in the model file")
+    parser.add_argument(
+        "--strength", nargs="+", default=[], metavar="LABEL=FACTOR", help="factors of changes, in the model file"
+    )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -218,6 +237,7 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     info, arrays = read_start(options.start)
     config = configured_as(info, options)
+    factors = strength(options.strength, info.domains)
     data, info = read_data(config, info)
     torch.manual_seed(config.seed)
     if device.type == "cuda":
@@ -238,7 +258,7 @@ def main() -> None:
             trainer.record(stream)
         alone = 0 if steps else options.alone
         schedule = Schedule(config, alone, options.seconds, options.updates, time.monotonic())
-        output = Output(options.out, info, safetensors_file.under(arrays, "classifier"), options.strength)
+        output = Output(options.out, info, safetensors_file.under(arrays, "classifier"), factors)
         train(trainer, stream, schedule, output, steps)
 
 

@@ -275,6 +275,19 @@ def test_texture_stays_where_a_model_makes_things_flat() -> None:
     assert np.abs(slopes * edge + offsets - edge).max() < 0.15
 
 
+def test_what_a_model_draws_stays_sharp() -> None:
+    """The frame of glasses on even skin, enlarged four times; of a change as small as noise, only the mean is used."""
+    skin = np.full((3, 128, 128), 0.3, np.float32)
+    small = skin[:, ::4, ::4]
+    change = np.zeros_like(small)
+    change[:, 15] = -120
+    made = guided.apply(guided.fit(change, small, skin), skin)
+    assert made[0, 60:64, 64].min() < -90  # as one with the skin around it, it would be a third
+    assert abs(made[0, 52, 64]) < 10
+    noise = np.random.default_rng(0).normal(0, 3, small.shape).astype(np.float32)
+    assert guided.apply(guided.fit(noise, small, skin), skin).std() < 0.5 * noise.std()
+
+
 def test_nothing_rings() -> None:
     photo = Image.new("RGB", (300, 300), (100, 110, 120))
     part = part_at(photo, 150, 150, 280)

@@ -6,6 +6,9 @@ enlarged; applied to the colours of the photo, they give a change that is as sha
 fine texture, such as strands of hair. To keep the photo's texture, the function is applied to the photo's colours with
 the texture removed.
 
+What a model draws anew, such as the frame of glasses, is no function of the colours there. It is enlarged and added as
+it is.
+
 He, Sun and Tang, "Guided image filtering" (PAMI 2013), with a guide of three channels; He and Sun, "Fast guided filter"
 (arXiv 1505.00996), for the small and the large image.
 """
@@ -16,13 +19,14 @@ from PIL import Image
 RADIUS = 1  # of the window, in pixels of the small image
 SMOOTH = 0.05  # a variance of colour, where 1 is half a channel's range; well below it, a change is averaged
 TEXTURE = 0.03  # variance of one channel in a window; well below it the window holds texture, above it an edge
+DRAWN = 400.0  # variance, in squared levels, of what is no function of colours; well above it, something new is drawn
 
 
 def fit(change: np.ndarray, small: np.ndarray, photo: np.ndarray) -> np.ndarray:
     """Writes a change as a linear function of the photo's colour at each place.
 
     Args:
-        change: (3, h, w) float32.
+        change: (3, h, w) float32, in levels from 0 to 255.
         small: (3, h, w) float32 in [-1, 1], the image that was changed.
         photo: (3, H, W) float32 in [-1, 1], samples of the photo at the same places; H and W are multiples of h and w.
 
@@ -54,7 +58,7 @@ def apply(coefficients: np.ndarray, colours: np.ndarray) -> np.ndarray:
 
 
 def resized(
-    planes: np.ndarray, size: tuple[int, int], resampling: Image.Resampling = Image.Resampling.BICUBIC
+    planes: np.ndarray, size: tuple[int, int], resampling: Image.Resampling = Image.Resampling.BILINEAR
 ) -> np.ndarray:
     """Planes (C, h, w) resized to (width, height), with antialiasing; float32."""
     planes = planes.astype(np.float32)
@@ -76,7 +80,10 @@ def without_texture(planes: np.ndarray, radius: int) -> tuple[np.ndarray, np.nda
 
 
 def _fit(change: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Slopes (3, C, h, w) and offsets (C, h, w) of the change as a function of the colour around each pixel."""
+    """Slopes (3, C, h, w) and offsets (C, h, w) of the change as a function of the colour around each pixel.
+
+    The offsets contain what is drawn anew.
+    """
     guide, change = guide.astype(np.float64), change.astype(np.float64)
     mean_guide, mean_change = _mean(guide, RADIUS), _mean(change, RADIUS)
     variance = _mean(guide[:, None] * guide[None], RADIUS) - mean_guide[:, None] * mean_guide[None]
@@ -86,7 +93,11 @@ def _fit(change: np.ndarray, guide: np.ndarray) -> tuple[np.ndarray, np.ndarray]
     cofactors = np.stack([_cross(second, third), _cross(third, first), _cross(first, second)])
     slopes = np.einsum("ij...,jk...->ik...", cofactors, covariance) / (first * cofactors[0]).sum(0)
     offsets = mean_change - (slopes * mean_guide[:, None]).sum(0)
-    return _mean(slopes, RADIUS).astype(np.float32), _mean(offsets, RADIUS).astype(np.float32)
+    slopes, offsets = _mean(slopes, RADIUS), _mean(offsets, RADIUS)
+    rest = change - offsets - (slopes * guide[:, None]).sum(0)
+    variance = _mean((rest * rest).mean(0), RADIUS)
+    offsets += rest * (variance / (variance + DRAWN))
+    return slopes.astype(np.float32), offsets.astype(np.float32)
 
 
 def _cross(one: np.ndarray, other: np.ndarray) -> np.ndarray:

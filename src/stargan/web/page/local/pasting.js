@@ -2,7 +2,7 @@
 // for each step are. A part is {image, matrix, fade}; a layer is its change as a function of the photo's colours, with
 // twelve coefficients for each node: three slopes for each colour of the change, and its offsets.
 
-import { BICUBIC, HAMMING, clip, newPlanes, reduce, resizePlanes, toArray } from "./pixels.js";
+import { BILINEAR, HAMMING, clip, newPlanes, reduce, resizePlanes, toArray } from "./pixels.js";
 import { bounds, invert, mirrored, samplePoints, scaleOf, transformPlanes } from "./sampling.js";
 
 const TILE = 256;
@@ -12,6 +12,7 @@ const GRAY = 2 / 127.5;
 const RADIUS = 1;
 const SMOOTH = 0.05;
 const TEXTURE = 0.03;
+const DRAWN = 400;
 const LUMA = [0.299, 0.587, 0.114];
 
 // Changes a copy of the photo. `before` and `after` hold an array (3, h, w) in [-1, 1] for each part.
@@ -139,7 +140,7 @@ function spread(planes, matrix, spacing, box) {
 
 // The change as a linear function of the photo's colour around each pixel: the twelve planes.
 function fit(change, small, [width, height], photo, size, factor) {
-  const planes = resizePlanes(solved(change, small, width, height), size, BICUBIC); // twelve: slopes, then offsets
+  const planes = resizePlanes(solved(change, small, width, height), size, BILINEAR); // twelve: slopes, then offsets
   const pixels = size[0] * size[1];
   for (let guide = 0; guide < 3; guide++) {
     const { kept, means } = withoutTexture(photo.subarray(guide * pixels, (guide + 1) * pixels), ...size, factor);
@@ -181,9 +182,20 @@ function solved(change, small, width, height) {
       found[9 + band][at] = offset;
     }
   }
+  const means = found.map(mean);
+  addDrawn(means, guides, changes, mean);
   const planes = newPlanes(width, height, 12);
-  found.map(mean).forEach((values, plane) => values.forEach((value, at) => (planes.data[12 * at + plane] = value)));
+  means.forEach((values, plane) => values.forEach((value, at) => (planes.data[12 * at + plane] = value)));
   return planes;
+}
+
+// Adds to the offsets what is no function of the colours.
+function addDrawn(means, guides, changes, mean) {
+  const rests = changes.map((change, band) =>
+    change.map((value, at) => guides.reduce((rest, guide, index) => rest - means[3 * index + band][at] * guide[at], value - means[9 + band][at])),
+  );
+  const variance = mean(rests[0].map((_, at) => rests.reduce((sum, rest) => sum + rest[at] * rest[at], 0) / 3));
+  rests.forEach((rest, band) => rest.forEach((value, at) => (means[9 + band][at] += value * (variance[at] / (variance[at] + DRAWN)))));
 }
 
 // The inverse of a symmetric matrix of nine numbers.
