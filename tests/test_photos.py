@@ -282,7 +282,7 @@ def test_what_a_model_draws_stays_sharp() -> None:
     change = np.zeros_like(small)
     change[:, 15] = -120
     made = guided.apply(guided.fit(change, small, skin), skin)
-    assert made[0, 60:64, 64].min() < -90  # as one with the skin around it, it would be a third
+    assert made[0, 60:64, 64].min() < -90  # averaged with the skin around it, it would be a third
     assert abs(made[0, 52, 64]) < 10
     noise = np.random.default_rng(0).normal(0, 3, small.shape).astype(np.float32)
     assert guided.apply(guided.fit(noise, small, skin), skin).std() < 0.5 * noise.std()
