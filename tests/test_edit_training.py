@@ -315,6 +315,23 @@ def test_resume_is_exact(colours: Path, tmp_path: Path) -> None:
     assert translated.returncode == 0, translated.stderr
 
 
+def test_a_run_of_another_version(colours: Path, tmp_path: Path) -> None:
+    """Its D had scores that did not depend on labels: it cannot go on, but its weights can be used."""
+    run, new = tmp_path / "run", tmp_path / "new"
+    common: list[str | Path] = ["train", "--data", colours, *OPTIONS, "--steps", "1"]
+    assert in_process(*common, "--run", run).returncode == 0
+    path = run / "checkpoints" / "step-00000001.safetensors"
+    info, arrays, metadata = safetensors_file.read(path, training=True)
+    safetensors_file.write(path, info, {**arrays, "discriminator/critic.fine.bias": np.zeros(1, "f")}, metadata)
+    done = in_process("train", "--resume", run, "--steps", "2")
+    assert done.returncode == 2
+    shapes = "discriminator/critic.fine.bias has shape (1,), not (4,)"
+    assert done.stderr.splitlines()[-1] == (
+        f"stargan: {run}: {shapes}; its networks are not those of this version; start a new run with --start-from {run}"
+    )
+    assert in_process(*common, "--run", new, "--start-from", run).returncode == 0
+
+
 def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """On a CPU: from a model without details and palette to one with them that commands accept; on from its state."""
     data, start, outs = tmp_path / "drawn", tmp_path / "start.safetensors", [tmp_path / "one", tmp_path / "two"]

@@ -270,7 +270,12 @@ def _resume(engine: Engine, folder: Path, description: ModelInfo, data_key: str)
             f"the labels of the checkpoint are {', '.join(saved.domains.names)}; "
             f"those of the data are {', '.join(description.domains.names)}"
         )
-    engine.load_state(arrays)
+    try:
+        engine.load_state(arrays)
+    except CheckpointError as error:
+        raise CheckpointError(
+            f"{folder}: {error}; its networks are not those of this version; start a new run with --start-from {folder}"
+        ) from error
     description = replace(description, domains=saved.domains, face_crop=saved.face_crop, quality=saved.quality)
     return description, saved.steps
 

@@ -19,7 +19,7 @@ const SECTIONS = [
   ["watch_quality", "watch_quality_hint", ["hit", "kept", "rec", "label_error"]],
   ["watch_losses", "watch_losses_hint", [
     "g_cls", "g_rec", "g_fake", "g_critic", "g_projected", "g_change", "g_mask", "g_bounds", "g_total",
-    "d_cls", "d_projected_cls", "d_real", "d_fake", "d_critic", "d_projected", "d_mismatch", "d_gp", "d_cls_gp", "d_r1", "d_total",
+    "d_cls", "d_projected_cls", "d_edited_cls", "d_real", "d_fake", "d_critic", "d_projected", "d_mismatch", "d_gp", "d_cls_gp", "d_r1", "d_total",
     "classifier",
   ]],
   ["watch_pace", "watch_pace_hint", ["steps_per_second", "lr"]],
