@@ -443,10 +443,10 @@ def test_disk_and_memory_are_bounded(tmp_path: Path, monkeypatch: pytest.MonkeyP
 
     def look() -> None:
         while not ended.wait(0.005):
-            files = [file for file in folder.rglob("*") if file.is_file()]
-            with contextlib.suppress(FileNotFoundError):
+            with contextlib.suppress(FileNotFoundError):  # what is being deleted
+                files = [file for file in folder.rglob("*") if file.is_file()]
                 most[0] = max(most[0], sum(file.stat().st_size for file in files))
-            most[1] = max(most[1], len([file for file in folder.glob("0*") if file.is_dir()]))
+                most[1] = max(most[1], len([file for file in folder.glob("0*") if file.is_dir()]))
 
     update = PytorchEngine.d_step
 

@@ -91,8 +91,12 @@ def exported(network: Any, inputs: Mapping[str, Any], output: str, multiple: int
 
 
 def _remove_source_notes(graph: Any) -> None:
-    """Removes the exporter's notes on each node: lines of source code, with paths on this machine."""
-    for part in (*graph.node, *graph.value_info, *graph.initializer, *graph.input, *graph.output):
+    """Removes the exporter's notes: on each node, lines of source code, with paths on this machine; and inner shapes.
+
+    Every runtime infers the shapes.
+    """
+    graph.ClearField("value_info")
+    for part in (*graph.node, *graph.initializer, *graph.input, *graph.output):
         part.ClearField("metadata_props")
         part.ClearField("doc_string")
 
