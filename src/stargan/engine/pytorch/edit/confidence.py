@@ -31,7 +31,7 @@ class Confidence(nn.Module):
 
     @torch.no_grad()
     def observe(self, logits: Tensor, labels: Tensor) -> None:
-        """Takes real images into account: their logits and their labels, (N, C)."""
+        """Takes real images into account: their logits and their labels, (N, C) each; unknown labels do not count."""
         found = probabilities(self.domains, logits)
         for means, value, probability in ((self.on, 1, found), (self.off, 0, 1 - found)):
             right = (labels == value) & (probability > 0.5)
@@ -75,6 +75,6 @@ class Confidence(nn.Module):
 
 
 def probabilities(domains: Domains, logits: Tensor) -> Tensor:
-    """The probability of each class, (N, C)."""
+    """The probability of each class, from 0 to 1: (N, C) for logits, (N, C)."""
     parts = [logits[:, index] for index in groups.columns(domains, logits.device)]
     return torch.cat([part.sigmoid() if part.shape[1] == 1 else part.softmax(1) for part in parts], 1)

@@ -31,7 +31,7 @@ class Confidence(layers.Layer):
             means.assign(tf.fill(means.shape, CERTAIN))
 
     def observe(self, logits: tf.Tensor, labels: tf.Tensor) -> None:
-        """Takes real images into account: their logits and their labels, (N, C)."""
+        """Takes real images into account: their logits and their labels, (N, C) each; unknown labels do not count."""
         found = probabilities(self.domains, logits)
         for means, value, probability in zip(self.means, (1, 0), (found, 1 - found), strict=True):
             right = tf.cast((labels == value) & (probability > 0.5), tf.float32)
@@ -64,6 +64,6 @@ class Confidence(layers.Layer):
 
 
 def probabilities(domains: Domains, logits: tf.Tensor) -> tf.Tensor:
-    """The probability of each class, (N, C)."""
+    """The probability of each class, from 0 to 1: (N, C) for logits, (N, C)."""
     parts = [logits[:, index] for index in groups.columns(domains)]
     return tf.concat([tf.sigmoid(part) if part.shape[1] == 1 else tf.nn.softmax(part) for part in parts], 1)
