@@ -6,7 +6,7 @@ bf16, except for D's heads on fixed features; images and their random views neve
 the weights of a model file, whose attribute classifier is kept. Without a GPU the same updates run one by one in
 float32, to try the script.
 
-Writes OUT/model.safetensors, for `stargan export` and `stargan evaluate`, and OUT/state.pt, for --resume.
+Writes OUT/model.safetensors, for `stargan export`, `stargan evaluate` and `average.py`, and OUT/state.pt, for --resume.
 """
 
 import argparse
@@ -16,7 +16,7 @@ from contextlib import closing
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import numpy as np
+import average
 import torch
 from gpu_updates import Stream, Trainer, report
 from options import Parser, above_zero, at_least_one, command
@@ -25,12 +25,10 @@ from stargan.config import Config
 from stargan.config.recipes import recipe
 from stargan.data import cache, configured, crops, ranges
 from stargan.data.batches import Batches, TrainingSet
-from stargan.domains import Domains
 from stargan.engine import edit_constants as constants
 from stargan.engine.pytorch.device_dataset import DeviceDataset
 from stargan.errors import ConfigError
-from stargan.interop import onnx_arrays
-from stargan.model import locations, safetensors_file
+from stargan.model import safetensors_file
 from stargan.model.info import ModelInfo
 from stargan.storage import atomic_write
 from stargan.training.prepare import DataSet
@@ -79,19 +77,16 @@ class Output:
         folder: Where.
         info: The description of the model to start from, with the sizes of the new one.
         classifier: The arrays of its attribute classifier.
-        strength: (L,), factors of the changes that requests for a label stand for, in the model file.
     """
 
     folder: Path
     info: ModelInfo
     classifier: safetensors_file.Arrays
-    strength: np.ndarray
 
     def save(self, trainer: Trainer, steps: int) -> None:
         """Writes the model file and the state after so many updates."""
         generator = trainer.averaged.state_dict()
         arrays = {f"generator/{name}": array.cpu().numpy() for name, array in generator.items()}
-        arrays["generator/embed.weight"] = arrays["generator/embed.weight"] * self.strength
         arrays |= {f"classifier/{name}": array for name, array in self.classifier.items()}
         info = replace(self.info, steps=self.info.steps + steps)
         safetensors_file.write(self.folder / "model.safetensors", info, arrays, {})
@@ -125,15 +120,11 @@ def read_start(path: Path) -> tuple[ModelInfo, safetensors_file.Arrays]:
     """Reads the model to start from.
 
     Raises:
-        ConfigError: It has another generator, or no attribute classifier.
+        ConfigError: As `average.read`, or it has no attribute classifier.
     """
-    file = locations.locate(path)
-    if file.suffix == ".onnx":
-        info, arrays = onnx_arrays.read(file, "pytorch")
-    else:
-        info, arrays, _ = safetensors_file.read(file, networks=("generator", "classifier"))
-    if info.architecture.generator != "edit" or not info.classifier or len(info.domains.sets) > 1:
-        raise ConfigError(f"--start {path}: must be a model with the edit generator and a classifier, of one data set")
+    info, arrays = average.read(path)
+    if not info.classifier:
+        raise ConfigError(f"--start {path}: must be a model with an attribute classifier")
     return info, arrays
 
 
@@ -188,22 +179,6 @@ def read_data(config: Config, info: ModelInfo) -> tuple[DataSet, ModelInfo]:
     )
 
 
-def strength(given: list[str], domains: Domains) -> np.ndarray:
-    """The factor of each label, (L,) float32.
-
-    Raises:
-        ConfigError: One is not of the form LABEL=FACTOR, with a label of the model and a number above 0.
-    """
-    factors = np.ones(domains.num_labels, np.float32)
-    for each in given:
-        name, _, factor = each.partition("=")
-        try:
-            factors[domains.names.index(name)] = above_zero(factor)
-        except (ValueError, argparse.ArgumentTypeError) as error:
-            raise ConfigError(f"--strength {each}: must be LABEL=FACTOR, with one of {domains}") from error
-    return factors
-
-
 def arguments() -> argparse.Namespace:
     """Reads the command line."""
     parser = Parser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
@@ -224,9 +199,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--alone", type=at_least_one, default=400, help="updates of D alone, so that a fresh one does not spoil G"
     )
-    parser.add_argument(
-        "--strength", nargs="+", default=[], metavar="LABEL=FACTOR", help="factors of changes, in the model file"
-    )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
 
@@ -237,7 +209,6 @@ def main() -> None:
     device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
     info, arrays = read_start(options.start)
     config = configured_as(info, options)
-    factors = strength(options.strength, info.domains)
     data, info = read_data(config, info)
     torch.manual_seed(config.seed)
     if device.type == "cuda":
@@ -258,7 +229,7 @@ def main() -> None:
             trainer.record(stream)
         alone = 0 if steps else options.alone
         schedule = Schedule(config, alone, options.seconds, options.updates, time.monotonic())
-        output = Output(options.out, info, safetensors_file.under(arrays, "classifier"), factors)
+        output = Output(options.out, info, safetensors_file.under(arrays, "classifier"))
         train(trainer, stream, schedule, output, steps)
 
 

@@ -346,7 +346,7 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
     }
     safetensors_file.write(start, ModelInfo(domains, config.architecture, classifier=True, steps=7), arrays, {})
     options: list[str | Path] = ["--data", data, "--start", start, "--batch-size", "4", "--alone", "1", "--updates"]
-    lengths: list[list[str | Path]] = [["6"], ["1", "--resume", outs[0] / "state.pt", "--strength", "Blond_Hair=2"]]
+    lengths: list[list[str | Path]] = [["6"], ["1", "--resume", outs[0] / "state.pt"]]
     for out, length in zip(outs, lengths, strict=True):
         code, errors = script_here("faces_on_gpu", out, *options, *length)
         assert code == 0, errors
@@ -363,13 +363,6 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
     assert first[0].architecture == replace(config.architecture, details=32, palette=True)
     assert np.array_equal(first[1]["classifier/cls.weight"], arrays["classifier/cls.weight"])
     assert not np.array_equal(first[1]["generator/stem.weight"], second[1]["generator/stem.weight"])
-    once, twice = (each[1]["generator/embed.weight"] for each in (first, second))
-    blond = cartoons.ATTRIBUTES.index("Blond_Hair")
-    assert np.abs(twice[:, blond] - 2 * once[:, blond]).max() < 0.02  # one update apart
-    assert np.abs(twice[:, blond + 1] - once[:, blond + 1]).max() < 0.02
-    code, errors = script_here("faces_on_gpu", tmp_path / "no", *options, "1", "--strength", "Blond=2")
-    assert code == 2
-    assert "--strength Blond=2: must be LABEL=FACTOR, with one of" in errors
     photo = next((data / cartoons.IMAGES).iterdir())
     edited = stargan.load(outs[1] / "model.safetensors").translate(photo, ["Blond_Hair"], align=False)
     assert edited.size == (64, 64)
