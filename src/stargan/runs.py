@@ -100,7 +100,8 @@ def train(
     Args:
         data: Folders or tables of labelled images.
         run: Folder for a new run.
-        recipe: The settings to start from; by default those for the method.
+        recipe: The settings to start from; by default those that fit the method, the image size and
+                the number of data sets.
         resume: Folder of a run to resume with its own settings, instead of `data` and `run`.
         start_from: Model file or run folder with the weights to start from.
         allow_changes: Whether to resume although images of the run have changed.
@@ -123,7 +124,10 @@ def train(
             return resumed(Path(resume), _changed(saved, given), allow_changes=allow_changes)
         start = None if start_from is None else Path(start_from)
         folder = None if run is None else Path(run)
-        base = recipes.base(recipe, settings.get("method"), _size(settings.get("image_size")))
+        size, sets = _size(settings.get("image_size")), len(given.get("data", ()))
+        base = recipes.base(
+            recipe, settings.get("method"), size, generator=settings.get("generator"), sets=max(1, sets)
+        )
         return started(_changed(base, _fitted(base, given)), folder, start_from=start)
 
 

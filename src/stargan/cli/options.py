@@ -178,10 +178,11 @@ def check_output(name: str, path: Path, *, folder: bool) -> None:
 
 
 def value_of(name: str, arguments: Sequence[str]) -> str | None:
-    """The value of one option, before the others can be parsed."""
+    """The value of one option, before the others can be parsed; of several, the last one counts."""
+    found = None
     for index, word in enumerate(arguments):
         if word == name and index + 1 < len(arguments):
-            return arguments[index + 1]
+            found = arguments[index + 1]
         if word.startswith(name + "="):
-            return word.partition("=")[2]
-    return None
+            found = word.partition("=")[2]
+    return found

@@ -4,7 +4,7 @@ import dataclasses
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import tyro
 
@@ -25,8 +25,8 @@ from stargan.cli.options import (
     value_of,
 )
 from stargan.config import Architecture, Config
-from stargan.config.architecture import NOT_OF_EDIT, fitting, parse_size
-from stargan.config.recipes import DEFAULT, FOR_SIZES, SUMMARIES, layers_for
+from stargan.config.architecture import EDIT_SIDES, NOT_OF_EDIT, fitting, in_range, parse_size
+from stargan.config.recipes import DEFAULT, FOR_SIZES, OTHERWISE, SUMMARIES, layers_for
 from stargan.config.recipes import base as base_settings
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
@@ -129,7 +129,7 @@ class Options(Shared):
 
 def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
-    config = options.config(_base(options.resume, options.settings.recipe, options.network.method, None))
+    config = options.config(_base(options.resume, options.settings.recipe, {"method": options.network.method}))
     if options.resume:
         if options.run or options.start_from:
             raise ConfigError("--resume uses the folder of its run; leave out --run and --start-from")
@@ -143,15 +143,15 @@ def run(options: Options) -> int:
     return tell(runs.started(config, options.run, start_from=options.start_from))
 
 
-def _base(resume: Path | None, name: str | None, method: str | None, size: tuple[int, int] | None) -> Config:
+def _base(resume: Path | None, name: str | None, others: dict[str, Any]) -> Config:
     """The settings that are not given: those of the run to resume, or else of the recipe."""
-    return run_folder.saved_config(resume) if resume else base_settings(name, method, size)
+    return run_folder.saved_config(resume) if resume else base_settings(name, **others)
 
 
 def _defaults(arguments: Sequence[str]) -> Options:
-    """What the help shows as defaults. They depend on four of the options, which are hence parsed first."""
+    """What the help shows as defaults. They depend on some of the options, which are hence parsed first."""
     resume = value_of("--resume", arguments)
-    base = _base(Path(resume) if resume else None, *_named(arguments))
+    base = _base(Path(resume) if resume else None, value_of("--recipe", arguments), _others(arguments))
     plain = {**base.to_json(), **dict.fromkeys(_REPEATABLE, ())}
 
     def group(kind: type[T]) -> T:
@@ -160,10 +160,15 @@ def _defaults(arguments: Sequence[str]) -> Options:
     return Options(group(_Data), group(_Networks), group(_Losses), group(_Optimization), group(_Run))
 
 
-def _named(arguments: Sequence[str]) -> tuple[str | None, str | None, tuple[int, int] | None]:
-    """The recipe, the method and the image size on the command line."""
+def _others(arguments: Sequence[str]) -> dict[str, Any]:
+    """The options that decide which recipe is the default, as `recipes.base` takes them."""
     size = value_of("--image-size", arguments)
-    return value_of("--recipe", arguments), value_of("--method", arguments), parse_size(size) if size else None
+    return {
+        "method": value_of("--method", arguments),
+        "size": parse_size(size) if size else None,
+        "generator": value_of("--generator", arguments),
+        "sets": max(1, sum(word.partition("=")[0] == "--data" for word in arguments)),
+    }
 
 
 def _dry_run(config: Config) -> int:
@@ -193,15 +198,17 @@ def _fitted(arguments: Sequence[str]) -> list[str]:
     given = list(arguments)
     if value_of("--resume", arguments):
         return given
-    name, method, size = _named(arguments)
-    base = base_settings(name, method, size)
+    name, others = value_of("--recipe", arguments), _others(arguments)
+    base, size = base_settings(name, **others), others["size"]
     generator = value_of("--generator", arguments) or base.generator
     if generator == "edit":  # it has a mask of its own; the options of other generators count only where they are given
         given = [*(f"--no-{name.replace('_', '-')}" for name in NOT_OF_EDIT if getattr(base, name)), *given]
+    if name is None and base.recipe in (OTHERWISE, *FOR_SIZES.values()) and others["generator"] is None:
+        sides = ", ".join(map(str, EDIT_SIDES))
+        if size is None or in_range(size):
+            print(f"recipe {base.recipe}; {DEFAULT}, the default, needs one data set and squares of {sides} pixels")
     if size is None:
         return given
-    if name is None and base.recipe in FOR_SIZES.values():
-        print(f"--image-size {value_of('--image-size', arguments)}: recipe {base.recipe}, which is for this size")
     size, layers, told = fitting(size, generator)
     if told:
         print(told)

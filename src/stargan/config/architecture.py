@@ -97,14 +97,20 @@ class Architecture:
 
     def _check_edit(self) -> None:
         width, height = self.image_size
-        allowed = f"square, of {', '.join(map(str, EDIT_SIDES))} pixels, for --generator edit"
+        others = "; --recipe modern takes others"
+        allowed = f"square, of {', '.join(map(str, EDIT_SIDES))} pixels, for --generator edit{others}"
         check(self, "image_size", width == height and width in EDIT_SIDES, allowed)
         multiple = self.width % EDIT_CHANNELS == 0
-        check(self, "width", multiple, f"a multiple of {EDIT_CHANNELS} for --generator edit")
+        check(self, "width", multiple, f"a multiple of {EDIT_CHANNELS} for --generator edit{others}")
         fine = 0 <= self.details <= 1024 and self.details % DETAIL_CHANNELS == 0
         check(self, "details", fine, f"0 or a multiple of {DETAIL_CHANNELS} up to 1024")
         for name in NOT_OF_EDIT:
-            check(self, name, not getattr(self, name), "left out with --generator edit, which has its own mask")
+            check(
+                self,
+                name,
+                not getattr(self, name),
+                "left out with --generator edit, which has its own mask; or with --recipe modern",
+            )
 
     @property
     def least_weights(self) -> int:
@@ -171,12 +177,17 @@ def fitting_layers(size: tuple[int, int]) -> int:
     return max(1, min(size).bit_length() - 2)
 
 
+def in_range(size: tuple[int, int]) -> bool:
+    """Whether images may have this size, or one near it."""
+    return 4 <= min(size) <= max(size) <= MAX_SIDE
+
+
 def fitting(size: tuple[int, int], generator: str) -> tuple[tuple[int, int], int, str]:
     """The nearest image size that a generator can be built for, the layers of D that fit it, and what to tell the user.
 
     The text is empty if the size stays as it is, also one that is out of range: the check of the settings refuses it.
     """
-    if not 4 <= min(size) <= max(size) <= MAX_SIDE:
+    if not in_range(size):
         return size, 1, ""
     nearest = fitting_size(size, "edit" if generator == "edit" else "stargan")
     given, kept = ("x".join(map(str, each if each[0] != each[1] else each[:1])) for each in (size, nearest))

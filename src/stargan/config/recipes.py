@@ -10,6 +10,7 @@ does not mention an EMA of G's weights, so the recipes taken from a source turn 
 from dataclasses import replace
 
 from stargan import old_names
+from stargan.config.architecture import EDIT_SIDES
 from stargan.config.training import Config
 from stargan.domains.names import suggest
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
@@ -203,20 +204,23 @@ RECIPES: dict[str, Config] = {
     ),
 }
 
-DEFAULT = "modern"
-"""The recipe for people's own data."""
+DEFAULT = "edit"
+"""The recipe for people's own data: one data set, square images of 64, 128, 256 or 512 pixels."""
+
+OTHERWISE = "modern"
+"""The recipe for people's own data where `DEFAULT` cannot train."""
 
 FOR_SIZES = {256: "modern-256", 512: "modern-512"}
-"""The recipes for people's own data by the shorter side from which on they are the default."""
+"""The recipes instead of `OTHERWISE`, by the shorter side from which on they are the default."""
 
 OF_METHOD: dict[str, str] = {"stargan": DEFAULT, "cyclegan": "cyclegan", "pix2pix": "pix2pix"}
 """The recipe of each method."""
 
 SUMMARIES = {
-    "modern": "our best for your own data",
+    "edit": "our best for your own data, with an edit generator",
+    "modern": "our best for several data sets at once and for other image sizes",
     "modern-256": "the same from 256 pixels on",
     "modern-512": "the same from 512 pixels on",
-    "edit": "our edit generator, with a pretrained network in D; for faces",
     "student": "a small generator that learns from a --teacher; stargan distill selects it",
     "demo": "a small model in a few minutes, 32 pixels",
     "paper": "the paper's networks and losses, 200,000 updates, EMA",
@@ -244,20 +248,40 @@ def recipe(name: str) -> Config:
     return RECIPES[known]
 
 
-def base(name: str | None, method: str | None, size: tuple[int, int] | None = None) -> Config:
-    """Returns the settings to start from: of the recipe `name`, by default the one for the method and the image size.
+def base(
+    name: str | None,
+    method: str | None = None,
+    size: tuple[int, int] | None = None,
+    *,
+    generator: str | None = None,
+    sets: int = 1,
+) -> Config:
+    """Returns the settings to start from: of the recipe `name`, by default the one that fits the other settings.
+
+    Args:
+        name: The recipe, if one is given.
+        method: The method, if one is given.
+        size: The image size, (width, height), if one is given.
+        generator: The generator, if one is given.
+        sets: The number of data sets.
 
     Raises:
         ConfigError: There is no such recipe, or it is for another method.
     """
     if name is None:
         own = OF_METHOD.get(method or "stargan", DEFAULT)
-        fit = [name for side, name in FOR_SIZES.items() if own == DEFAULT and size and min(size) >= side]
-        return RECIPES[[own, *fit][-1]]
+        return RECIPES[_for_data(size or Config.image_size, generator, sets) if own == DEFAULT else own]
     found = recipe(name)
     if method in OF_METHOD and method != found.method:
         raise ConfigError(f"--recipe {name}: is for --method {found.method}; leave it out with --method {method}")
     return found
+
+
+def _for_data(size: tuple[int, int], generator: str | None, sets: int) -> str:
+    """The recipe for people's own data."""
+    if sets == 1 and generator in (None, "edit") and size[0] == size[1] and size[0] in EDIT_SIDES:
+        return DEFAULT
+    return [OTHERWISE, *(name for side, name in FOR_SIZES.items() if min(size) >= side)][-1]
 
 
 def layers_for(base: Config, fitting: int) -> int:

@@ -231,12 +231,13 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
             check(self, "window", self.window is None or fits, f"left out with {what}")
 
     def _check_discriminator(self) -> None:
-        needed = _PROJECTED if self.discriminator == "projected" else _STARGAN
+        projected = self.discriminator == "projected"
+        needed, others = (_PROJECTED, "; --recipe modern takes others") if projected else (_STARGAN, "")
         for name, value in needed.items():
             word = ("off", "on")[value] if isinstance(value, bool) else value
-            check(self, name, getattr(self, name) == value, f"{word} with --discriminator {self.discriminator}")
-        fp32 = self.discriminator == "stargan" or self.precision != "bf16"
-        check(self, "precision", fp32, "auto or fp32 with --discriminator projected")
+            check(self, name, getattr(self, name) == value, f"{word} with --discriminator {self.discriminator}{others}")
+        fp32 = not projected or self.precision != "bf16"
+        check(self, "precision", fp32, f"auto or fp32 with --discriminator projected{others}")
 
     def _check_method(self) -> None:
         for name, value in _OF_METHOD[self.method].items():
