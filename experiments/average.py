@@ -89,7 +89,11 @@ def main() -> None:
         "--weights", type=above_zero, nargs="+", help="of each model in the mean; all the same by default"
     )
     parser.add_argument(
-        "--strength", nargs="+", default=[], metavar="LABEL=FACTOR", help="factors of the changes that requests make"
+        "--strength",
+        nargs="+",
+        default=[],
+        metavar="LABEL=FACTOR",
+        help="factors of the changes that requests make, times those that the first model has",
     )
     options = parser.parse_args()
     if options.out.suffix != ".safetensors":

@@ -242,7 +242,7 @@ def test_recipes_have_the_settings_of_the_paper() -> None:
         ((96, 96), None, "modern", 5),
         ((128, 64), None, "modern", 5),
         ((512, 255), "stargan", "modern", 6),
-        ((256, 256), None, "edit", 7),
+        ((256, 256), None, "edit", 6),
         ((256, 260), None, "modern-256", 6),
         ((512, 600), None, "modern-512", 6),
         ((512, 512), "cyclegan", "cyclegan", 3),
@@ -257,6 +257,8 @@ def test_recipes_by_image_size(size: tuple[int, int], method: str | None, name: 
 
 def test_recipes_by_generator_and_number_of_data_sets() -> None:
     assert recipes.base(None, generator="edit").recipe == recipes.base(None, sets=1).recipe == "edit"
+    assert recipes.base(None, size=(100, 100), generator="edit").recipe == "edit"
+    assert recipes.base(None, discriminator="stargan").recipe == "modern"
     assert recipes.base(None, generator="stargan").recipe == recipes.base(None, sets=2).recipe == "modern"
     assert recipes.base(None, size=(256, 256), sets=2).recipe == "modern-256"
 

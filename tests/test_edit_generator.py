@@ -183,7 +183,7 @@ def test_nothing_draws_a_grid_at_first() -> None:
         ({"image_size": (96, 96)}, "--image-size 96x96: must be square, of 64, 128, 256, 512 pixels"),
         ({"image_size": (128, 64)}, "--image-size 128x64: must be square"),
         ({"image_size": (32, 32)}, "--image-size 32x32: must be square"),
-        ({"width": 24}, "--width 24: must be a multiple of 16 for --generator edit; --recipe modern takes others"),
+        ({"width": 24}, "--width 24: must be a multiple of 16 for --generator edit"),
         ({"attention_mask": True}, "--attention-mask True: must be left out with --generator edit"),
         ({"resize_conv": True}, "--resize-conv True: must be left out with --generator edit"),
         ({"details": 12}, "--details 12: must be 0 or a multiple of 8 up to 1024"),

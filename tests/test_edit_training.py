@@ -376,20 +376,20 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
     [
         (
             {"generator": "stargan", "details": 0, "palette": False},
-            "--generator stargan: must be edit with --discriminator projected; --recipe modern takes others",
+            "--generator stargan: must be edit with --discriminator projected; or say --recipe modern",
         ),
-        ({"n_critic": 2}, "--n-critic 2: must be 1 with --discriminator projected; --recipe modern takes others"),
+        ({"n_critic": 2}, "--n-critic 2: must be 1 with --discriminator projected; or say --recipe modern"),
         (
             {"augment": False},
-            "--augment False: must be on with --discriminator projected; --recipe modern takes others",
+            "--augment False: must be on with --discriminator projected; or say --recipe modern",
         ),
         (
             {"targets": "permuted"},
-            "--targets permuted: must be changes with --discriminator projected; --recipe modern takes others",
+            "--targets permuted: must be changes with --discriminator projected; or say --recipe modern",
         ),
         (
             {"precision": "bf16"},
-            "--precision bf16: must be auto or fp32 with --discriminator projected; --recipe modern takes others",
+            "--precision bf16: must be auto or fp32 with --discriminator projected; or say --recipe modern",
         ),
         ({"discriminator": "stargan"}, "--warm-up 200: must be 0 with --discriminator stargan"),
         ({"discriminator": "patch"}, "--discriminator patch: must be one of stargan, projected"),

@@ -25,6 +25,7 @@ EDIT = replace(recipe("edit"), image_size=(64, 64), d_layers=4, device="cpu")
 MEASURED = {
     "the paper's networks": SMALL,
     "the edit generator": EDIT,
+    "a student": replace(recipe("student"), image_size=(128, 128), d_layers=5, device="cpu"),
     "the edit generator, large": replace(EDIT, image_size=(512, 512), d_layers=7, batch_size=4),
 }
 

@@ -125,9 +125,10 @@ def train(
         start = None if start_from is None else Path(start_from)
         folder = None if run is None else Path(run)
         size, sets = _size(settings.get("image_size")), len(given.get("data", ()))
-        base = recipes.base(
-            recipe, settings.get("method"), size, generator=settings.get("generator"), sets=max(1, sets)
-        )
+        parts = {name: settings.get(name) for name in ("generator", "discriminator")}
+        base = recipes.base(recipe, settings.get("method"), size, sets=max(1, sets), **parts)
+        if said := recipes.why_not_default(recipe, base, parts.values()):
+            _LOGGER.info(said)
         return started(_changed(base, _fitted(base, given)), folder, start_from=start)
 
 

@@ -178,7 +178,7 @@ def check_output(name: str, path: Path, *, folder: bool) -> None:
 
 
 def value_of(name: str, arguments: Sequence[str]) -> str | None:
-    """The value of one option, before the others can be parsed; of several, the last one counts."""
+    """The value of one option, before the others can be parsed; if it is given several times, the last one."""
     found = None
     for index, word in enumerate(arguments):
         if word == name and index + 1 < len(arguments):

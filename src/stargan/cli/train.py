@@ -25,8 +25,8 @@ from stargan.cli.options import (
     value_of,
 )
 from stargan.config import Architecture, Config
-from stargan.config.architecture import EDIT_SIDES, NOT_OF_EDIT, fitting, in_range, parse_size
-from stargan.config.recipes import DEFAULT, FOR_SIZES, OTHERWISE, SUMMARIES, layers_for
+from stargan.config.architecture import NOT_OF_EDIT, fitting, in_range, parse_size
+from stargan.config.recipes import DEFAULT, SUMMARIES, layers_for, why_not_default
 from stargan.config.recipes import base as base_settings
 from stargan.config.training import DataSettings, LossSettings, OptimizerSettings, RunSettings
 from stargan.errors import INTERRUPTED, ConfigError
@@ -167,6 +167,7 @@ def _others(arguments: Sequence[str]) -> dict[str, Any]:
         "method": value_of("--method", arguments),
         "size": parse_size(size) if size else None,
         "generator": value_of("--generator", arguments),
+        "discriminator": value_of("--discriminator", arguments),
         "sets": max(1, sum(word.partition("=")[0] == "--data" for word in arguments)),
     }
 
@@ -203,10 +204,9 @@ def _fitted(arguments: Sequence[str]) -> list[str]:
     generator = value_of("--generator", arguments) or base.generator
     if generator == "edit":  # it has a mask of its own; the options of other generators count only where they are given
         given = [*(f"--no-{name.replace('_', '-')}" for name in NOT_OF_EDIT if getattr(base, name)), *given]
-    if name is None and base.recipe in (OTHERWISE, *FOR_SIZES.values()) and others["generator"] is None:
-        sides = ", ".join(map(str, EDIT_SIDES))
-        if size is None or in_range(size):
-            print(f"recipe {base.recipe}; {DEFAULT}, the default, needs one data set and squares of {sides} pixels")
+    said = why_not_default(name, base, (others["generator"], others["discriminator"]))
+    if said and (size is None or in_range(size)):
+        print(said)
     if size is None:
         return given
     size, layers, told = fitting(size, generator)

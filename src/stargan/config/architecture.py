@@ -97,11 +97,10 @@ class Architecture:
 
     def _check_edit(self) -> None:
         width, height = self.image_size
-        others = "; --recipe modern takes others"
-        allowed = f"square, of {', '.join(map(str, EDIT_SIDES))} pixels, for --generator edit{others}"
+        allowed = f"square, of {', '.join(map(str, EDIT_SIDES))} pixels, for --generator edit{self._instead}"
         check(self, "image_size", width == height and width in EDIT_SIDES, allowed)
         multiple = self.width % EDIT_CHANNELS == 0
-        check(self, "width", multiple, f"a multiple of {EDIT_CHANNELS} for --generator edit{others}")
+        check(self, "width", multiple, f"a multiple of {EDIT_CHANNELS} for --generator edit{self._instead}")
         fine = 0 <= self.details <= 1024 and self.details % DETAIL_CHANNELS == 0
         check(self, "details", fine, f"0 or a multiple of {DETAIL_CHANNELS} up to 1024")
         for name in NOT_OF_EDIT:
@@ -109,8 +108,13 @@ class Architecture:
                 self,
                 name,
                 not getattr(self, name),
-                "left out with --generator edit, which has its own mask; or with --recipe modern",
+                f"left out with --generator edit, which has its own mask{self._instead}",
             )
+
+    @property
+    def _instead(self) -> str:
+        """The end of an error about what the edit generator does not take: what else to do about it."""
+        return ""
 
     @property
     def least_weights(self) -> int:

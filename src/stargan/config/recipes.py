@@ -7,6 +7,7 @@ paper's: network sizes (tables 4 and 5), lambda_cls 1, lambda_rec 10 (section 4)
 does not mention an EMA of G's weights, so the recipes taken from a source turn it off; our own keep it.
 """
 
+from collections.abc import Iterable
 from dataclasses import replace
 
 from stargan import old_names
@@ -112,8 +113,8 @@ RECIPES: dict[str, Config] = {
     # have 179 or 716 million weights instead of 45.
     "modern-256": replace(_MODERN, recipe="modern-256", image_size=(256, 256), cls_pooling=True),
     "modern-512": replace(_MODERN, recipe="modern-512", image_size=(512, 512), cls_pooling=True, batch_size=4),
-    # Ours, for faces like those of the shipped model: an edit generator and a discriminator that looks through a
-    # pretrained network. Rates, weights and their reasons: docs/training.md.
+    # Ours, the default: an edit generator and a discriminator that looks through a pretrained network. Rates, weights
+    # and their reasons: docs/training.md.
     "edit": Config(
         recipe="edit",
         generator="edit",
@@ -254,6 +255,7 @@ def base(
     size: tuple[int, int] | None = None,
     *,
     generator: str | None = None,
+    discriminator: str | None = None,
     sets: int = 1,
 ) -> Config:
     """Returns the settings to start from: of the recipe `name`, by default the one that fits the other settings.
@@ -263,6 +265,7 @@ def base(
         method: The method, if one is given.
         size: The image size, (width, height), if one is given.
         generator: The generator, if one is given.
+        discriminator: The discriminator, if one is given.
         sets: The number of data sets.
 
     Raises:
@@ -270,18 +273,34 @@ def base(
     """
     if name is None:
         own = OF_METHOD.get(method or "stargan", DEFAULT)
-        return RECIPES[_for_data(size or Config.image_size, generator, sets) if own == DEFAULT else own]
+        able = sets == 1 and generator in (None, "edit") and discriminator in (None, "projected")
+        return RECIPES[_for_data(size or Config.image_size, able, generator) if own == DEFAULT else own]
     found = recipe(name)
     if method in OF_METHOD and method != found.method:
         raise ConfigError(f"--recipe {name}: is for --method {found.method}; leave it out with --method {method}")
     return found
 
 
-def _for_data(size: tuple[int, int], generator: str | None, sets: int) -> str:
-    """The recipe for people's own data."""
-    if sets == 1 and generator in (None, "edit") and size[0] == size[1] and size[0] in EDIT_SIDES:
+def _for_data(size: tuple[int, int], able: bool, generator: str | None) -> str:
+    """The recipe for people's own data; whether `DEFAULT` is able to train it, as far as its size allows."""
+    if able and (generator == "edit" or (size[0] == size[1] and size[0] in EDIT_SIDES)):  # other sizes are fitted
         return DEFAULT
     return [OTHERWISE, *(name for side, name in FOR_SIZES.items() if min(size) >= side)][-1]
+
+
+def why_not_default(name: str | None, base: Config, given: Iterable[str | None]) -> str:
+    """What to tell the user where `base` chose another recipe than `DEFAULT`; empty where it did not.
+
+    Args:
+        name: The recipe, if one is given.
+        base: The settings that were chosen.
+        given: The generator and the discriminator, if they are given: then the user knows.
+    """
+    if name is not None or base.recipe not in (OTHERWISE, *FOR_SIZES.values()) or any(given):
+        return ""
+    *some, last = map(str, EDIT_SIDES)
+    sides = f"{', '.join(some)} or {last}"
+    return f"recipe {base.recipe}; {DEFAULT}, the default, needs one data set and square images of {sides} pixels"
 
 
 def layers_for(base: Config, fitting: int) -> int:
@@ -291,4 +310,5 @@ def layers_for(base: Config, fitting: int) -> int:
     """
     if base.method != "stargan":
         return base.d_layers
-    return min(base.d_layers, fitting) if base.cls_pooling else fitting
+    any_size = base.cls_pooling or base.discriminator == "projected"  # here, only the attribute classifier has them
+    return min(base.d_layers, fitting) if any_size else fitting

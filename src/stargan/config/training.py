@@ -213,7 +213,7 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         parts = f"a divisor of --batch-size {self.batch_size}"
         check(self, "accumulate", self.batch_size % self.accumulate == 0, parts)
         kept = self.generator == "stargan" or not self.gradient_checkpointing
-        check(self, "gradient_checkpointing", kept, f"left out with --generator {self.generator}, which keeps few")
+        check(self, "gradient_checkpointing", kept, f"left out with --generator {self.generator}{self._instead}")
         self._check_discriminator()
         self._check_method()
         for name, value in _TAUGHT.items() if self.teacher else ():
@@ -221,6 +221,10 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
         least = 2**self.d_layers * (1 if self.method == "stargan" else 3)
         allowed = f"at least {least} each way, since D halves it {self.d_layers} times (or set fewer --d-layers)"
         check(self, "image_size", min(self.image_size) >= least, allowed)
+
+    @property
+    def _instead(self) -> str:
+        return "; or say --recipe modern" if self.recipe == "edit" else ""
 
     def _check_window(self) -> None:
         check(self, "window", self.window is None or (is_integer(self.window) and self.window > 0), "at least 1")
@@ -232,12 +236,17 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
 
     def _check_discriminator(self) -> None:
         projected = self.discriminator == "projected"
-        needed, others = (_PROJECTED, "; --recipe modern takes others") if projected else (_STARGAN, "")
+        needed = _PROJECTED if projected else _STARGAN
         for name, value in needed.items():
             word = ("off", "on")[value] if isinstance(value, bool) else value
-            check(self, name, getattr(self, name) == value, f"{word} with --discriminator {self.discriminator}{others}")
+            check(
+                self,
+                name,
+                getattr(self, name) == value,
+                f"{word} with --discriminator {self.discriminator}{self._instead}",
+            )
         fp32 = not projected or self.precision != "bf16"
-        check(self, "precision", fp32, f"auto or fp32 with --discriminator projected{others}")
+        check(self, "precision", fp32, f"auto or fp32 with --discriminator projected{self._instead}")
 
     def _check_method(self) -> None:
         for name, value in _OF_METHOD[self.method].items():

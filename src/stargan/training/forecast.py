@@ -60,9 +60,10 @@ class Forecast:
         config, steps = self.config, round(self.seconds / self.step_seconds)
         memory = f"about {self.peak_memory / 2**30:.1f} GiB of memory"
         if steps < config.steps:
-            width = "" if config.generator == "edit" else " --width 32"
-            large = max(config.image_size) > 64 or (width and config.width > 32)
-            more = f"smaller networks learn more in it: --image-size 64{width}" if large else "it needs more of them"
+            edit = config.generator == "edit"  # costs much the same at 64, 128 and 256 pixels
+            large = max(config.image_size) > (256 if edit else 64) or (config.width > 32 and not edit)
+            less = "--image-size 128" if edit else "--image-size 64 --width 32"
+            more = f"smaller networks learn more in it: {less}" if large else "it needs more of them"
             few = f"; {more}" if steps < LITTLE else ""
             return (
                 f"{config.minutes:g} minutes are enough for about {steps:,} of {config.steps:,} steps on this machine, "
@@ -88,7 +89,7 @@ def forecast(config: Config, domains: Domains | None = None) -> Forecast:
     engine = engines.create(replace(config, steps=1, minutes=None), domains)
     with Progress("measure", 2 * 2 * TIMES, "updates") as progress:
         d_seconds, d_memory = _cost(engine, engine.d_step, config, domains, 4 * config.accumulate, progress)
-        few = 1 if config.discriminator == "stargan" else 4
+        few = 4 if config.generator == "edit" else 1
         g_seconds, g_memory = _cost(engine, engine.g_step, config, domains, few, progress)
     memory = max(d_memory, g_memory)
     found = Forecast(config, domains, engine.num_parameters, engine.macs(), d_seconds, g_seconds, memory)
@@ -103,8 +104,8 @@ def _cost(
     """Returns the seconds of an update, and the peak memory with it.
 
     Where whole batches take too long, both follow from one image and from `few`: the time grows by the same
-    amount with each further image, the memory with each in the same part of the batch. The weights make most of an
-    update of D with one image, and of one of G where it is small, and nothing of one of the paper's G.
+    amount with each further image, the memory with each in the same part of the batch. The weights take most of
+    the time of an update with one image, of D and of the edit generator, but hardly any of the paper's G.
     """
 
     def measure(count: int) -> tuple[float, int]:

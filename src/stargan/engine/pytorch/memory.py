@@ -24,7 +24,7 @@ VALIDATION_IMAGES = 128
 EDIT_CELLS = 64 * 64
 """Positions of the largest layers of an edit generator, at any image size."""
 PROJECTED = 45_000_000
-"""Bytes that an update of D takes for the features of an image, which has the same size there at any image size."""
+"""Bytes that an update of D takes for the features of an image, of which it sees views of one size."""
 
 
 def check(config: Config, domains: Domains, device: torch.device) -> None:
@@ -58,19 +58,18 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     width, height = config.image_size
     pixels = width * height
     image, features = 3 * pixels * FLOAT, config.width * pixels * FLOAT  # of one image; one full-size layer
-    if config.discriminator == "projected":  # neither network has layers of the full size
-        features = config.width * EDIT_CELLS * FLOAT
+    own = config.width * EDIT_CELLS * FLOAT if config.generator == "edit" else features  # the largest layer of G
     planes = (3 + domains.num_labels) * pixels * FLOAT  # G's input
     at_once = -(-config.batch_size // config.accumulate)
     part = at_once if on_gpu or config.plain else min(at_once, max(1, 256 // max(width, height)))
     # Every residual block keeps the equal of half a full-size layer; G runs twice.
-    d_update: float = at_once * (5 * features + 10 * image)
     kept = 0.5 if config.gradient_checkpointing else 1.0  # measured
-    g_update = part * (kept * (4 * (3.25 + config.blocks / 2) + 4) * features + 6 * planes)
-    generate = generate_batch(pixels) * (6 * features + 2.5 * planes)
+    g_update = part * (kept * (4 * (3.25 + config.blocks / 2) + 4) * own + 6 * planes)
+    generate = generate_batch(pixels) * (6 * own + 2.5 * planes)
+    d_update: float = at_once * (5 * features + 10 * image)
     if config.discriminator == "projected":
         d_update = config.batch_size * (PROJECTED + 41 * image)
-    if config.has_unet:
+    elif config.has_unet:
         d_update = config.batch_size * 12 * features
     elif config.method != "stargan":  # six passes through a generator for each pair of images, and their gradients
         passes = 6 if config.method == "cyclegan" else 1
@@ -79,7 +78,7 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     # Of these four, one at a time takes its memory.
     peaks = {
         "batch_size": d_update,
-        "labels" if planes > 2 * features else "image_size": max(g_update, generate),
+        "labels" if planes > 2 * own else "image_size": max(g_update, generate),
         "width": saving,
     }
     largest = max(peaks, key=lambda name: peaks[name])
