@@ -1,7 +1,7 @@
 """The mean of generators that were trained from the same weights, and stronger or weaker requests.
 
-The mean of two stages of one training lies between them and is often better than both: what they drew differently, and
-so by chance, fades ("model soups", Wortsman et al., 2022). The first model's attribute classifier is kept. With one
+The mean of two stages of one training lies between them and is often better than both: what only one of them draws
+fades ("model soups", Wortsman et al., 2022). The first model's attribute classifier is kept. With one
 model, only --strength matters.
 """
 

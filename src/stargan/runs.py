@@ -101,7 +101,7 @@ def train(
         data: Folders or tables of labelled images.
         run: Folder for a new run.
         recipe: The settings to start from; by default those that fit the method, the image size and
-                the number of data sets.
+            the number of data sets.
         resume: Folder of a run to resume with its own settings, instead of `data` and `run`.
         start_from: Model file or run folder with the weights to start from.
         allow_changes: Whether to resume although images of the run have changed.

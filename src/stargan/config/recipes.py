@@ -282,7 +282,7 @@ def base(
 
 
 def _for_data(size: tuple[int, int], able: bool, generator: str | None) -> str:
-    """The recipe for people's own data; whether `DEFAULT` is able to train it, as far as its size allows."""
+    """The recipe for people's own data. `able` is whether `DEFAULT` can train it if the image size fits, too."""
     if able and (generator == "edit" or (size[0] == size[1] and size[0] in EDIT_SIDES)):  # other sizes are fitted
         return DEFAULT
     return [OTHERWISE, *(name for side, name in FOR_SIZES.items() if min(size) >= side)][-1]
