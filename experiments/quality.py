@@ -23,8 +23,8 @@ from stargan.model import run_folder
 
 RECIPES = ("official", "modern", "edit")
 METRICS = (
-    "error", "real_error", "kept", "real_kept", "kid", "baseline_kid", "real_kid", "rec_psnr", "rec_perceptual",
-    "identity", "other_person", "background", "sharpness",
+    "error", "real_error", "kept", "real_kept", "kid", "baseline_kid", "real_kid", "matched_kid",
+    "rec_psnr", "rec_perceptual", "identity", "other_person", "background", "sharpness",
 )  # fmt: skip
 
 

@@ -18,6 +18,7 @@ from stargan.evaluation.classifier import Classifier
 from stargan.evaluation.definitions import DEFINITIONS
 from stargan.evaluation.distances import FeatureSpace
 from stargan.evaluation.evaluation_set import EvaluationSet
+from stargan.evaluation.matched import matched_images
 from stargan.evaluation.measure import Measurements, measure
 from stargan.evaluation.tasks import ALL
 from stargan.images import to_array
@@ -108,7 +109,10 @@ def measured(faces: EvaluationSet, classifiers: list[Classifier]) -> dict[str, M
         patch.setattr(distances, "REFERENCE_IMAGES", 200)
         patch.setattr(evaluation_set, "CARTOON_TRAIN_FACES", 500)
         spaces = [FeatureSpace("", features.pooled)] if features.installed() else []
-        references = [distances.reference_features(faces, space, 0) for space in spaces]
+        requested = tasks.request_translations(faces, SINGLE, DOMAINS)
+        rows = distances.reference_rows(faces, 0)
+        same = matched_images(faces, DOMAINS, requested, rows, 0)
+        references = [distances.reference_features(faces, space, rows, same) for space in spaces]
         return {
             name: measure(model, faces, SINGLE, classifiers, references, 0, recogniser)  # type: ignore[arg-type]
             for name, model in models.items()
@@ -166,6 +170,7 @@ def test_distances_in_features(measured: dict[str, Measurements]) -> None:
     assert kid["oracle"] < kid["identity"] < min(kid["constant"], kid["noise"])
     assert kid["identity"] == pytest.approx(values(measured, "baseline_kid")["oracle"])
     assert far["oracle"] < 1e-6 < far["identity"] < min(far["constant"], far["noise"], far["shuffled"])
+    assert values(measured, "matched_kid")["oracle"] < kid["identity"]
     real = measured["oracle"].figures[ALL]["real_kid"]
     assert real.low < kid["oracle"] < kid["identity"]
     by_task = [
@@ -173,6 +178,29 @@ def test_distances_in_features(measured: dict[str, Measurements]) -> None:
     ]
     assert kid["noise"] == pytest.approx(np.mean(by_task))
     assert "fewer than 2048" in measured["oracle"].not_measured["fid"]
+
+
+def test_matched_images_have_the_labels_of_the_translations(faces: EvaluationSet) -> None:
+    requested = tasks.request_translations(faces, SINGLE, DOMAINS)
+    excluded = faces.train_rows[:100]
+    found = matched_images(faces, DOMAINS, requested, excluded, 0)
+    assert set(found) <= set(requested.task_names)
+    assert len(found) >= 3
+    for task, matched in found.items():
+        assert set(requested.tasks[matched.numbers]) == {task}
+        assert np.array_equal(faces.values[matched.rows], requested.target_values[matched.numbers])
+        assert len(set(matched.rows.tolist())) == len(matched.rows) >= 0.75 * (requested.tasks == task).sum()
+        assert set(matched.rows.tolist()) <= set(faces.train_rows.tolist()) - set(excluded.tolist())
+    assert matched_images(faces, DOMAINS, requested, faces.train_rows, 0) == {}
+
+
+@pytest.mark.skipif(not features.installed(), reason="stargan[evaluate] is not installed")
+def test_what_has_no_matched_images_says_so(faces: EvaluationSet, classifiers: list[Classifier]) -> None:
+    rows = distances.reference_rows(faces, 0)
+    reference = distances.reference_features(faces, FeatureSpace("", features.pooled), rows, {})
+    found = measure(Fake(lambda images, labels: images), faces, SINGLE, classifiers, [reference], 0)
+    assert "matched_kid" not in found.figures[ALL]
+    assert found.not_measured["matched_kid"].startswith("fewer than 75% of the translations have a real training image")
 
 
 def test_what_is_not_measured_has_a_reason(faces: EvaluationSet, classifiers: list[Classifier]) -> None:

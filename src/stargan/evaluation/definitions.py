@@ -31,7 +31,11 @@ def _distances(prefix: str, space: str, remark: str) -> dict[str, Metric]:
             f"unbiased kernel distance (KID) x 1000 between translations {to}, in {space} features", -1
         ),
         f"{prefix}baseline_kid": Metric("KID x 1000 of the unchanged source images (identity baseline)", 0),
-        f"{prefix}real_kid": Metric("KID x 1000 of real test images of the target domain: the best value to expect", 0),
+        f"{prefix}real_kid": Metric("KID x 1000 of real test images of the target domain", 0),
+        f"{prefix}matched_kid": Metric(
+            "KID x 1000 of real images that have all labels of the translations: what a perfect model would get",
+            0,
+        ),
         f"{prefix}fid": Metric(f"Frechet distance (FID) between translations {to}, in {space} features{remark}", -1),
     }
 

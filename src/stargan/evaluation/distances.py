@@ -1,12 +1,13 @@
 """Distances between translations and real images of the target domain: KID and FID in a feature space."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from stargan.domains import Domains
 from stargan.evaluation.evaluation_set import EvaluationSet
+from stargan.evaluation.matched import Matched
 from stargan.evaluation.tasks import ALL, RequestedTranslations, in_target_domain
 from stargan.images import to_array
 from stargan.model.figure import Figure
@@ -41,26 +42,44 @@ class ReferenceFeatures:
         features: (R, D), of images of the training split.
         values: (R, C) their labels.
         test_features: (N, D), of the test images.
+        matched: By task, the translations for which there is a real image with the same labels, and (k, D) the features
+            of these images.
     """
 
     space: FeatureSpace
     features: np.ndarray
     values: np.ndarray
     test_features: np.ndarray
+    matched: Mapping[str, tuple[np.ndarray, np.ndarray]]
 
 
-def reference_features(evaluation_set: EvaluationSet, space: FeatureSpace, seed: int) -> ReferenceFeatures:
-    """Computes the features of real images, which all models of one size and label layout share."""
+def reference_rows(evaluation_set: EvaluationSet, seed: int) -> np.ndarray:
+    """Draws the training images with which translations are compared: (R,) rows."""
     count = max(REFERENCE_IMAGES, 4 * len(evaluation_set.test_rows))
-    rows = np.sort(np.random.default_rng(seed).permutation(evaluation_set.train_rows)[:count])
-    all_rows = np.concatenate([rows, evaluation_set.test_rows])
+    return np.sort(np.random.default_rng(seed).permutation(evaluation_set.train_rows)[:count])
+
+
+def reference_features(
+    evaluation_set: EvaluationSet, space: FeatureSpace, rows: np.ndarray, matched: Mapping[str, Matched]
+) -> ReferenceFeatures:
+    """Computes the features of real images, which all models of one size and label layout share.
+
+    Args:
+        evaluation_set: The images.
+        space: The feature space.
+        rows: Those to compare translations with, from `reference_rows`.
+        matched: By task, those with the labels of translations.
+    """
+    others = np.unique(np.concatenate([np.zeros(0, int), *(each.rows for each in matched.values())]))
+    all_rows = np.concatenate([rows, evaluation_set.test_rows, others])
     parts = []
     with Progress("features of real images", len(all_rows), "images") as progress:
         for start in range(0, len(all_rows), BATCH):
             parts.append(space.pooled(to_array(evaluation_set.pixels[all_rows[start : start + BATCH]])))
             progress.update(min(start + BATCH, len(all_rows)))
-    features = np.concatenate(parts)
-    return ReferenceFeatures(space, features[: len(rows)], evaluation_set.values[rows], features[len(rows) :])
+    features, test, rest = np.split(np.concatenate(parts), [len(rows), len(rows) + len(evaluation_set.test_rows)])
+    by_task = {task: (each.numbers, rest[np.searchsorted(others, each.rows)]) for task, each in matched.items()}
+    return ReferenceFeatures(space, features, evaluation_set.values[rows], test, by_task)
 
 
 @dataclass(frozen=True)
@@ -109,9 +128,9 @@ def compare(
 
     Returns:
         By task, and `all` for the mean over tasks, then by metric, prefixed by the feature space: `kid` (x 1000) of
-        the translations, `baseline_kid` of their unchanged sources and `real_kid` of real test images of the target
-        domain, each to training images of that domain; and `fid` if there are enough images. Distances of too few
-        images are left out.
+        the translations, `baseline_kid` of their unchanged sources, `real_kid` of real test images of the target domain
+        and `matched_kid` of real images with the labels of the translations, each to training images of that domain;
+        and `fid` if there are enough images. Distances of too few images are left out.
     """
     rng = np.random.default_rng(seed)
     # All tasks draw the same images into a half sample, so that the mean over tasks has an interval, too.
@@ -131,6 +150,9 @@ def compare(
             "baseline_kid": _two(reference.test_features[rows], test_halves[:, rows], target),
             "real_kid": _two(reference.test_features[test], test_halves[:, test], target),
         }
+        if task in reference.matched:
+            of, features = reference.matched[task]
+            samples["matched_kid"] = _two(features, test_halves[:, requested.rows[of]], target)
         estimates[task] = {name: (*_kid(two), two.count) for name, two in samples.items() if two.count >= MIN_FOR_KID}
         if samples["kid"].count >= MIN_FOR_FID:
             estimates[task]["fid"] = (*_fid(samples["kid"]), samples["kid"].count)
@@ -148,7 +170,7 @@ def _two(first: np.ndarray, first_halves: np.ndarray, target: tuple[np.ndarray, 
 def _means(estimates: dict[str, dict[str, Estimate]]) -> dict[str, Estimate]:
     """Means over the tasks that have an estimate."""
     means = {}
-    for name in ("kid", "baseline_kid", "real_kid", "fid"):
+    for name in ("kid", "baseline_kid", "real_kid", "matched_kid", "fid"):
         parts = [by_metric[name] for by_metric in estimates.values() if name in by_metric]
         if parts:
             values, halves, counts = zip(*parts, strict=True)

@@ -17,6 +17,7 @@ from stargan.evaluation.classifier import MAX_CLASSIFIERS, evaluation_classifier
 from stargan.evaluation.definitions import INCEPTION, LITE2
 from stargan.evaluation.distances import FeatureSpace, ReferenceFeatures
 from stargan.evaluation.evaluation_set import EvaluationSet
+from stargan.evaluation.matched import matched_images
 from stargan.evaluation.measure import measure
 from stargan.evaluation.pairs import Pair
 from stargan.evaluation.report import ModelResult, Report
@@ -213,10 +214,13 @@ def _measure(
     for case in cases:
         images = case.images
         trained = evaluation_classifiers(case.model.domains, images, classifiers, seed)
+        domains = case.model.domains
+        requested = tasks.request_translations(images, case.protocol, domains)
         if images.key not in references:
-            references[images.key] = [distances.reference_features(images, space, seed) for space in spaces]
-        count = tasks.request_translations(images, case.protocol, case.model.domains)
-        _LOGGER.info(f"{case.name}: {len(count.tasks):,} translations of {counted(len(images.test_rows), 'image')}")
+            rows = distances.reference_rows(images, seed)
+            same = matched_images(images, domains, requested, rows, seed)
+            references[images.key] = [distances.reference_features(images, space, rows, same) for space in spaces]
+        _LOGGER.info(f"{case.name}: {len(requested.tasks):,} translations of {counted(len(images.test_rows), 'image')}")
         face_crop = case.model.info.face_crop
         found = measure(case.model, images, case.protocol, trained, references[images.key], seed, recogniser, face_crop)
         on_pairs = pairs.measure(case.model, known_pairs, seed) if known_pairs else None

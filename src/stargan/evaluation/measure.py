@@ -13,6 +13,7 @@ from stargan.evaluation import distances, face_parts, features, identity, interv
 from stargan.evaluation.distances import MIN_FOR_FID, MIN_FOR_KID, ReferenceFeatures
 from stargan.evaluation.evaluation_set import EvaluationSet
 from stargan.evaluation.identity import FaceRecogniser
+from stargan.evaluation.matched import SHARE
 from stargan.evaluation.tasks import ALL, Predictions, RequestedTranslations, request_translations, score_predictions
 from stargan.faces import FaceCrop
 from stargan.images import to_array, to_pixels
@@ -311,8 +312,12 @@ def _not_measured(figures: Figures) -> dict[str, str]:
     if not features.installed():
         reasons["kid, fid, perceptual distances"] = "need: pip install 'stargan[evaluate]'"
     else:
-        reasons |= _too_few(figures, "kid", MIN_FOR_KID, "it is meaningless")
-        reasons |= _too_few(figures, "fid", MIN_FOR_FID, "it depends on their number more than on their quality")
+        few = "fewer than {} translations or real images of the target domain, with which {}"
+        reasons |= _without(figures, "kid", few.format(MIN_FOR_KID, "it is meaningless"))
+        on_number = "it depends on their number more than on their quality"
+        reasons |= _without(figures, "fid", few.format(MIN_FOR_FID, on_number))
+        same = f"fewer than {SHARE:.0%} of the translations have a real training image with the same labels"
+        reasons |= _without(figures, "matched_kid", f"{same} that they are not compared with")
     if "inception_kid" not in figures[ALL]:
         reasons["inception_kid, inception_fid"] = "need --inception FILE, the network used in papers"
     if "identity" not in figures[ALL]:
@@ -325,9 +330,9 @@ def _not_measured(figures: Figures) -> dict[str, str]:
     return reasons
 
 
-def _too_few(figures: Figures, name: str, enough: int, consequence: str) -> dict[str, str]:
+def _without(figures: Figures, name: str, reason: str) -> dict[str, str]:
+    """The reason for the tasks that lack a figure, if there are any."""
     without = [task for task, by_metric in figures.items() if name not in by_metric and task != ALL]
     if not without:
         return {}
-    of = f"{name} of {', '.join(without)}" if name in figures[ALL] else name
-    return {of: f"fewer than {enough} translations or real images of the target domain, with which {consequence}"}
+    return {f"{name} of {', '.join(without)}" if name in figures[ALL] else name: reason}

@@ -21,7 +21,7 @@ from stargan.model.figure import Figure
 TEMPLATE = "report.html.jinja"
 EXAMPLES = 4  # images shown for the best, the median and the worst values of a metric
 LOSSLESS = 96  # pixels; larger images are embedded as JPEG, since a page has hundreds of them
-TASK_METRICS = ("kid", "real_kid", "identity", "truth_psnr", "rec_psnr")  # beside the bars for each task
+TASK_METRICS = ("kid", "matched_kid", "identity", "truth_psnr", "rec_psnr")  # beside the bars for each task
 
 
 def render(report: Report) -> str:
