@@ -1,6 +1,7 @@
 """The last training of the shipped faces: the recipe `edit` with large batches, thousands of updates in minutes.
 
-The losses are those of `stargan train --recipe edit`. What differs is there to keep a GPU busy (see `gpu_updates`):
+The losses are those of `stargan train --recipe edit`, with a price on what a change of hair changes in the face (see
+`spare`), and D is wider, which a GPU hardly notices. The rest of what differs keeps the GPU busy (see `gpu_updates`):
 each update, of D and then of G, is recorded once as a CUDA graph and replayed with one launch; networks compute in
 bf16, except for D's heads on fixed features; images and their random views never leave the GPU. Training starts from
 the weights of a model file, whose attribute classifier is kept. Without a GPU the same updates run one by one in
@@ -195,9 +196,13 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--lr", type=above_zero, default=recipe("edit").lr, help="learning rate of G")
     parser.add_argument("--cls", type=above_zero, default=recipe("edit").lambda_cls, help="weight of the classes")
     parser.add_argument("--change", type=above_zero, default=recipe("edit").lambda_change, help="price of any change")
+    parser.add_argument(
+        "--spare", type=above_zero, default=3.0, help="price of what a change of hair alone changes within the face"
+    )
+    parser.add_argument("--wider", type=at_least_one, default=2, help="how many times as many channels as usual D has")
     parser.add_argument("--decay-from", type=float, default=0.6, help="share after which learning rates fall")
     parser.add_argument(
-        "--alone", type=at_least_one, default=400, help="updates of D alone, so that a fresh one does not spoil G"
+        "--alone", type=at_least_one, default=600, help="updates of D alone, so that a fresh one does not spoil G"
     )
     parser.add_argument("--seed", type=int, default=0)
     return parser.parse_args()
@@ -214,7 +219,7 @@ def main() -> None:
     if device.type == "cuda":
         torch.backends.cudnn.benchmark = True  # worthwhile because shapes never change
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
-    trainer = Trainer(config, info.domains, device)
+    trainer = Trainer(config, info.domains, device, wider=options.wider, spare=options.spare)
     trainer.start(options.start, safetensors_file.under(arrays, "generator"))
     pixels = data.images.pixels
     rows = TrainingSet(pixels, data.values, data.rows("train"), DeviceDataset(pixels, device))

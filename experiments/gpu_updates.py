@@ -7,6 +7,7 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
+from spare import Spare
 from torch import Tensor, nn
 
 from stargan.config import Config
@@ -109,14 +110,19 @@ class Trainer:
         config: Settings of the recipe `edit`.
         domains: The label layout.
         device: Where to train.
+        wider: How many times as many channels as usual D has.
+        spare: Price of what a change of hair alone changes within the face.
     """
 
-    def __init__(self, config: Config, domains: Domains, device: torch.device) -> None:
+    def __init__(
+        self, config: Config, domains: Domains, device: torch.device, *, wider: int = 1, spare: float = 0.0
+    ) -> None:
         self.config, self.domains, self.device = config, domains, device
         self.on_gpu = device.type == "cuda"
         count, size = config.batch_size, config.image_size[0]
         self.generator = EditGenerator(config.architecture, domains.num_labels)
-        self.discriminator = EditDiscriminator(config.architecture, domains)
+        self.discriminator = EditDiscriminator(config.architecture, domains, wider)
+        self.slower = wider**-0.5  # a wider network moves further at the same rate
         self.averaged = EditGenerator(config.architecture, domains.num_labels).requires_grad_(False)
         self.frozen = Features()
         for network in (self.generator, self.discriminator, self.averaged, self.frozen):
@@ -128,6 +134,7 @@ class Trainer:
         self.labels = torch.zeros(count, domains.num_labels, device=device)
         self.targets = self.labels.clone()
         self.places = torch.arange(size, device=device, dtype=torch.float32)
+        self.spare = Spare(spare, domains, self.places / size)
         self.recorded: dict[bool, tuple[torch.cuda.CUDAGraph, Terms]] = {}
 
     def _optimizers(self) -> dict[str, torch.optim.Adam]:
@@ -152,7 +159,10 @@ class Trainer:
         """Sets the learning rates, those of D relative to `discriminator`."""
         rates = {
             "generator": [generator],
-            "discriminator": [constants.CRITIC_RATE * discriminator, constants.PROJECTED_RATE * discriminator],
+            "discriminator": [
+                self.slower * constants.CRITIC_RATE * discriminator,
+                constants.PROJECTED_RATE * discriminator,
+            ],
         }
         for name, optimizer in self.optimizers.items():
             for group, value in zip(optimizer.param_groups, rates[name], strict=True):
@@ -275,6 +285,7 @@ class Trainer:
             "g_cls": self.config.lambda_cls * (classes[0] + classes[1]) / 2,
             "g_rec": self.config.lambda_rec * losses.unchanged(made.images, made.edited, nothing),
             "g_change": self.config.lambda_change * (made.edited - made.images).abs().mean(),
+            "g_spare": self.spare(made),
             "g_mask": constants.MASK * made.mask.mean(),
             "g_bounds": constants.BOUNDS * losses.bounds(made.drawn),
         }

@@ -1,5 +1,6 @@
 """The training of the edit generator with `--discriminator projected`: its parts, learning, and exact resume."""
 
+import importlib
 import sys
 from dataclasses import replace
 from pathlib import Path
@@ -23,7 +24,7 @@ from stargan.engine.pytorch.edit import groups, losses
 from stargan.engine.pytorch.edit.confidence import Confidence
 from stargan.engine.pytorch.edit.discriminator import EditDiscriminator
 from stargan.engine.pytorch.edit.features import TAPS, Features
-from stargan.engine.pytorch.edit.updates import EditUpdates
+from stargan.engine.pytorch.edit.updates import EditUpdates, Made
 from stargan.engine.pytorch.edit.views import INNER, Views
 from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import ConfigError, MissingExtraError
@@ -356,7 +357,7 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
         "7 updates, the end",
     ]
     assert lines[-1].count(" d_") == 6
-    assert lines[-1].count(" g_") == 7
+    assert lines[-1].count(" g_") == 8
     assert all(np.isfinite(float(term.split()[-1])) for term in lines[-1].partition(":")[2].split(","))
     first, second = (safetensors_file.read(out / "model.safetensors") for out in outs)
     assert (first[0].steps, second[0].steps) == (13, 14)
@@ -366,6 +367,27 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
     photo = next((data / cartoons.IMAGES).iterdir())
     edited = stargan.load(outs[1] / "model.safetensors").translate(photo, ["Blond_Hair"], align=False)
     assert edited.size == (64, 64)
+
+
+def test_what_a_change_of_hair_changes_in_the_face_costs_extra(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(Path(__file__).parent.parent / "experiments")
+    spare = importlib.import_module("spare")
+    domains = Domains((LabelSet("faces", (Group(("black", "gray")), Group(("smile",)))),))
+    price = spare.Spare(2.0, domains, torch.arange(64) / 64)
+    inside = torch.zeros(1, 64, 64)
+    inside[:, 32:48, 26:38] = 0.5  # grays, of 2
+    labels = torch.tensor([[1.0, 0.0, 0.0]])
+
+    def cost(targets: list[float], change: torch.Tensor) -> float:
+        images = torch.zeros(1, 3, 64, 64)
+        made = Made(images, labels, torch.tensor([targets]), images + change, *(None,) * 5)  # type: ignore[arg-type]
+        return float(price(made))
+
+    assert cost([0.0, 1.0, 0.0], inside) == pytest.approx(2 * 0.5 * 16 * 12 / 64**2)
+    assert cost([0.0, 1.0, 1.0], inside) == 0
+    outside = torch.ones(1, 64, 64)
+    outside[:, 20:62, 14:50] = 0
+    assert cost([0.0, 1.0, 0.0], outside) == 0
 
 
 # ---------------------------------------------------------------- refusals

@@ -25,15 +25,16 @@ class EditDiscriminator(nn.Module):
     Args:
         architecture: The sizes of the networks.
         domains: The label layout.
+        wider: How many times as many channels as usual both parts have.
     """
 
     critic: "Critic"
     projected: "Projected"
 
-    def __init__(self, architecture: Architecture, domains: Domains) -> None:
+    def __init__(self, architecture: Architecture, domains: Domains, wider: int = 1) -> None:
         super().__init__()
-        self.critic = Critic(architecture, domains)
-        self.projected = Projected(domains)
+        self.critic = Critic(architecture, domains, wider)
+        self.projected = Projected(domains, wider)
 
     @property
     def confidences(self) -> tuple[Confidence, Confidence]:
@@ -52,14 +53,15 @@ class Critic(nn.Module):
     Args:
         architecture: Its sizes: the layer at 32x32 pixels has three quarters of `width`.
         domains: The label layout.
+        wider: How many times as many channels it has.
     """
 
     confidence: Confidence
 
-    def __init__(self, architecture: Architecture, domains: Domains) -> None:
+    def __init__(self, architecture: Architecture, domains: Domains, wider: int = 1) -> None:
         super().__init__()
         self.domains = domains
-        width = architecture.width * 3 // 4
+        width = wider * architecture.width * 3 // 4
         before = architecture.image_size[0].bit_length() - 7  # layers down to 64x64 pixels
         widths = [width // 2] * before + [width, 2 * width, 4 * width, 8 * width]
         pairs = zip([3, *widths], widths, strict=False)
@@ -94,20 +96,22 @@ class Projected(nn.Module):
 
     Args:
         domains: The label layout.
+        wider: How many times as many channels the heads have.
     """
 
     confidence: Confidence
 
-    def __init__(self, domains: Domains) -> None:
+    def __init__(self, domains: Domains, wider: int = 1) -> None:
         super().__init__()
         self.domains = domains
+        width = wider * HEAD_WIDTH
         for index, count in enumerate(CHANNELS):
             mixing = torch.linalg.qr(torch.randn(count, count))[0]
             self.register_buffer(f"mixing{index}", mixing[:, :, None, None])
             self.register_buffer(f"scale{index}", torch.zeros(count)[:, None, None])  # zero until `calibrate`
-        self.heads = nn.ModuleList(_head(count) for count in CHANNELS)
-        self.plain = nn.ModuleList(spectral_norm(convolution(HEAD_WIDTH, 1, 1)) for _ in CHANNELS)
-        linear = (nn.Linear(domains.num_classes, HEAD_WIDTH, bias=False) for _ in CHANNELS)
+        self.heads = nn.ModuleList(_head(count, width) for count in CHANNELS)
+        self.plain = nn.ModuleList(spectral_norm(convolution(width, 1, 1)) for _ in CHANNELS)
+        linear = (nn.Linear(domains.num_classes, width, bias=False) for _ in CHANNELS)
         self.matching = nn.ModuleList(map(spectral_norm, linear))
         self.coarse = nn.Sequential(convolution(CHANNELS[2], 96), nn.LeakyReLU(SLOPE))
         self.fine = nn.Sequential(convolution(CHANNELS[1], 64, 3, 2), nn.LeakyReLU(SLOPE))
@@ -154,8 +158,8 @@ class Projected(nn.Module):
         return scores, self.labels(self.join(joined).mean((2, 3)))
 
 
-def _head(channels: int) -> nn.Sequential:
+def _head(channels: int, width: int) -> nn.Sequential:
     layers: list[nn.Module] = []
-    for inputs in (channels, HEAD_WIDTH):
-        layers += [spectral_norm(convolution(inputs, HEAD_WIDTH)), nn.LeakyReLU(SLOPE)]
+    for inputs in (channels, width):
+        layers += [spectral_norm(convolution(inputs, width)), nn.LeakyReLU(SLOPE)]
     return nn.Sequential(*layers)
