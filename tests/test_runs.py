@@ -33,7 +33,10 @@ DOMAINS = Domains((LabelSet("set", (Group(("a",)), Group(("b",)))),))
 # ---------------------------------------------------------------- stargan.train
 
 
-def test_train_and_resume_from_python(colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_train_and_resume_from_python(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO", "stargan")
     seen: list[tuple[str, str]] = []
 
     def note(progress: Progress) -> None:
@@ -41,6 +44,8 @@ def test_train_and_resume_from_python(colours: Path, tmp_path: Path, capsys: pyt
 
     run = stargan.train(colours, str(tmp_path / "run"), steps=6, sample_every=3, progress=note, **SMALL)
     assert (run.step, run.finished, run.config.recipe) == (6, True, "modern")
+    why = "recipe modern; edit, the default, needs one data set and square images of 64, 128, 256 or 512 pixels"
+    assert caplog.messages.count(why) == 1
     assert {"val/hit", "val/kept"} <= run.figures.keys()
     assert [path.name for path in run.samples] == ["step-00000003.png", "step-00000006.png"]
     assert len(run.curves["g_rec"][0]) == 5  # from the first update of G on
@@ -151,6 +156,9 @@ def test_a_forecast_in_words() -> None:
     )
     assert str(made(steps=100)) == "100 steps take about 3 minutes on this machine, with about 1.0 GiB of memory"
     assert str(made(steps=100, minutes=60.0)) == str(made(steps=100))
+    assert "; none of them trains G, which takes more than --warm-up 200" in str(
+        made(**vars(recipe("edit")) | {"steps": 200})
+    )
     assert str(made(minutes=60.0)) == (
         "60 minutes are enough for about 1,800 of 200,000 steps on this machine, with about 1.0 GiB of memory; "
         "the learning rate follows the minutes; smaller networks learn more in it: --image-size 64 --width 32"
