@@ -56,10 +56,10 @@ MODELS = {
         licence="CelebA: non-commercial research",
         limits=(
             "Trained on frontal photos of celebrities, most of them young and light-skinned; it does worse with other "
-            "faces and poses. Black, blond and brown hair, smiles and glasses come out best; gray hair makes women's "
-            "faces old and pale, and the glasses that women get are mostly sunglasses. Its labels are what annotators "
-            "saw; it cannot determine anybody's gender, age or natural hair colour, and must not be used for that, nor "
-            "to depict people as what they are not without their consent."
+            "faces and poses. Black, blond and brown hair, smiles and glasses come out best; gray hair is patchy on "
+            "many women and ages their faces, and the glasses that women get are mostly sunglasses. Its labels are "
+            "what annotators saw; it cannot determine anybody's gender, age or natural hair colour, and must not be "
+            "used for that, nor to depict people as what they are not without their consent."
         ),
     ),
     "cartoons": Shipped(
