@@ -60,6 +60,11 @@ def above_zero(text: str) -> float:
     return amount
 
 
+def at_least_zero(text: str) -> float:
+    """An amount or none, for argparse."""
+    return 0.0 if text.strip() == "0" else above_zero(text)
+
+
 def command(main: Callable[[], int | None]) -> int:
     """Runs a script and returns its exit code; reports user errors in one line."""
     try:

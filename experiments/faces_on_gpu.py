@@ -20,7 +20,7 @@ from pathlib import Path
 import average
 import torch
 from gpu_updates import Stream, Trainer, report
-from options import Parser, above_zero, at_least_one, command
+from options import Parser, above_zero, at_least_one, at_least_zero, command
 
 from stargan.config import Config
 from stargan.config.recipes import recipe
@@ -197,7 +197,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--cls", type=above_zero, default=recipe("edit").lambda_cls, help="weight of the classes")
     parser.add_argument("--change", type=above_zero, default=recipe("edit").lambda_change, help="price of any change")
     parser.add_argument(
-        "--spare", type=above_zero, default=3.0, help="price of what a change of hair alone changes within the face"
+        "--spare", type=at_least_zero, default=3.0, help="price of what a change of hair alone changes in the face"
     )
     parser.add_argument("--wider", type=at_least_one, default=2, help="how many times as many channels as usual D has")
     parser.add_argument("--decay-from", type=float, default=0.6, help="share after which learning rates fall")

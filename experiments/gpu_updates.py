@@ -111,18 +111,16 @@ class Trainer:
         domains: The label layout.
         device: Where to train.
         wider: How many times as many channels as usual D has.
-        spare: Price of what a change of hair alone changes within the face.
+        spare: See `Spare`.
     """
 
-    def __init__(
-        self, config: Config, domains: Domains, device: torch.device, *, wider: int = 1, spare: float = 0.0
-    ) -> None:
+    def __init__(self, config: Config, domains: Domains, device: torch.device, *, wider: int, spare: float) -> None:
         self.config, self.domains, self.device = config, domains, device
         self.on_gpu = device.type == "cuda"
         count, size = config.batch_size, config.image_size[0]
         self.generator = EditGenerator(config.architecture, domains.num_labels)
         self.discriminator = EditDiscriminator(config.architecture, domains, wider)
-        self.slower = wider**-0.5  # a wider network moves further at the same rate
+        self.slower = wider**-0.5  # a wider critic moves further at the same rate; spectral norms limit the heads
         self.averaged = EditGenerator(config.architecture, domains.num_labels).requires_grad_(False)
         self.frozen = Features()
         for network in (self.generator, self.discriminator, self.averaged, self.frozen):

@@ -5,6 +5,6 @@ from pathlib import Path
 
 sys.path.append(str(Path(__file__).parent.parent / "benchmarks"))  # scripts only see their own folder
 
-from measure import Parser, above_zero, at_least_one, command
+from measure import Parser, above_zero, at_least_one, at_least_zero, command
 
-__all__ = ["Parser", "above_zero", "at_least_one", "command"]
+__all__ = ["Parser", "above_zero", "at_least_one", "at_least_zero", "command"]

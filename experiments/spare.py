@@ -9,6 +9,7 @@ from torch import Tensor
 
 from stargan.domains import Domains
 from stargan.engine.pytorch.edit.updates import Made
+from stargan.errors import ConfigError
 
 CENTRE, AXES = (0.5, 0.64), (0.172, 0.203)  # of the ellipse around eyes and mouth, to the right and down
 EDGE = 0.25  # how far outside of it the price falls to nothing, as a fraction of its axes
@@ -18,14 +19,22 @@ class Spare:
     """The term of G's loss.
 
     Args:
-        price: What a mean absolute change of 1 within the face costs.
-        domains: The label layout; its first group is the colours of hair.
+        price: Of the mean absolute change of an image, as `lambda_change`, but only what is within the face counts.
+        domains: The label layout.
         places: (size,) float32, the places of the rows of an image, from 0 to 1; on the device.
+
+    Raises:
+        ConfigError: There is a price, but the first group of labels is not the colours of hair.
     """
 
     def __init__(self, price: float, domains: Domains, places: Tensor) -> None:
+        first = next(domains.groups())[2].names
+        if price and not all(name.endswith("_Hair") for name in first):
+            raise ConfigError(
+                f"--spare {price:g}: must be 0, since the first labels, {', '.join(first)}, are not of hair"
+            )
         self.price = price
-        self.others = len(next(domains.groups())[2].names)  # labels from here on are not of hair
+        self.others = len(first)  # labels from here on are not of hair
         (x, y), (across, down) = CENTRE, AXES
         distance = torch.hypot((places[None] - x) / across, (places[:, None] - y) / down)
         self.face = ((1 + EDGE - distance) / EDGE).clamp(0, 1)  # (size, size), 1 within the ellipse

@@ -372,8 +372,12 @@ def test_the_script_that_trained_the_shipped_faces(tmp_path: Path, capsys: pytes
 def test_what_a_change_of_hair_changes_in_the_face_costs_extra(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.syspath_prepend(Path(__file__).parent.parent / "experiments")
     spare = importlib.import_module("spare")
-    domains = Domains((LabelSet("faces", (Group(("black", "gray")), Group(("smile",)))),))
+    domains = Domains((LabelSet("faces", (Group(("Black_Hair", "Gray_Hair")), Group(("Smiling",)))),))
     price = spare.Spare(2.0, domains, torch.arange(64) / 64)
+    with pytest.raises(
+        ConfigError, match="--spare 2: must be 0, since the first labels, black, blond, gray, are not of"
+    ):
+        spare.Spare(2.0, DOMAINS, torch.arange(64) / 64)
     inside = torch.zeros(1, 64, 64)
     inside[:, 32:48, 26:38] = 0.5  # grays, of 2
     labels = torch.tensor([[1.0, 0.0, 0.0]])

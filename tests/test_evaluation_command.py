@@ -14,17 +14,19 @@ from PIL import Image
 from stargan import cli
 from stargan.cli.evaluate import Options
 from stargan.cli.options import Shared
-from stargan.config import Architecture
+from stargan.config import Architecture, Config
 from stargan.data import cartoons
 from stargan.domains import Domains, Group, LabelSet
+from stargan.engine.pytorch.engine import PytorchEngine
 from stargan.errors import DataError, DomainError
-from stargan.evaluation import classifier, evaluation_set, pairs
+from stargan.evaluation import classifier, distances, evaluation_set, pairs
 from stargan.evaluation.evaluate import evaluate
 from stargan.evaluation.tasks import ALL
 from stargan.faces import CELEBA
 from stargan.inference.translator import Translator
-from stargan.model import run_folder
+from stargan.model import run_folder, safetensors_file
 from stargan.model.info import ModelInfo
+from stargan.model.safetensors_file import under
 
 COLOURS = Domains((LabelSet("colours", (Group(("blue", "green", "red"), categorical=True),)),))
 SMALL = ModelInfo(domains=COLOURS, architecture=Architecture((16, 16)))
@@ -36,6 +38,26 @@ def _quick_classifiers(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 # ---------------------------------------------------------------- the command
+
+
+def test_models_of_one_data_set_with_other_groups_of_labels(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the same images, they are asked for other translations, and compared with other real images."""
+    monkeypatch.setattr(distances, "REFERENCE_IMAGES", 100)
+    monkeypatch.setattr(evaluation_set, "CARTOON_TRAIN_FACES", 300)
+    groups = (Group(cartoons.EXCLUSIVE),), tuple(Group((name,)) for name in cartoons.EXCLUSIVE)
+    paths = [tmp_path / "one.safetensors", tmp_path / "each.safetensors"]
+    for path, own in zip(paths, groups, strict=True):
+        domains = Domains((LabelSet("faces", own),))
+        config = Config(image_size=(16, 16), width=4, blocks=1, d_layers=2, device="cpu")
+        arrays = under(PytorchEngine(config, domains).state(), "generator")
+        named = {f"generator/{name}": array for name, array in arrays.items()}
+        safetensors_file.write(path, ModelInfo(domains, config.architecture), named, {})
+    for order in (paths, paths[::-1]):
+        report = evaluate(order, "cartoons", limit=24, classifiers=1)
+        counts = [len(result.measurements.tasks) for result in report.models]
+        assert len(set(counts)) == 2
+        has = {result.name: "matched_kid" in result.measurements.figures[ALL] for result in report.models}
+        assert has == {"one.safetensors": True, "each.safetensors": False}  # no face has two colours of hair
 
 
 def test_the_command(run: Path, colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -33,7 +33,8 @@ def _distances(prefix: str, space: str, remark: str) -> dict[str, Metric]:
         f"{prefix}baseline_kid": Metric("KID x 1000 of the unchanged source images (identity baseline)", 0),
         f"{prefix}real_kid": Metric("KID x 1000 of real test images of the target domain", 0),
         f"{prefix}matched_kid": Metric(
-            "KID x 1000 of real images that have all labels of the translations: what a perfect model would get",
+            "KID x 1000 of real images with the labels of the translations: about the best to expect of a model; mean "
+            "over the tasks with enough such images",
             0,
         ),
         f"{prefix}fid": Metric(f"Frechet distance (FID) between translations {to}, in {space} features{remark}", -1),

@@ -42,8 +42,8 @@ class ReferenceFeatures:
         features: (R, D), of images of the training split.
         values: (R, C) their labels.
         test_features: (N, D), of the test images.
-        matched: By task, the translations for which there is a real image with the same labels, and (k, D) the features
-            of these images.
+        matched: By task, (k,) indices of translations for which there is a real image with the same labels, and (k, D)
+            the features of these images.
     """
 
     space: FeatureSpace

@@ -209,20 +209,21 @@ def _measure(
     cases: Sequence[_Case], known_pairs: list[Pair], spaces: Sequence[FeatureSpace], classifiers: int, seed: int
 ) -> list[ModelResult]:
     recogniser = identity.FaceRecogniser() if identity.installed() else None
-    references: dict[str, list[ReferenceFeatures]] = {}
+    references: dict[tuple[str, str], list[ReferenceFeatures]] = {}
     results = []
     for case in cases:
         images = case.images
         trained = evaluation_classifiers(case.model.domains, images, classifiers, seed)
         domains = case.model.domains
         requested = tasks.request_translations(images, case.protocol, domains)
-        if images.key not in references:
+        key = images.key, json.dumps(domains.layout)  # the layout decides which translations are requested
+        if key not in references:
             rows = distances.reference_rows(images, seed)
             same = matched_images(images, domains, requested, rows, seed)
-            references[images.key] = [distances.reference_features(images, space, rows, same) for space in spaces]
+            references[key] = [distances.reference_features(images, space, rows, same) for space in spaces]
         _LOGGER.info(f"{case.name}: {len(requested.tasks):,} translations of {counted(len(images.test_rows), 'image')}")
         face_crop = case.model.info.face_crop
-        found = measure(case.model, images, case.protocol, trained, references[images.key], seed, recogniser, face_crop)
+        found = measure(case.model, images, case.protocol, trained, references[key], seed, recogniser, face_crop)
         on_pairs = pairs.measure(case.model, known_pairs, seed) if known_pairs else None
         results.append(ModelResult(case.name, case.about, found, on_pairs, case.curves))
     return results

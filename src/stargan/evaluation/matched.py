@@ -1,7 +1,7 @@
-"""Real images with the very labels that translations should have: what the distances of a perfect model would be.
+"""Real images with the very labels that translations should have: their distances are about the best to expect.
 
-Sources differ from the target domain in more than what is requested. Where most images with glasses show old men,
-women with glasses, however real, are far from the target domain.
+Sources differ from the target domain in more than what is requested. Where most images with glasses show men, women
+with glasses, however real, are far from the target domain.
 """
 
 from collections.abc import Mapping

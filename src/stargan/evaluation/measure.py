@@ -316,8 +316,10 @@ def _not_measured(figures: Figures) -> dict[str, str]:
         reasons |= _without(figures, "kid", few.format(MIN_FOR_KID, "it is meaningless"))
         on_number = "it depends on their number more than on their quality"
         reasons |= _without(figures, "fid", few.format(MIN_FOR_FID, on_number))
-        same = f"fewer than {SHARE:.0%} of the translations have a real training image with the same labels"
-        reasons |= _without(figures, "matched_kid", f"{same} that they are not compared with")
+        same = f"fewer than {SHARE:.0%} of the translations, or than {MIN_FOR_KID}, have an image with these labels "
+        reasons |= _without(
+            figures, "matched_kid", same + "in the training split, besides those they are compared with"
+        )
     if "inception_kid" not in figures[ALL]:
         reasons["inception_kid, inception_fid"] = "need --inception FILE, the network used in papers"
     if "identity" not in figures[ALL]:

@@ -12,8 +12,8 @@ from stargan.model.figure import Figure, FigureTable
 from stargan.old_names import renamed
 
 METRICS = (
-    "error", "real_error", "kept", "real_kept", "kid", "baseline_kid", "real_kid", "matched_kid",
-    "rec_psnr", "identity", "other_person", "background", "sharpness", "truth_psnr", "baseline_psnr",
+    "error", "real_error", "kept", "real_kept", "kid", "baseline_kid", "real_kid", "rec_psnr",
+    "identity", "other_person", "background", "sharpness", "truth_psnr", "baseline_psnr",
 )  # fmt: skip
 """The metrics that a card takes from a report; `stargan evaluate` defines them."""
 GROUP_METRICS = ("error", "kept", "identity")

@@ -59,8 +59,8 @@ class Forecast:
         """The time and memory in words, and if it is long, how to make it shorter."""
         config, steps = self.config, round(self.seconds / self.step_seconds)
         memory = f"about {self.peak_memory / 2**30:.1f} GiB of memory"
-        if steps <= config.warm_up:  # of the recipe edit
-            memory += f"; none of them trains G, which takes more than --warm-up {config.warm_up}"
+        if config.warm_up and steps <= config.warm_up:
+            memory += f"; G is not trained in the first {config.warm_up} steps (--warm-up)"
         if steps < config.steps:
             edit = config.generator == "edit"  # costs much the same at 64, 128 and 256 pixels
             large = max(config.image_size) > (256 if edit else 64) or (config.width > 32 and not edit)
