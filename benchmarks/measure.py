@@ -62,7 +62,10 @@ def above_zero(text: str) -> float:
 
 def at_least_zero(text: str) -> float:
     """An amount or none, for argparse."""
-    return 0.0 if text.strip() == "0" else above_zero(text)
+    amount = float(text)
+    if not 0 <= amount < math.inf:
+        raise argparse.ArgumentTypeError(f"{text}: must be 0 or more")
+    return amount
 
 
 def command(main: Callable[[], int | None]) -> int:

@@ -87,6 +87,7 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
         ("objectives", ("out", "--steps", "0"), "argument --steps: 0: must be a count of at least 1"),
         ("joint", ("out", "--pairs", "x"), "argument --pairs: x: must be a count of at least 1"),
         ("faces_on_gpu", ("out", "--data", "/no/data"), "/no/data: no such file or folder"),
+        ("faces_on_gpu", ("out", "--data", "x", "--spare", "-1"), "argument --spare: -1: must be 0 or more"),
         ("faces_on_gpu", ("out", "--data", "x", "--start", "/no/run"), "/no/run: no such model file or run folder"),
         ("shipped", ("celeba", "/no/run", "--out", "out"), "celeba needs --data"),
         ("shipped", ("cartoons",), "needs a run and --out, or --calibrate"),

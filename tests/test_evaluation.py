@@ -211,6 +211,7 @@ def test_matched_images_get_their_own_features(faces: EvaluationSet) -> None:
     reference = distances.reference_features(numbered, space, reference_rows, found)
     assert np.allclose(reference.features, reference_rows, atol=0.1)
     assert np.allclose(reference.test_features, numbered.test_rows, atol=0.1)
+    assert len(found) >= 3
     for task, matched in found.items():
         numbers, of_images = reference.matched[task]
         assert np.array_equal(numbers, matched.numbers)

@@ -67,8 +67,8 @@ def reference_features(
     Args:
         evaluation_set: The images.
         space: The feature space.
-        rows: Those to compare translations with, from `reference_rows`.
-        matched: By task, those with the labels of translations.
+        rows: (R,) rows of those to compare translations with, from `reference_rows`.
+        matched: By task, those with the labels of translations, from `matched_images`.
     """
     others = np.unique(np.concatenate([np.zeros(0, int), *(each.rows for each in matched.values())]))
     all_rows = np.concatenate([rows, evaluation_set.test_rows, others])

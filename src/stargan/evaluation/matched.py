@@ -39,7 +39,7 @@ def matched_images(
         evaluation_set: The images.
         domains: The label layout.
         requested: The requested translations.
-        excluded: Rows of training images that must not be chosen.
+        excluded: (R,) rows of training images that must not be chosen.
         seed: Seed of the choice.
 
     Returns:
