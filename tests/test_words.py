@@ -212,6 +212,7 @@ def test_listed_words_are_understood(domains: Domains) -> None:
         ({"female": 0}, [(1.0, {"Male": 1})]),
         (["no black hair=0.5"], [(0.5, {"Black_Hair": 0})]),
         ({"Blond_Hair": 0.6, "Black_Hair": 0}, [(0.6, {"Black_Hair": 0, "Blond_Hair": 1})]),  # one group, one part
+        ({"Blond_Hair": 0.6, "Black_Hair": -1}, [(0.6, {"Black_Hair": 0, "Blond_Hair": 1})]),
         ({"Young": np.float32(0.5)}, [(0.5, {"Young": 1})]),
         ({"Young": "0.5"}, [(0.5, {"Young": 1})]),
         (["Male=0.6", "man=0.6"], [(0.6, {"Male": 1})]),
@@ -258,7 +259,12 @@ def test_steps_are_plain_requests_for_all_changes(domains: Domains, data: st.Dat
         assume("exclude each other" not in str(error) and "must stay on" not in str(error))
         raise
     found = list(dict.fromkeys(strength for strength, _ in parts))  # several of one strength: of several data sets
-    assert found == sorted({abs(strength) for strength in words.values()}, reverse=True)
+    expected = set[float]()
+    for _, columns, _ in domains.groups():
+        own = [words[name] for name in (domains.names[index] for index in columns) if name in words]
+        if own:  # what is turned off at full strength takes the strength of the rest of its group
+            expected |= {abs(strength) for strength in own if strength != -1} or {1.0}
+    assert found == sorted(expected, reverse=True)
     together = {name: state for _, part in parts for name, state in part.items()}
     assert together == {name: int(strength > 0) for name, strength in words.items()}
     for _, part in parts:
