@@ -89,6 +89,8 @@ def test_a_path_without_the_official_code_is_refused_in_one_line(
         ("faces_on_gpu", ("out", "--data", "/no/data"), "/no/data: no such file or folder"),
         ("faces_on_gpu", ("out", "--data", "x", "--spare", "-1"), "argument --spare: -1: must be 0 or more"),
         ("faces_on_gpu", ("out", "--data", "x", "--start", "/no/run"), "/no/run: no such model file or run folder"),
+        ("students", ("cartoons", "/no/model"), "/no/model: no such model file or run folder"),
+        ("students", ("celeba", "cartoons"), "the models take images of different sizes"),
         ("shipped", ("celeba", "/no/run", "--out", "out"), "celeba needs --data"),
         ("shipped", ("cartoons",), "needs a run and --out, or --calibrate"),
         ("shipped", ("celeba", "--calibrate", "--data", "/no/data"), "/no/data: no such file or folder"),
@@ -122,6 +124,16 @@ def test_inference_without_reference_measures_ours(tmp_path: Path) -> None:
     sides = ["ours, 1 target, labels estimated", "ours, 1 target", "ours, 5 targets"]
     assert [row["side"] for row in results["cold start"]] == sides
     assert [row["side"] for row in results["folder"]] == ["ONNX Runtime alone", "stargan.inference.folders.translate"]
+
+
+def test_models_beside_their_teacher(tmp_path: Path) -> None:
+    done = script("students", "cartoons", "cartoons", "--repeats", "1", "--json", tmp_path / "figures.json")
+    assert done.returncode == 0, done.stderr
+    first, second = json.loads((tmp_path / "figures.json").read_text())["results"]
+    assert first["model"] == second["model"] == "`cartoons`"
+    assert second["fewer multiplications"] == "1.0"
+    assert 0.02 < float(first["GMAC"]) < 1
+    assert float(second["ms for an image"]) > 0 < float(second["images/s, 8 at a time"])
 
 
 def test_scaling_gives_an_exponent_for_each_axis_and_a_plot(tmp_path: Path) -> None:

@@ -61,7 +61,7 @@ FRAMEWORKS: dict[str, tuple[str, ...]] = {
     "jax": (),
     "onnx": ("engine/pytorch", "engine/tensorflow", "model/onnx_file", "interop"),
     "onnxscript": ("engine/pytorch",),
-    "onnxruntime": ("model/onnx_session",),
+    "onnxruntime": ("model/onnx_session", "interop/onnx_int8"),  # sessions; the tools that write int8
     "openvino": ("inference",),
     "ray": ("inference/bulk",),
     "pyspark": ("inference/bulk",),

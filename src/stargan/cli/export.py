@@ -32,7 +32,7 @@ class Options(Shared):
         half: Keep the weights of an .onnx or .tflite file in float16: half the size, almost the same images.
         plain: Write an .onnx file for GPUs and phones; the default is faster on CPUs.
         quantize: Store a .tflite file in fewer bits: weights as float16, weights as int8 (dynamic), or all numbers as
-            int8.
+            int8. Or compute the convolutions of an .onnx file in int8.
         calibrate: Images, or folders of them, like those to translate, for --quantize int8; 100 or more are best.
         report: The report.json of stargan evaluate about this model, for its card.
         licence: Licence of the training data.
@@ -84,7 +84,7 @@ def _page(options: Options, folder: Path, chosen: dict[str, Any]) -> None:
     """Writes a page. Models to train on become an .onnx file first, in the form that suits browsers."""
     check_output("FOLDER", folder, folder=True)
     if any([chosen.pop("quantize"), chosen.pop("calibrate")]):
-        raise ConfigError("--quantize: is only for .tflite files, not for a page")
+        raise ConfigError("--quantize: is only for .onnx and .tflite files; export such an .onnx file to a page")
     site.check(folder, options.overwrite)
     path = export.locate(options.model)
     with tempfile.TemporaryDirectory() as temporary:

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stargan import engine
 from stargan.errors import ModelError
-from stargan.interop import onnx_arrays, tensorflow_files
+from stargan.interop import onnx_arrays, onnx_int8, tensorflow_files
 from stargan.interop.form import OF_TENSORFLOW, ONNX, SAVED_MODEL, Form, Quantization, kind_of
 from stargan.model import locations, onnx_file, run_folder, safetensors_file
 from stargan.model.card import Card
@@ -34,13 +34,13 @@ def export(
 
     Args:
         source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file; or an `.onnx` file, of
-            which only files for TensorFlow can be made, and copies with another description.
+            which only files for TensorFlow can be made, files in int8, and copies with another description.
         out: The file to write; its ending determines the kind, see `form.KINDS`. A SavedModel is a folder.
         overwrite: Whether to replace an existing file.
         half: Store the weights of an `.onnx` or `.tflite` file as float16, which halves its size; it still computes in
             float32.
         plain: Write the `.onnx` file without the changes that make large models faster on CPUs but slower elsewhere.
-        quantize: How a `.tflite` file stores numbers, see `form.Form`.
+        quantize: How a `.tflite` file stores numbers, see `form.Form`; of an `.onnx` file only `int8`.
         calibrate: Images, or folders of them, for `quantize="int8"`.
         report: The report.json that `stargan evaluate` wrote for this model, from which to make its card.
         licence: Licence of the training data as text; None keeps that of the source.
@@ -68,10 +68,12 @@ def export(
         return info if licence is None else replace(info, licence=licence)
 
     path = locate(source)
-    if path.suffix == ONNX == kind_of(out) and not half and not plain:
+    if path.suffix == ONNX == kind_of(out) and form == Form():
         return onnx_file.describe(path, out, describe)
-    of_tensorflow = path.suffix == ONNX and kind_of(out) in OF_TENSORFLOW
-    info, arrays = onnx_arrays.read(path, tensorflow_files.ENGINE) if of_tensorflow else read_model(source)
+    if path.suffix == ONNX and (quantize or kind_of(out) in OF_TENSORFLOW):
+        info, arrays = onnx_arrays.read(path, "pytorch" if kind_of(out) == ONNX else tensorflow_files.ENGINE)
+    else:
+        info, arrays = read_model(source)
     info = describe(info)
     write(out, info, arrays, form)
     return info
@@ -154,10 +156,14 @@ def write(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, form: Fo
 
 def _onnx(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, form: Form) -> None:
     framework = engine.framework(info.engine, "write .onnx files")
-    graphs = framework.export_onnx(info.architecture, info.domains, arrays, half=form.half, plain=form.plain)
+    plain = form.plain or form.quantize is not None  # int8 is for layers as they are
+    graphs = framework.export_onnx(info.architecture, info.domains, arrays, half=form.half, plain=plain)
     if graphs.difference > TOLERANCE:
         raise ModelError(
             f"{path}: not written, because its results differ from those of {info.engine} by "
             f"{graphs.difference:.1e}, more than {TOLERANCE:.0e}"
         )
-    onnx_file.write(path, info, graphs.generator, graphs.classifier)
+    if form.quantize:
+        onnx_int8.write(path, info, graphs, form)
+    else:
+        onnx_file.write(path, info, graphs.generator, graphs.classifier)

@@ -22,6 +22,7 @@ class Form:
         half: Weights as float16, in `.onnx` and `.tflite` files.
         plain: The layers as they are, in an `.onnx` file.
         quantize: The numbers of a `.tflite` file: weights as float16, or as int8 (`dynamic`), or all numbers as `int8`.
+            Of an `.onnx` file: `int8` for its convolutions.
         calibrate: Images, or folders of them, from which int8 takes the ranges of the numbers.
     """
 
@@ -46,13 +47,16 @@ class Form:
         for name, value, kinds in (
             ("half", self.half, (ONNX, LITERT)),
             ("plain", self.plain, (ONNX,)),
-            ("quantize", self.quantize, (LITERT,)),
-            ("calibrate", self.calibrate, (LITERT,)),
+            ("quantize", self.quantize, (ONNX, LITERT)),
+            ("calibrate", self.calibrate, (ONNX, LITERT)),
         ):
             if value and kind not in kinds:
                 raise ModelError(f"{path}: --{name} is only for {' and '.join(kinds)} files")
         if self.quantize not in (None, *get_args(Quantization)):
             raise ConfigError(f"--quantize {self.quantize}: must be one of {', '.join(get_args(Quantization))}")
+        if self.quantize in ("float16", "dynamic") and kind == ONNX:
+            instead = "say --half" if self.quantize == "float16" else "say --quantize int8"
+            raise ModelError(f"{path}: --quantize {self.quantize} is only for {LITERT} files; {instead}")
         if self.half and self.quantize:
             raise ConfigError(f"--half means --quantize float16; leave out --half or --quantize {self.quantize}")
         if self.quantize == "int8" and not self.calibrate:

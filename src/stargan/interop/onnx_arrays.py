@@ -85,7 +85,10 @@ def check_size(info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _graph(content: bytes) -> Any:
     onnx_graph.check(content)
-    return require("onnx", "tensorflow", PURPOSE).load_from_string(content).graph
+    graph = require("onnx", "tensorflow", PURPOSE).load_from_string(content).graph
+    if any(node.op_type == "DequantizeLinear" for node in graph.node):
+        raise ModelError("they are in int8")
+    return graph
 
 
 def _constants(graph: Any) -> Arrays:

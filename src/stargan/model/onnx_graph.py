@@ -25,9 +25,9 @@ FREE = 2**22
 
 OPERATORS = frozenset({
     # ---- of our exports and of the face finder
-    "Add", "Cast", "Concat", "Conv", "ConvTranspose", "Einsum", "Expand", "Gather", "Gemm", "InstanceNormalization",
-    "LeakyRelu", "Less", "MatMul", "Mul", "Pad", "Reciprocal", "ReduceMean", "Relu", "Reshape", "Resize", "Sigmoid",
-    "Slice", "Split", "Sqrt", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
+    "Add", "Cast", "Concat", "Conv", "ConvTranspose", "DequantizeLinear", "Einsum", "Expand", "Gather", "Gemm",
+    "InstanceNormalization", "LeakyRelu", "Less", "MatMul", "Mul", "Pad", "QuantizeLinear", "Reciprocal", "ReduceMean",
+    "Relu", "Reshape", "Resize", "Sigmoid", "Slice", "Split", "Sqrt", "Sub", "Tanh", "Transpose", "Unsqueeze", "Where",
     # ---- of other generators and classifiers that fit the same inputs and outputs
     "Abs", "And", "AveragePool", "BatchNormalization", "Clip", "Constant", "ConstantOfShape", "DepthToSpace", "Div",
     "Elu", "Equal", "Erf", "Exp", "Flatten", "Gelu", "GlobalAveragePool", "Greater", "GreaterOrEqual",
@@ -43,9 +43,9 @@ _PRODUCTS = frozenset({
     "Min", "Mul", "Or", "Pow", "PRelu", "Sub", "Sum", "Where",
 })  # fmt: skip
 # Their results have at most as many elements as the product of all inputs.
-_SAME_SHAPE = frozenset({"Cast", "Identity"})
-# By data type: bytes of an element. float, int32, int64, bool, float16, double.
-_TYPES = {1: 4, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}
+_SAME_SHAPE = frozenset({"Cast", "DequantizeLinear", "Identity", "QuantizeLinear"})  # as the first input
+# By data type: bytes of an element. float, uint8, int8, int32, int64, bool, float16, double.
+_TYPES = {1: 4, 2: 1, 3: 1, 6: 4, 7: 8, 9: 1, 10: 2, 11: 8}
 
 Shape = tuple[int, ...]
 Fields = list[tuple[int, Any]]
