@@ -1,6 +1,7 @@
-"""Models beside their teacher: multiplications, size and speed of .onnx files on ONNX Runtime, on one thread.
+"""Models beside their teacher: multiplications, size and speed of .onnx files on ONNX Runtime.
 
-The models take turns. The ratios refer to the first one. `stargan evaluate` measures the quality of the same files.
+They run on one thread, unless --threads says more, and take turns. Ratios refer to the first one. `stargan evaluate`
+measures the quality of the same files.
 """
 
 import argparse
@@ -49,7 +50,9 @@ def main() -> None:
     files = [onnx_file.read(locations.locate(path, (".onnx",))) for path in options.models]
     if len({file.info.image_size for file in files}) > 1:
         raise ModelError("the models take images of different sizes")
-    graphs = [session(file.generator, threads=1) for file in files]
+    threads = options.threads or 1
+    measure.use_device("cpu", threads)
+    graphs = [session(file.generator, threads=threads) for file in files]
 
     def feed(file: onnx_file.OnnxFile, count: int) -> dict[str, np.ndarray]:
         width, height = file.info.image_size

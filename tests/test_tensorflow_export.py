@@ -260,6 +260,7 @@ def test_the_command_prints_size_speed_and_psnr(faces: Exported, joint: Exported
         r"faces_savedmodel: float32, \d+\.\d MB, .*",
         r"joint.half.tflite: float16, .*, PSNR \d+\.\d dB against float32 \(8 drawn faces\)",
         r"joint.dynamic.tflite: dynamic, .*, PSNR .*",
+        r"faces.int8.tflite: calibrating on 3 images",
         r"faces.int8.tflite: int8, .*, PSNR .* \(3 of the images\)",
     ):
         assert any(re.fullmatch(pattern, row) for row in rows), rows

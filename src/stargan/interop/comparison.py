@@ -2,12 +2,14 @@
 
 import logging
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
+from stargan.errors import ModelError, StarganError
 from stargan.interop.form import Form
 from stargan.interop.sample_requests import Batch
 
@@ -53,9 +55,14 @@ def measure(path: Path, run: Run, reference: Run, batches: Sequence[Batch], wher
         reference: The generator in float32.
         batches: Inputs of both.
         where: On what it runs, in words.
+
+    Raises:
+        ValueError: Its images have numbers that are not finite.
     """
     expected = np.concatenate([reference(*batch) for batch in batches])
     results = np.concatenate([run(*batch) for batch in batches])
+    if not np.isfinite(results).all():
+        raise ValueError("its images have numbers that are not finite")
     error = np.square(results.astype(np.float64) - expected).mean()
     files = [path] if path.is_file() else [file for file in path.rglob("*") if file.is_file()]
     return Measured(
@@ -92,8 +99,25 @@ def report(path: Path, found: Measured, form: Form, gentler: str) -> None:
         "%s: %s, %s, PSNR %.1f dB against float32 (%d %s)",
         path.name, form.quantization, found, found.psnr, found.count, of,
     )  # fmt: skip
-    if found.psnr < VISIBLE:
+    if not found.psnr >= VISIBLE:
         _log.warning(
             "%s: %s changes its images visibly, by more than %.0f dB allow; %s less",
             path.name, form.quantization, VISIBLE, gentler,
         )  # fmt: skip
+
+
+@contextmanager
+def in_one_line(path: Path, tool: str) -> Iterator[None]:
+    """Turns what a tool raises that has no common base class into a ModelError.
+
+    Args:
+        path: The file that it writes.
+        tool: Its name.
+    """
+    try:
+        yield
+    except (StarganError, OSError, MemoryError):
+        raise
+    except Exception as error:
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"{path}: {tool} cannot write it ({reason})") from error

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from stargan import engine
 from stargan.errors import ModelError
-from stargan.interop import onnx_arrays, onnx_int8, tensorflow_files
+from stargan.interop import onnx_arrays, onnx_int8, sample_requests, tensorflow_files
 from stargan.interop.form import OF_TENSORFLOW, ONNX, SAVED_MODEL, Form, Quantization, kind_of
 from stargan.model import locations, onnx_file, run_folder, safetensors_file
 from stargan.model.card import Card
@@ -34,7 +34,7 @@ def export(
 
     Args:
         source: A run folder (its newest checkpoint, else its model) or a `.safetensors` file; or an `.onnx` file, of
-            which only files for TensorFlow can be made, files in int8, and copies with another description.
+            which only files for TensorFlow, `.onnx` files in int8 and copies with another description can be made.
         out: The file to write; its ending determines the kind, see `form.KINDS`. A SavedModel is a folder.
         overwrite: Whether to replace an existing file.
         half: Store the weights of an `.onnx` or `.tflite` file as float16, which halves its size; it still computes in
@@ -71,7 +71,7 @@ def export(
     if path.suffix == ONNX == kind_of(out) and form == Form():
         return onnx_file.describe(path, out, describe)
     if path.suffix == ONNX and (quantize or kind_of(out) in OF_TENSORFLOW):
-        info, arrays = onnx_arrays.read(path, "pytorch" if kind_of(out) == ONNX else tensorflow_files.ENGINE)
+        info, arrays = onnx_arrays.read(path, tensorflow_files.ENGINE if kind_of(out) in OF_TENSORFLOW else None)
     else:
         info, arrays = read_model(source)
     info = describe(info)
@@ -156,6 +156,7 @@ def write(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, form: Fo
 
 def _onnx(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, form: Form) -> None:
     framework = engine.framework(info.engine, "write .onnx files")
+    samples = sample_requests.samples(form.calibrate, info) if form.quantize else None
     plain = form.plain or form.quantize is not None  # int8 is for layers as they are
     graphs = framework.export_onnx(info.architecture, info.domains, arrays, half=form.half, plain=plain)
     if graphs.difference > TOLERANCE:
@@ -163,7 +164,7 @@ def _onnx(path: Path, info: ModelInfo, arrays: safetensors_file.Arrays, form: Fo
             f"{path}: not written, because its results differ from those of {info.engine} by "
             f"{graphs.difference:.1e}, more than {TOLERANCE:.0e}"
         )
-    if form.quantize:
-        onnx_int8.write(path, info, graphs, form)
+    if samples:
+        onnx_int8.write(path, info, graphs, form, samples)
     else:
         onnx_file.write(path, info, graphs.generator, graphs.classifier)

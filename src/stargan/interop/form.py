@@ -33,7 +33,7 @@ class Form:
 
     @property
     def quantization(self) -> Quantization | None:
-        """How a `.tflite` file stores numbers; None for float32."""
+        """How the numbers are stored; None for float32."""
         return "float16" if self.half else self.quantize
 
     def check(self, path: Path) -> None:

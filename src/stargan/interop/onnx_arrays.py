@@ -24,20 +24,25 @@ TOLERANCE = 1e-3  # largest difference between the images of the graph and of th
 PURPOSE = "use the weights of .onnx files"
 
 
-def read(path: Path, framework: str) -> tuple[ModelInfo, Arrays]:
+def read(path: Path, framework: str | None = None) -> tuple[ModelInfo, Arrays]:
     """Reads the generator and the attribute classifier of an `.onnx` file as arrays.
 
     Args:
         path: The model file.
-        framework: The name of the framework that will use them, which checks them.
+        framework: The name of the framework that will use them, which checks them; by default, the one that trained.
 
     Raises:
         ModelError: The file is missing, damaged, not one of ours or not safe to load, or its graphs are not those that
             this package writes.
         MissingExtraError: The framework is not installed.
     """
-    library = engine.framework(framework, PURPOSE)
     file = onnx_file.read(path)
+    library = engine.framework(framework or file.info.engine, PURPOSE)
+    if framework is None and file.info.architecture.method != "stargan":
+        raise ModelError(
+            f"{path}: the weights of {file.info.architecture.method}'s networks cannot be taken from .onnx files; "
+            "export the run or its .safetensors file instead"
+        )
     check_method(path, file.info)
     try:
         arrays = _generator(_graph(file.generator), file.info, library)
@@ -47,6 +52,8 @@ def read(path: Path, framework: str) -> tuple[ModelInfo, Arrays]:
     except MissingExtraError:
         raise
     except Exception as error:  # protobuf, ONNX Runtime and the frameworks raise unrelated classes
+        if b"DequantizeLinear" in file.generator:
+            raise ModelError(f"{path}: is in int8; export the model that it was made of instead") from error
         why = error if isinstance(error, ModelError) else type(error).__name__
         raise ModelError(f"{path}: its graphs are not those that stargan export writes ({why})") from error
     if not difference <= TOLERANCE:
@@ -85,10 +92,7 @@ def check_size(info: ModelInfo, arrays: Mapping[str, np.ndarray]) -> None:
 
 def _graph(content: bytes) -> Any:
     onnx_graph.check(content)
-    graph = require("onnx", "tensorflow", PURPOSE).load_from_string(content).graph
-    if any(node.op_type == "DequantizeLinear" for node in graph.node):
-        raise ModelError("they are in int8")
-    return graph
+    return require("onnx", "tensorflow", PURPOSE).load_from_string(content).graph
 
 
 def _constants(graph: Any) -> Arrays:

@@ -1,6 +1,5 @@
 """Images with random requests, from which int8 takes the ranges of its numbers, and on which files are compared."""
 
-import logging
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -12,39 +11,56 @@ from stargan import faces, images
 from stargan.data import cartoons, image_files
 from stargan.errors import DataError
 from stargan.model.info import ModelInfo
-from stargan.progress import counted
 
-_log = logging.getLogger(__name__)
-
-CALIBRATION, MEASURED = 200, 8  # images to calibrate on, at most; images to compare
+CALIBRATION, MEASURED = 200, 8  # images, at most: in all; to compare
 
 Batch = tuple[np.ndarray, np.ndarray]
 """An image, (1, 3, H, W) in [-1, 1], and the generator's second input, (1, L), float32."""
+Samples = tuple[list[Image.Image], list[Image.Image]]
+"""Images to calibrate on, and images to compare."""
+Classify = Callable[[np.ndarray], np.ndarray]
+"""An attribute classifier, from images, (N, 3, H, W), to probabilities, (N, C)."""
 
 
-def requests(
-    given: Sequence[Path], info: ModelInfo, classify: Callable[[np.ndarray], np.ndarray] | None
-) -> tuple[list[Batch], list[Batch]]:
-    """Reads images and requests a random change of each.
+def samples(given: Sequence[Path], info: ModelInfo) -> Samples:
+    """Reads images as the model gets them.
 
     Args:
         given: Image files, or folders of them; if there are none, faces are drawn.
         info: The description of the model.
-        classify: The attribute classifier, from (1, 3, H, W) to probabilities, (1, C); None if there is none.
 
     Returns:
-        Those to calibrate on, and those to compare. An image is in both only if it is the only one.
+        Those to calibrate on, and those to compare: different ones, unless there is only one, or they are drawn.
 
     Raises:
         DataError: An image cannot be read, or a folder has none.
     """
-    samples = [_cut(file, info) for file in _spread(_files(given), CALIBRATION)] or _drawn(info, MEASURED)
-    batches = _batches(samples, info, classify)
-    measured = _spread(batches, min(MEASURED, (len(batches) + 1) // 2) if given else MEASURED)
-    others = [batch for batch in batches if not any(batch is each for each in measured)] or batches
-    if given:
-        _log.info("calibrating on %s", counted(len(others), "image"))
-    return others, measured
+    if not given:
+        drawn = _drawn(info, MEASURED)
+        return drawn, drawn
+    files = _spread(_files(given), CALIBRATION)
+    measured = _spread(files, min(MEASURED, (len(files) + 1) // 2))
+    others = [file for file in files if file not in measured] or files
+    calibration, compared = ([_cut(file, info) for file in each] for each in (others, measured))
+    return calibration, compared
+
+
+def requests(chosen: Sequence[Image.Image], info: ModelInfo, classify: Classify | None) -> list[Batch]:
+    """Requests a random change of each image.
+
+    Args:
+        chosen: From `samples`.
+        info: The description of the model.
+        classify: The attribute classifier; None if there is none.
+    """
+    random, domains, batches = np.random.default_rng(0), info.domains, []
+    for index, sample in enumerate(chosen):
+        pixels = images.to_array([sample])
+        values = domains.decide(classify(pixels)) if classify else domains.random_values(random, 1)
+        dataset = index % len(domains.sets)
+        labels = domains.labels(domains.random_changes(random, values, dataset), dataset)
+        batches.append((pixels, info.architecture.condition(domains, labels, values)))
+    return batches
 
 
 def _files(given: Sequence[Path]) -> list[Path]:
@@ -76,16 +92,3 @@ def _drawn(info: ModelInfo, count: int) -> list[Image.Image]:
 def _spread(items: list[Any], count: int) -> list[Any]:
     """At most so many of the items, from all parts of the list."""
     return [items[index * len(items) // count] for index in range(count)] if len(items) > count else items
-
-
-def _batches(
-    samples: list[Image.Image], info: ModelInfo, classify: Callable[[np.ndarray], np.ndarray] | None
-) -> list[Batch]:
-    random, domains, batches = np.random.default_rng(0), info.domains, []
-    for index, sample in enumerate(samples):
-        pixels = images.to_array([sample])
-        values = domains.decide(classify(pixels)) if classify else domains.random_values(random, 1)
-        dataset = index % len(domains.sets)
-        labels = domains.labels(domains.random_changes(random, values, dataset), dataset)
-        batches.append((pixels, info.architecture.condition(domains, labels, values)))
-    return batches

@@ -9,15 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from PIL import Image
 
 from stargan import engine
-from stargan.errors import ModelError, StarganError, require
+from stargan.errors import ModelError, require
 from stargan.interop import comparison, onnx_arrays
 from stargan.interop.comparison import Measured
 from stargan.interop.form import LITERT, OF_TENSORFLOW, SAVED_MODEL, Form, kind_of
-from stargan.interop.sample_requests import requests
+from stargan.interop.sample_requests import Batch, requests, samples
 from stargan.model.info import ModelInfo
 from stargan.model.safetensors_file import Arrays
+from stargan.progress import counted
 from stargan.storage import atomic_write
 
 _log = logging.getLogger(__name__)
@@ -49,11 +51,13 @@ def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> Measured:
     onnx_arrays.check_size(info, arrays)
     kind, quantization = kind_of(path), form.quantization
     library = _library(kind)
-    with _one_line(path), library["quiet"].quiet(), _replacing(path, kind) as temporary:
+    calibration, measured = samples(form.calibrate, info)
+    if quantization == "int8":
+        _log.info("%s: calibrating on %s", path.name, counted(len(calibration), "image"))
+    with comparison.in_one_line(path, "TensorFlow"), library["quiet"].quiet(), _replacing(path, kind) as temporary:
         model = library["keras_file"].build(info, arrays)
-        calibration, measured = requests(form.calibrate, info, _classifier(model))
         if kind == LITERT:
-            library["litert"].convert(model, info, temporary, quantization, [_last(*each) for each in calibration])
+            library["litert"].convert(model, info, temporary, quantization, _inputs(model, info, calibration))
         else:
             library[_OPENERS[kind]].write(model, info, temporary)
         run, generator = library[_OPENERS[kind]].opened(temporary, info), model.get_layer("generator")
@@ -61,7 +65,7 @@ def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> Measured:
             temporary,
             run,
             lambda *inputs: generator(list(inputs)).numpy(),
-            [_last(*each) for each in measured],
+            _inputs(model, info, measured),
             " on one thread" if kind == LITERT else "",
         )
         if quantization is None and not found.difference <= TOLERANCE:
@@ -73,17 +77,15 @@ def write(path: Path, info: ModelInfo, arrays: Arrays, form: Form) -> Measured:
     return found
 
 
-def _last(pixels: np.ndarray, condition: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The inputs with channels last."""
-    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1)), condition
+def _inputs(model: Any, info: ModelInfo, chosen: list[Image.Image]) -> list[Batch]:
+    """Random requests for the images, with channels last."""
+    classifier = model.get_layer("classifier") if "probabilities" in model.output else None
+    classify = (lambda pixels: classifier(_last(pixels)).numpy()) if classifier else None
+    return [(_last(pixels), condition) for pixels, condition in requests(chosen, info, classify)]
 
 
-def _classifier(model: Any) -> Any:
-    """The attribute classifier for images with channels first, or None."""
-    if "probabilities" not in model.output:
-        return None
-    classifier = model.get_layer("classifier")
-    return lambda pixels: classifier(np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))).numpy()
+def _last(pixels: np.ndarray) -> np.ndarray:
+    return np.ascontiguousarray(pixels.transpose(0, 2, 3, 1))
 
 
 def _library(kind: str) -> dict[str, Any]:
@@ -93,18 +95,6 @@ def _library(kind: str) -> dict[str, Any]:
         require("ai_edge_litert", ENGINE, f"write {kind} files")
     names = ("quiet", *(f"export.{name}" for name in _OPENERS.values()))
     return {name.rpartition(".")[2]: importlib.import_module(f"stargan.engine.{ENGINE}.{name}") for name in names}
-
-
-@contextmanager
-def _one_line(path: Path) -> Iterator[None]:
-    """Turns what TensorFlow raises, which has no common base class, into a ModelError."""
-    try:
-        yield
-    except (StarganError, OSError, MemoryError):
-        raise
-    except Exception as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise ModelError(f"{path}: TensorFlow cannot write it ({reason})") from error
 
 
 @contextmanager
