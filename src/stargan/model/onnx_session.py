@@ -31,8 +31,6 @@ def session(model: bytes, *, optimize: bool = True, spin: bool = True, threads: 
     options.log_severity_level = 4  # none but fatal errors: what fails also raises
     options.enable_mem_pattern = False  # planning the memory takes up to 1.8 times as much of it and saves no time
     options.add_session_config_entry("optimization.constant_folding_max_output_size_in_bytes", str(FOLD_BYTES))
-    # CPUs without instructions for int8 add products in 16 bits, which overflow; this makes them take 32.
-    options.add_session_config_entry("session.x64quantprecision", "1")
     if _bounded_memory():
         options.add_session_config_entry("session.use_env_allocators", "1")
     options.intra_op_num_threads = threads
