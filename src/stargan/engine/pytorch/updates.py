@@ -345,10 +345,11 @@ class Updates:
 
         The result of an image does not depend on the others, and every term of G's loss is a mean over images, so the
         gradients of the parts add up to those of the batch. Fewer activations have to be kept, and feature maps stay
-        in the cache. On other devices, and with `plain`, there are as many parts as `--accumulate` says.
+        in the cache. On other devices, with `plain`, and with the edit generator, whose feature maps are small, there
+        are as many parts as `--accumulate` says.
         """
         count = len(images)
-        whole = self.config.plain or self.device.type != "cpu"
+        whole = self.config.plain or self.device.type != "cpu" or self.config.generator == "edit"
         size = -(-count // self.config.accumulate)
         size = size if whole else min(size, max(1, PART_SIDE // max(images.shape[2:])))
         return [slice(start, start + size) for start in range(0, count, size)]

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from stargan.config import Config
 from stargan.domains import Domains
 from stargan.engine.edit_constants import BOUNDS, CRITIC_RATE, EDITED, MASK, MISMATCH, PROJECTED_RATE, R1, R1_EVERY
+from stargan.engine.pytorch import device as devices
 from stargan.engine.pytorch import optimizer
 from stargan.engine.pytorch.cuda_graphs import Tensors
 from stargan.engine.pytorch.edit import losses
@@ -68,7 +69,9 @@ class EditUpdates(Updates):
     def __init__(self, config: Config, domains: Domains) -> None:
         if len(domains.sets) > 1:
             raise ConfigError("--discriminator projected: trains on one data set; say --data once")
-        super().__init__(replace(config, precision="fp32"), domains)
+        if config.precision == "auto" and devices.choose(config).type == "cuda":
+            config = replace(config, precision="fp32")  # whether bf16 is faster there has not been measured
+        super().__init__(config, domains)
         self.frozen = Features().to(self.device)
         parts = [self.discriminator.critic, self.discriminator.projected]
         self.optimizers["discriminator"] = optimizer.Adam(self.discriminator, config, parts)
@@ -102,10 +105,7 @@ class EditUpdates(Updates):
     def _warm_up_terms(self, real: Tensor, labels: Tensor) -> dict[str, Tensor]:
         views = self._views_of(real)
         found = self._calibrated(self.frozen(views.turned(real)))
-        logits, projected_logits = (
-            self.discriminator.critic(views.crisp(real))[1],
-            self.discriminator.projected(found)[1],
-        )
+        logits, projected_logits = self._criticised(views.crisp(real))[1], self.discriminator.projected(found)[1]
         return self._class_terms(logits, projected_logits, labels)
 
     def _class_terms(self, critic: Tensor, projected: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -124,7 +124,7 @@ class EditUpdates(Updates):
         self._made = made
         own, others = torch.cat([labels, targets]), torch.cat([targets, targets])
         crisp = torch.cat([part.detach() for part in made.crisp])
-        (own_scores, other_scores), logits = self.discriminator.critic(crisp, own, others)
+        (own_scores, other_scores), logits = self._criticised(crisp, own, others)
         joined = [torch.cat([a, b.detach()]) for a, b in zip(*made.features, strict=True)]
         (projected, other_projected), projected_logits = self.discriminator.projected(joined, own, others)
         weights = losses.patch_weights(made.changes[0], [each[:count] for each in own_scores])
@@ -172,11 +172,11 @@ class EditUpdates(Updates):
 
     def _g_terms(self, made: Made) -> dict[str, Tensor]:
         """The weighted terms of G's loss."""
-        critic, projected = self.discriminator.critic, self.discriminator.projected
-        (scores,), logits = critic(made.crisp[1], made.targets)
+        projected = self.discriminator.projected
+        (scores,), logits = self._criticised(made.crisp[1], made.targets)
         (projected_scores,), projected_logits = projected(made.features[1], made.targets)
         with torch.no_grad():
-            sources = critic(made.crisp[0])[1], projected(made.features[0])[1]
+            sources = self._criticised(made.crisp[0])[1], projected(made.features[0])[1]
         both = [
             confidence.shortfall(each, source, made.labels, made.targets)
             for confidence, each, source in zip(
@@ -199,7 +199,8 @@ class EditUpdates(Updates):
     # ---------------------------------------------------------------- both
 
     def _make(self, images: Tensor, labels: Tensor, targets: Tensor) -> Made:
-        edited, mask, drawn = self.generator.edit(images, targets - labels)
+        with self._autocast():
+            edited, mask, drawn = self.generator.edit(images, targets - labels)
         views = self._views_of(images)
         crisp, turned = ((view(images), view(edited)) for view in (views.crisp, views.turned))
         with torch.no_grad():
@@ -207,6 +208,12 @@ class EditUpdates(Updates):
             change, turned_change = ((a - b).abs().mean(1, keepdim=True) for a, b in (crisp, turned))
         features = real_features, self.frozen(turned[1])
         return Made(images, labels, targets, edited, mask, drawn, crisp, features, (change, turned_change))
+
+    def _criticised(self, images: Tensor, *conditions: Tensor) -> tuple[list[list[Tensor]], Tensor]:
+        """What the convolutional part of D says, in float32 also where its layers compute in bf16; see `Critic`."""
+        with self._autocast():
+            scores, logits = self.discriminator.critic(images, *conditions)
+        return [[scale.float() for scale in each] for each in scores], logits.float()
 
     def _calibrated(self, found: list[Tensor]) -> list[Tensor]:
         self.discriminator.projected.calibrate(found, self.processes.gathered)
