@@ -31,15 +31,17 @@ class Features(nn.Module):
         self.stem = folded(network._conv_stem, network._bn0)
         self.blocks = nn.ModuleList(Block(block) for block in list(network._blocks)[: max(TAPS) + 1])
         self.requires_grad_(False)
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]  # its stub lacks this form
 
     def forward(self, images: Tensor) -> list[Tensor]:
         """Maps (N, 3, H, W) in [-1, 1], for which the network was trained, to the outputs of the blocks in `TAPS`."""
-        x = F.relu6(padded(self.stem, images))
+        # In this layout, the network takes a fifth less time on a CPU.
+        x = F.relu6(padded(self.stem, images.contiguous(memory_format=torch.channels_last)))
         found = []
         for index, block in enumerate(self.blocks):
             x = block(x)
             if index in TAPS:
-                found.append(x)
+                found.append(x.contiguous())  # for the heads, which are faster in the usual layout
         return found
 
 
