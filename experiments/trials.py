@@ -107,7 +107,7 @@ TRIALS: dict[str, Trial] = {
     "edit short": Trial("one residual block instead of three", {"blocks": 1}, "edit"),
     "edit batch16": Trial("batch 16: half as many updates", {"batch_size": 16}, "edit"),
     "edit rate2": Trial("twice the learning rate", {"lr": 8e-4}, "edit"),
-    "edit fp32": Trial("fp32 where auto means bf16: fewer updates", {"precision": "fp32"}, "edit"),
+    "edit fp32": Trial("fp32 instead of bf16", {"precision": "fp32"}, "edit"),
 }
 SMALL = [name for name, trial in TRIALS.items() if trial.recipe == "official"]  # the others need 64 pixels
 METRICS = (

@@ -21,11 +21,12 @@ pytest.importorskip("torch")
 from stargan.engine.pytorch import memory
 
 SMALL = Config(image_size=(32, 32), width=16, blocks=1, d_layers=3, batch_size=128, device="cpu", precision="fp32")
-EDIT = replace(recipe("edit"), image_size=(64, 64), d_layers=4, device="cpu")
+EDIT = replace(recipe("edit"), image_size=(64, 64), d_layers=4, device="cpu", precision="fp32")
 MEASURED = {
     "the paper's networks": SMALL,
     "the edit generator": EDIT,
-    "a student": replace(recipe("student"), image_size=(128, 128), d_layers=5, device="cpu"),
+    "the edit generator in bf16": replace(EDIT, precision="bf16"),
+    "a student": replace(recipe("student"), image_size=(128, 128), d_layers=5, device="cpu", precision="fp32"),
     "the edit generator, large": replace(EDIT, image_size=(512, 512), d_layers=7, batch_size=4),
 }
 

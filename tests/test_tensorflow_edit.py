@@ -128,7 +128,10 @@ def test_a_new_run_starts_as_with_pytorch() -> None:
 
 # ---------------------------------------------------------------- training
 
-SMALL = replace(recipe("edit"), image_size=(64, 64), width=16, blocks=1, details=8, d_layers=3, warm_up=2, device="cpu")
+SMALL = replace(
+    recipe("edit"), image_size=(64, 64), width=16, blocks=1, details=8, d_layers=3, warm_up=2, device="cpu",
+    precision="fp32",
+)  # fmt: skip
 BATCHES = 8  # of which each quantity must agree in one: at a kink of an activation, rounding decides about gradients
 
 
@@ -178,21 +181,25 @@ def states_differ(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarray]) ->
     return found
 
 
-def test_a_run_goes_on_with_the_other_engine(tmp_path: Path) -> None:
-    """From the warm-up, in which most weights of D have no moments, and back."""
+@pytest.mark.parametrize("first", ["tensorflow", "pytorch"])
+def test_a_run_goes_on_with_the_other_engine(first: str, tmp_path: Path) -> None:
+    """From the warm-up, in which most weights of D have no moments, and back; only PyTorch's trains in bf16."""
     draw_folders(tmp_path / "data", 8)
     options = ["--recipe", "edit", "--image-size", "64", "--width", "16", "--blocks", "1", "--details", "8"]
-    options += ["--d-layers", "3", "--batch-size", "2", "--warm-up", "2", "--device", "cpu", "--precision", "fp32"]
+    options += ["--d-layers", "3", "--batch-size", "2", "--warm-up", "2", "--device", "cpu", "--precision", "bf16"]
     options += ["--checkpoint-every", "1", "--sample-every", "9", "--log-every", "1"]
-    run = tmp_path / "run"
+    run, second = tmp_path / "run", "pytorch" if first == "tensorflow" else "tensorflow"
     commands: list[list[str | Path]] = [
-        ["train", "--data", tmp_path / "data", "--run", run, *options, "--steps", "1", "--engine", "tensorflow"],
-        ["train", "--resume", run, "--steps", "3", "--engine", "pytorch"],
-        ["train", "--resume", run, "--steps", "4", "--engine", "tensorflow"],
+        ["train", "--data", tmp_path / "data", "--run", run, *options, "--steps", "1", "--engine", first],
+        ["train", "--resume", run, "--steps", "3", "--engine", second],
+        ["train", "--resume", run, "--steps", "4", "--engine", first],
     ]
     for command in commands:
         done = in_process(*command)
         assert done.returncode == 0, done.stderr
+        told = "--precision bf16: with --engine tensorflow, this recipe trains in fp32" in done.stdout
+        # What the first engine computed in was saved.
+        assert told == (command[-1] == "tensorflow" and (first == "pytorch" or command[1] == "--data"))
     arrays = safetensors_file.read(run_folder.checkpoints(run)[-1], training=True)[1]
     assert arrays["training/adam/generator/stem.weight/step"] == 2
     assert arrays["training/adam/discriminator/projected.labels.weight/step"] == 2

@@ -245,8 +245,6 @@ class Config(RunSettings, OptimizerSettings, LossSettings, Architecture, DataSet
                 getattr(self, name) == value,
                 f"{word} with --discriminator {self.discriminator}{self._instead}",
             )
-        able = not projected or self.engine == "pytorch" or self.precision != "bf16"
-        check(self, "precision", able, "auto or fp32 with --discriminator projected and --engine tensorflow")
 
     def _check_method(self) -> None:
         for name, value in _OF_METHOD[self.method].items():

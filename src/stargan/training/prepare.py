@@ -116,7 +116,7 @@ def prepare(
         _check_same(folder, data_key, data, say, allow_changes=allow_changes)
     elif measure:
         say(str(forecast(config, domains)))
-    engine = engines.create(config, domains)
+    engine = _engine(config, domains, say)
     description, step = _description(config, domains, data, windows), 0
     if has_checkpoint:
         description, step = _resume(engine, folder, description, data_key)
@@ -145,7 +145,14 @@ def prepare(
     )  # fmt: skip
 
 
-# ---------------------------------------------------------------- data and description
+# ---------------------------------------------------------------- engine, data and description
+
+
+def _engine(config: Config, domains: Domains, say: Say) -> Engine:
+    engine = engines.create(config, domains)
+    if config.precision not in ("auto", engine.precision):  # also of a run that another engine has begun
+        say(f"--precision {config.precision}: with --engine {config.engine}, this recipe trains in {engine.precision}")
+    return engine
 
 
 def _batches(

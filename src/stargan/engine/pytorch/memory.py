@@ -13,6 +13,7 @@ from stargan.domains import Domains
 from stargan.engine.constants import generate_batch
 from stargan.engine.pytorch import networks, processes
 from stargan.engine.pytorch.edit.discriminator import EditDiscriminator
+from stargan.engine.pytorch.updates import images_at_once
 from stargan.errors import ConfigError
 
 FLOAT = 4
@@ -61,8 +62,7 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     own = config.width * EDIT_CELLS * FLOAT if config.generator == "edit" else features  # the largest layer of G
     planes = (3 + domains.num_labels) * pixels * FLOAT  # G's input
     at_once = -(-config.batch_size // config.accumulate)
-    whole = on_gpu or config.plain or config.generator == "edit"
-    part = at_once if whole else min(at_once, max(1, 256 // max(width, height)))
+    part = images_at_once(config, config.batch_size, on_gpu=on_gpu)
     # Every residual block keeps the equal of half a full-size layer; G runs twice.
     kept = 0.5 if config.gradient_checkpointing else 1.0  # measured
     g_update = part * (kept * (4 * (3.25 + config.blocks / 2) + 4) * own + 6 * planes)

@@ -20,8 +20,11 @@ from stargan.engine.pytorch.fast import rewrite, winograd
 from stargan.engine.pytorch.processes import Part
 
 PART_SIDE = 256
-"""Sum of the sides of the images that G processes at once on a CPU: two images of 128 px, four of 64 px. Eight of
-64 px, which have as many pixels as two of 128 px, are 3 % faster but take 4 % more memory."""
+"""Sum of the sides of the images that the paper's G processes at once on a CPU: two images of 128 px, four of 64 px.
+Eight of 64 px, which have as many pixels as two of 128 px, are 3 % faster but take 4 % more memory."""
+EDIT_WHOLE = 128
+"""Side up to which the edit generator processes the whole batch at once, since most of its feature maps are small. For
+larger images this saves no time and takes more memory."""
 COMPILED_FROM = 2000  # steps from which a run compiles G; shorter runs do not make up for the minute it takes
 
 
@@ -345,13 +348,10 @@ class Updates:
 
         The result of an image does not depend on the others, and every term of G's loss is a mean over images, so the
         gradients of the parts add up to those of the batch. Fewer activations have to be kept, and feature maps stay
-        in the cache. On other devices, with `plain`, and with the edit generator, whose feature maps are small, there
-        are as many parts as `--accumulate` says.
+        in the cache. Elsewhere there are as many parts as `--accumulate` says.
         """
         count = len(images)
-        whole = self.config.plain or self.device.type != "cpu" or self.config.generator == "edit"
-        size = -(-count // self.config.accumulate)
-        size = size if whole else min(size, max(1, PART_SIDE // max(images.shape[2:])))
+        size = images_at_once(self.config, count, on_gpu=self.device.type != "cpu")
         return [slice(start, start + size) for start in range(0, count, size)]
 
     def _use_gpu(self) -> None:
@@ -371,6 +371,14 @@ class Updates:
 
     def _autocast(self) -> contextlib.AbstractContextManager[Any]:
         return torch.autocast(self.device.type, torch.bfloat16) if self.bf16 else contextlib.nullcontext()
+
+
+def images_at_once(config: Config, count: int, *, on_gpu: bool) -> int:
+    """How many images of a batch of `count` go forward and backward through G at once."""
+    side, share = max(config.image_size), -(-count // config.accumulate)
+    if on_gpu or config.plain or (config.generator == "edit" and side <= EDIT_WHOLE):
+        return share
+    return min(share, max(1, PART_SIDE // side))
 
 
 def _add(sums: dict[str, Tensor], terms: Tensors, share: float) -> None:

@@ -105,7 +105,7 @@ class EditUpdates(Updates):
     def _warm_up_terms(self, real: Tensor, labels: Tensor) -> dict[str, Tensor]:
         views = self._views_of(real)
         found = self._calibrated(self.frozen(views.turned(real)))
-        logits, projected_logits = self._criticised(views.crisp(real))[1], self.discriminator.projected(found)[1]
+        logits, projected_logits = self._critic(views.crisp(real))[1], self.discriminator.projected(found)[1]
         return self._class_terms(logits, projected_logits, labels)
 
     def _class_terms(self, critic: Tensor, projected: Tensor, labels: Tensor) -> dict[str, Tensor]:
@@ -124,7 +124,7 @@ class EditUpdates(Updates):
         self._made = made
         own, others = torch.cat([labels, targets]), torch.cat([targets, targets])
         crisp = torch.cat([part.detach() for part in made.crisp])
-        (own_scores, other_scores), logits = self._criticised(crisp, own, others)
+        (own_scores, other_scores), logits = self._critic(crisp, own, others)
         joined = [torch.cat([a, b.detach()]) for a, b in zip(*made.features, strict=True)]
         (projected, other_projected), projected_logits = self.discriminator.projected(joined, own, others)
         weights = losses.patch_weights(made.changes[0], [each[:count] for each in own_scores])
@@ -173,10 +173,10 @@ class EditUpdates(Updates):
     def _g_terms(self, made: Made) -> dict[str, Tensor]:
         """The weighted terms of G's loss."""
         projected = self.discriminator.projected
-        (scores,), logits = self._criticised(made.crisp[1], made.targets)
+        (scores,), logits = self._critic(made.crisp[1], made.targets)
         (projected_scores,), projected_logits = projected(made.features[1], made.targets)
         with torch.no_grad():
-            sources = self._criticised(made.crisp[0])[1], projected(made.features[0])[1]
+            sources = self._critic(made.crisp[0])[1], projected(made.features[0])[1]
         both = [
             confidence.shortfall(each, source, made.labels, made.targets)
             for confidence, each, source in zip(
@@ -209,8 +209,8 @@ class EditUpdates(Updates):
         features = real_features, self.frozen(turned[1])
         return Made(images, labels, targets, edited, mask, drawn, crisp, features, (change, turned_change))
 
-    def _criticised(self, images: Tensor, *conditions: Tensor) -> tuple[list[list[Tensor]], Tensor]:
-        """What the convolutional part of D says, in float32 also where its layers compute in bf16; see `Critic`."""
+    def _critic(self, images: Tensor, *conditions: Tensor) -> tuple[list[list[Tensor]], Tensor]:
+        """Applies the convolutional part of D; returns float32, also where its layers compute in bf16. See `Critic`."""
         with self._autocast():
             scores, logits = self.discriminator.critic(images, *conditions)
         return [[scale.float() for scale in each] for each in scores], logits.float()
