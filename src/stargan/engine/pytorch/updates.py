@@ -348,7 +348,7 @@ class Updates:
 
         The result of an image does not depend on the others, and every term of G's loss is a mean over images, so the
         gradients of the parts add up to those of the batch. Fewer activations have to be kept, and feature maps stay
-        in the cache. Elsewhere there are as many parts as `--accumulate` says.
+        in the cache. Where that gains nothing, there are as many parts as `--accumulate` says; see `images_at_once`.
         """
         count = len(images)
         size = images_at_once(self.config, count, on_gpu=self.device.type != "cpu")
