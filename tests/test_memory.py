@@ -24,6 +24,7 @@ SMALL = Config(image_size=(32, 32), width=16, blocks=1, d_layers=3, batch_size=1
 EDIT = replace(recipe("edit"), image_size=(64, 64), d_layers=4, device="cpu", precision="fp32")
 MEASURED = {
     "the paper's networks": SMALL,
+    "without a penalty": replace(SMALL, objective="hinge", image_size=(64, 64), d_layers=4, batch_size=256),
     "the edit generator": EDIT,
     "the edit generator in bf16": replace(EDIT, precision="bf16"),
     "a student": replace(recipe("student"), image_size=(128, 128), d_layers=5, device="cpu", precision="fp32"),
