@@ -34,7 +34,9 @@ from stargan.inference.steps import Step
 from stargan.inference.translator import Translator
 from stargan.inference.views import View
 
-SHEET = 384  # pixels, the longer side of a photograph on the sheet
+SHEET = 320  # pixels, the side of a face on the sheet
+COLUMNS = 5
+HEAD = 2.0  # the side of what the sheet shows, in sides of the face
 
 
 class Clock:
@@ -157,23 +159,26 @@ def _mean(values: Sequence[float]) -> float | None:
     return sum(known) / len(known) if known else None
 
 
-def sheet(model: Translator, paths: Sequence[Path], known: Sequence[str]) -> Image.Image:
-    """Each photograph and all of its changes in a row."""
-    rows = []
+def sheet(model: Translator, paths: Sequence[Path], known: Sequence[str], words: Sequence[str]) -> Image.Image:
+    """Each face of the photographs, and what the changes `words` (all if empty) make of it, cut out of whole photos."""
+    cells: list[Image.Image] = []
+    captions: list[str] = []
     for path in paths:
         photo = images.decode(path)
-        scale = SHEET / max(photo.size)
-        size = (round(photo.width * scale), round(photo.height * scale))
-        changed = model.translate_all(photo, known=known)
-        rows.append([("photo", photo.resize(size)), *((word, image.resize(size)) for word, image in changed)])
-    columns = max(map(len, rows))
-    cells = np.full((len(rows) * columns, SHEET, SHEET, 3), 255, np.uint8)
-    captions = [""] * len(cells)
-    for row, entries in enumerate(rows):
-        for column, (word, image) in enumerate(entries):
-            cells[row * columns + column, : image.height, : image.width] = np.asarray(image)
-            captions[row * columns + column] = word
-    return images.grid(cells, columns, captions=captions)
+        row = {"photo": photo, **dict(model.translate_all(photo, known=known))}
+        row = {word: image for word, image in row.items() if word in ("photo", *words) or not words}
+        for face in faces.find(photo):
+            left, top, right, bottom = face.box
+            half = min(HEAD / 2 * max(right - left, bottom - top), *(side / 2 for side in photo.size))
+            middle = ((left + right) / 2, (top + bottom) / 2)
+            x, y = (min(max(at, half), side - half) for at, side in zip(middle, photo.size, strict=True))
+            head = (x - half, y - half, x + half, y + half)
+            cells += [image.resize((SHEET, SHEET), Image.Resampling.LANCZOS, head) for image in row.values()]
+            captions += row
+            while len(cells) % COLUMNS:
+                cells.append(Image.new("RGB", (SHEET, SHEET), "white"))
+                captions.append("")
+    return images.grid(np.stack([np.asarray(image) for image in cells]), COLUMNS, captions=captions)
 
 
 def _classifier(model: Translator, data: str | None) -> Classifier | None:
@@ -191,13 +196,14 @@ def main() -> None:
     parser.add_argument("--data", help="labelled data to train the classifier on")
     parser.add_argument("--known", nargs="*", default=[], help="labels of all photographs on the sheet, see --from")
     parser.add_argument("--sheet", type=Path, help="write a contact sheet instead")
+    parser.add_argument("--changes", nargs="*", default=[], help="those on the sheet, for example Male; all by default")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     model = stargan.load(options.model)
     names = [options.folder] if options.folder.is_file() else None
     paths = names or [options.folder / name for name in image_files.find(options.folder).files]
     if options.sheet:
-        images.save(sheet(model, paths, options.known), options.sheet)
+        images.save(sheet(model, paths, options.known, options.changes), options.sheet)
         return
     figures, clock = measured(model, paths, _classifier(model, options.data))
     print(machine())
