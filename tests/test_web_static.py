@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 from conftest import in_process
-from PIL import Image
+from PIL import Image, ImageOps
 from web_browser import SIDE, Page, chromium, drop, made, opened, press, served, two_faces, until, wait, wait_for_change
 
 pytest.importorskip("pydantic", reason="the extra `serve` is not installed")
@@ -207,13 +207,14 @@ def test_a_file_that_does_not_come(browser: Any, address: str, sites: Path, two:
 
 def test_changes_are_put_back_as_in_python(drawings: Page) -> None:
     rng = np.random.default_rng(0)
-    for scale, gray in [(0.7, False), (1.6, True), (9.0, False), (40.0, False)]:  # the last in cells of two pixels
+    # The last is changed in cells of two pixels.
+    for scale, tone in [(0.7, None), (1.6, "white"), (1.6, "wheat"), (9.0, None), (40.0, None)]:
         side = round(32 * scale) + 20
         photo = Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).resize((side + 7, side))
-        photo = photo.convert("L").convert("RGB") if gray else photo
+        photo = ImageOps.colorize(photo.convert("L"), "black", tone) if tone else photo
         small = photo.resize((32, 32))
         turn = scale * np.array(((0.98, -0.2), (0.2, 0.98)))
-        part = Part(small, np.column_stack((turn, (5.3, -4.1))))
+        part = Part(small, np.column_stack((turn, (5.3, -4.1))), keeps_tone=True)
         before = images.to_array([small])
         after = np.clip(before + rng.normal(0, 0.4, before.shape).astype(np.float32), -1, 1)
         expected = np.asarray(put_back(photo, before, after, [part]), int)
@@ -231,7 +232,8 @@ def put_back_by_the_page(
         const bytes = (text) => Uint8ClampedArray.from(atob(text), (letter) => letter.charCodeAt(0));
         const floats = (text) => new Float32Array(bytes(text).buffer);
         const fade = Array(4).fill([0, 0.1]);
-        const part = { image: { width: 32, height: 32, data: bytes(small) }, matrix, fade };
+        const image = { width: 32, height: 32, data: bytes(small) };
+        const part = { image, matrix, fade, keepsTone: true };
         const whole = { width: size[0], height: size[1], data: bytes(photo) };
         const { data } = putBack(whole, [floats(before)], [floats(after)], [part]);
         let text = "";

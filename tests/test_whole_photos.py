@@ -112,6 +112,12 @@ def test_black_and_white_stays_so(model: stargan.Translator, portrait: Image.Ima
     assert (result[..., 0] != np.asarray(portrait.convert("L"))).any()
 
 
+def test_a_model_for_whole_images_may_give_colours() -> None:
+    """As one that colours drawings does."""
+    drawn = Image.effect_mandelbrot((64, 64), (-2, -1.5, 1, 1.5), 50)
+    assert np.ptp(np.asarray(stargan.load("cartoons").translate(drawn, ["Blond_Hair"])), axis=-1).max() > 20
+
+
 def test_lists_and_arrays(model: stargan.Translator, portrait: Image.Image) -> None:
     array = np.asarray(portrait)
     expected = model.translate(portrait, ["Black_Hair"], known=KNOWN)

@@ -8,7 +8,7 @@ from PIL import Image
 
 from stargan import images
 from stargan.photos import guided
-from stargan.photos.layers import Box, Layer, cell_size, gray_kept
+from stargan.photos.layers import Box, Layer, cell_size, toned
 from stargan.photos.part import Part
 from stargan.photos.sampling import centres, interpolated
 
@@ -29,8 +29,7 @@ def put_back(
 
     A change (after minus before) is enlarged along the edges in the photo, fades out towards the border of the part,
     and is added to the photo. Skin and hair therefore keep the camera's detail. Where parts overlap, their changes add
-    up. Pixels outside the parts are not touched, and pixels where nothing changed stay the same. A black-and-white part
-    stays black and white.
+    up. Pixels outside the parts are not touched, and pixels where nothing changed stay the same.
 
     Args:
         photo: RGB image.
@@ -51,7 +50,7 @@ def put_back(
     changed = [item for item in zip(parts, before, changes, strict=True) if item[2].any()]
     result = photo if in_place else photo.copy()
     if len(changed) == 1 and changed[0][0].is_whole(photo.size):
-        _paste(result, gray_kept(*changed[0][1:]), (0, 0, *photo.size))
+        _paste(result, toned(*changed[0]), (0, 0, *photo.size))
         return result
     reduced = {step: photo.reduce(step) if step > 1 else photo for step in {cell_size(part) for part, *_ in changed}}
     layers = [Layer.of(*item, reduced[cell_size(item[0])], photo.size) for item in changed]

@@ -1,5 +1,5 @@
 // Puts the changes that a model made to parts of a photo back into it: what `photos/` does in Python, where the reasons
-// for each step are. A part is {image, matrix, fade}; a layer is its change as a function of the photo's colours, with
+// for each step are. A part is {image, matrix, fade, keepsTone}; a layer is its change as a function of the photo's colours, with
 // twelve coefficients for each node: three slopes for each colour of the change, and its offsets.
 
 import { BILINEAR, HAMMING, clip, newPlanes, reduce, resizePlanes, toArray } from "./pixels.js";
@@ -8,7 +8,8 @@ import { bounds, invert, mirrored, samplePoints, scaleOf, transformPlanes } from
 const TILE = 256;
 const SMOOTHNESS = 256;
 const DETAIL = 768;
-const GRAY = 2 / 127.5;
+const TONED = 9 / 127.5;
+const OTHERS = 0.01;
 const RADIUS = 1;
 const SMOOTH = 0.05;
 const TEXTURE = 0.03;
@@ -48,7 +49,7 @@ function common(one, other) {
 
 function makeLayer(part, before, change, reduced, photo) {
   const size = [part.image.width, part.image.height];
-  if (isGray(before)) change = withoutColour(change);
+  if (part.keepsTone) change = toned(before, change);
   const step = cellSize(part);
   const { planes, matrix } = coefficients(part, before, change, reduced.get(step), step);
   const spacing = Math.max(step, scaleOf(matrix));
@@ -58,18 +59,23 @@ function makeLayer(part, before, change, reduced, photo) {
   return { ...spread(planes, matrix, spacing, box), spacing, step, box };
 }
 
-function isGray(array) {
-  const size = array.length / 3;
-  for (let at = 0; at < size; at++) {
-    const colour = [array[at], array[at + size], array[at + 2 * size]];
-    if (Math.max(...colour) - Math.min(...colour) > GRAY) return false;
-  }
-  return true;
+// The change of an image; in its tone if it is of one tone.
+function toned(before, change) {
+  const size = before.length / 3;
+  const middle = LUMA.map((_, band) => before.subarray(band * size, (band + 1) * size).reduce((sum, value) => sum + value, 0) / size);
+  const around = before.map((value, at) => value - middle[Math.floor(at / size)]);
+  const light = lightness(around);
+  const power = light.reduce((sum, value) => sum + value * value, 0);
+  const slopes = LUMA.map((_, band) => light.reduce((sum, value, at) => sum + value * around[at + band * size], 0) / Math.max(power, 1e-9 * size));
+  const others = light.reduce((count, value, at) => count + slopes.some((slope, band) => Math.abs(around[at + band * size] - slope * value) > TONED), 0);
+  if (others > OTHERS * size) return change;
+  const lighter = lightness(change);
+  return change.map((_, at) => slopes[Math.floor(at / size)] * lighter[at % size]);
 }
 
-function withoutColour(change) {
-  const size = change.length / 3;
-  return change.map((_, at) => LUMA.reduce((sum, weight, band) => sum + weight * change[(at % size) + band * size], 0));
+function lightness(array) {
+  const size = array.length / 3;
+  return Float32Array.from({ length: size }, (_, at) => LUMA.reduce((sum, weight, band) => sum + weight * array[at + band * size], 0));
 }
 
 // The coefficients as planes, and the matrix from their pixels to pixels of the photo.
