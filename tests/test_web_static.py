@@ -20,7 +20,7 @@ import stargan
 from stargan import images
 from stargan.errors import StarganError
 from stargan.model import locations, onnx_file, onnx_graph
-from stargan.photos import Part, put_back
+from stargan.photos import Part, put_back, tone
 from stargan.web import runtime, site
 
 NEAR = 0.25  # levels of 255, on average, between the page and Python: rounding, and the order of sums
@@ -207,14 +207,12 @@ def test_a_file_that_does_not_come(browser: Any, address: str, sites: Path, two:
 
 def test_changes_are_put_back_as_in_python(drawings: Page) -> None:
     rng = np.random.default_rng(0)
-    # The last is changed in cells of two pixels.
-    for scale, tone in [(0.7, None), (1.6, "white"), (1.6, "wheat"), (9.0, None), (40.0, None)]:
+    for scale in (0.7, 1.6, 9.0, 40.0):  # the last in cells of two pixels
         side = round(32 * scale) + 20
         photo = Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).resize((side + 7, side))
-        photo = ImageOps.colorize(photo.convert("L"), "black", tone) if tone else photo
         small = photo.resize((32, 32))
         turn = scale * np.array(((0.98, -0.2), (0.2, 0.98)))
-        part = Part(small, np.column_stack((turn, (5.3, -4.1))), keeps_tone=True)
+        part = Part(small, np.column_stack((turn, (5.3, -4.1))))
         before = images.to_array([small])
         after = np.clip(before + rng.normal(0, 0.4, before.shape).astype(np.float32), -1, 1)
         expected = np.asarray(put_back(photo, before, after, [part]), int)
@@ -232,8 +230,7 @@ def put_back_by_the_page(
         const bytes = (text) => Uint8ClampedArray.from(atob(text), (letter) => letter.charCodeAt(0));
         const floats = (text) => new Float32Array(bytes(text).buffer);
         const fade = Array(4).fill([0, 0.1]);
-        const image = { width: 32, height: 32, data: bytes(small) };
-        const part = { image, matrix, fade, keepsTone: true };
+        const part = { image: { width: 32, height: 32, data: bytes(small) }, matrix, fade };
         const whole = { width: size[0], height: size[1], data: bytes(photo) };
         const { data } = putBack(whole, [floats(before)], [floats(after)], [part]);
         let text = "";
@@ -245,6 +242,23 @@ def put_back_by_the_page(
     found = page.evaluate(script, [texts[0], photo.size, texts[1], part.matrix.ravel().tolist(), *texts[2:]])
     pixels = np.frombuffer(base64.b64decode(found), np.uint8)
     return pixels.reshape(photo.height, photo.width, 4)[..., :3].astype(int)
+
+
+def test_the_page_keeps_tones_as_python_does(drawings: Page) -> None:
+    script = """async ([before, after]) => {
+        const { keepTone } = await import("./page/local/tone.js");
+        return Array.from(keepTone(Float32Array.from(before), Float32Array.from(after)));
+    }"""
+    rng = np.random.default_rng(0)
+    photo = Image.fromarray(rng.integers(0, 256, (9, 9, 3), np.uint8)).resize((32, 32))
+    gray = photo.convert("L")
+    sepia = ImageOps.colorize(gray, "#1b0f05", "#fff0d0", "#8a6a45")
+    pale = Image.blend(gray.convert("RGB"), photo, 0.3)
+    for source in (gray.convert("RGB"), sepia, pale, photo, Image.new("RGB", (32, 32), "gray")):
+        before = images.to_array([source])
+        after = np.clip(before + rng.normal(0.1, 0.4, (1, 3, 32, 32)).astype(np.float32), -1, 1)
+        found = drawings.evaluate(script, [before.ravel().tolist(), after.ravel().tolist()])
+        np.testing.assert_allclose(found, tone.keep(before, after).ravel(), atol=1e-5)
 
 
 # ---------------------------------------------------------------- the folder

@@ -107,9 +107,15 @@ def test_faces_and_their_labels(model: stargan.Translator, two: Image.Image) -> 
 
 
 def test_black_and_white_stays_so(model: stargan.Translator, portrait: Image.Image) -> None:
-    result = np.asarray(model.translate(portrait.convert("L"), ["Black_Hair"], known=KNOWN))
-    assert not np.ptp(result, axis=-1).any()
-    assert (result[..., 0] != np.asarray(portrait.convert("L"))).any()
+    photo = portrait.convert("L")
+    (face,) = model.faces(photo)
+    for source, result in (
+        (photo, model.translate(photo, ["Black_Hair"], known=KNOWN)),
+        (face.image, model.translate_aligned(face.image, ["Black_Hair"], known=KNOWN)),
+    ):
+        made = np.asarray(result)
+        assert not np.ptp(made, axis=-1).any()
+        assert (made != np.asarray(source.convert("RGB"))).any()
 
 
 def test_a_model_for_whole_images_may_give_colours() -> None:

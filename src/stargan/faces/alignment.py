@@ -22,4 +22,4 @@ def align(photo: Image.Image, face: Face, crop: FaceCrop, size: tuple[int, int])
         The upright face. Where the square extends beyond the photo, the photo is mirrored.
     """
     matrix = similarity(crop.points(size), face.landmarks[list(FITTED)])
-    return Part(sample(photo, matrix, size), matrix, keeps_tone=True)
+    return Part(sample(photo, matrix, size), matrix)

@@ -18,6 +18,7 @@ from stargan.inference import notebook, views
 from stargan.inference.steps import Step, Steps, check_strength, steps
 from stargan.inference.views import Choice, FoundFace, Region, View
 from stargan.model.info import ModelInfo
+from stargan.photos import tone
 
 _log = logging.getLogger(__name__)
 
@@ -268,7 +269,7 @@ class Translator:
     # ---------------------------------------------------------------- arrays
 
     def edit(self, images: np.ndarray, translations: Sequence[Steps]) -> np.ndarray:
-        """Translates arrays by changes of any strength, one after the other.
+        """Translates arrays by changes of any strength, one after the other; faces of one tone keep it.
 
         Args:
             images: (N, 3, H, W) float32 in [-1, 1].
@@ -284,7 +285,8 @@ class Translator:
             factor = np.array(strengths, np.float32)[:, None, None, None]
             made = self.generate(results[rows], np.stack(labels), np.stack(values))
             results[rows] = np.clip(factor * made + (1 - factor) * results[rows], -1, 1)
-        return results
+        # Models that are not about faces may be there to give colours.
+        return tone.keep(images, results) if self.info.face_crop else results
 
     def generate(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None = None) -> np.ndarray:
         """Translates arrays.

@@ -275,5 +275,4 @@ def _middle(photo: Image.Image, info: ModelInfo) -> Part:
     matrix = np.array((((right - left) / width, 0, left), (0, (bottom - top) / height, top)))
     before, above = (SOFT if side > 0 else WHOLE for side in (left, top))
     after, below = (SOFT if rest > 0 else WHOLE for rest in (photo.width - right, photo.height - bottom))
-    image, fade = fit(photo, info.image_size, info.crop), (before, above, after, below)
-    return Part(image, matrix, fade, keeps_tone=info.face_crop is not None)
+    return Part(fit(photo, info.image_size, info.crop), matrix, (before, above, after, below))

@@ -14,9 +14,6 @@ from stargan.photos.similarity import invert
 
 SMOOTHNESS = 256  # pixels of the longer side from which coefficients are interpolated linearly
 DETAIL = 768  # cells of the longer side, about; in larger parts, a change is computed in cells of several pixels
-LUMA = np.array((0.299, 0.587, 0.114), np.float32)
-TONED = 9 / 127.5  # the colours of a part of one tone are this near to those of its tone,
-OTHERS = 0.01  # all but this share: writing, dirt, and what JPEG makes of colours
 
 Box = tuple[int, int, int, int]
 """(left, top, right, bottom)."""
@@ -55,7 +52,7 @@ class Layer:
             size: (width, height) of the photo.
         """
         step = cell_size(part)
-        coefficients, matrix = _coefficients(part, before, toned(part, before, change), reduced, step)
+        coefficients, matrix = _coefficients(part, before, change, reduced, step)
         scale = scale_of(matrix)
         spacing = max(step, scale)
         reach = 3 * spacing / scale if spacing > 1 else 0  # what is interpolated passes the border by less
@@ -112,20 +109,6 @@ def _spread(planes: np.ndarray, matrix: np.ndarray, spacing: float, box: Box) ->
         for plane in planes
     ]
     return np.stack([np.asarray(plane) for plane in nodes]), (left, top)
-
-
-def toned(part: Part, before: np.ndarray, change: np.ndarray) -> np.ndarray:
-    """The change of a part; in the tone of its image `before` if that is of one tone; (3, H, W) float32 all.
-
-    An image is of one tone if its colours lie along a line: in a black-and-white photo, a sepia print, a blueprint.
-    """
-    if not part.keeps_tone:
-        return change
-    middle = before.mean((1, 2), keepdims=True)
-    light = np.tensordot(LUMA, before - middle, 1)
-    slopes = ((before - middle) * light).mean((1, 2)) / max(float((light * light).mean()), 1e-9)
-    others = np.abs(before - middle - slopes[:, None, None] * light).max(0) > TONED
-    return change if others.mean() > OTHERS else slopes[:, None, None] * np.tensordot(LUMA, change, 1)
 
 
 def cell_size(part: Part) -> int:

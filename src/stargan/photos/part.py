@@ -25,14 +25,11 @@ class Part:
         image: RGB image of the size of the model.
         matrix: (2, 3) float64, from pixels of `image` to pixels of the photo: a turn, a scale and a shift.
         fade: How a change of the part fades out at its left, upper, right and lower side.
-        keeps_tone: Whether a part of one tone, black and white or sepia, stays so. Right for faces; other models may be
-            there to give colours.
     """
 
     image: Image.Image
     matrix: np.ndarray
     fade: tuple[Fade, Fade, Fade, Fade] = (SOFT, SOFT, SOFT, SOFT)
-    keeps_tone: bool = False
 
     @property
     def scale(self) -> float:

@@ -8,7 +8,7 @@ from PIL import Image
 
 from stargan import images
 from stargan.photos import guided
-from stargan.photos.layers import Box, Layer, cell_size, toned
+from stargan.photos.layers import Box, Layer, cell_size
 from stargan.photos.part import Part
 from stargan.photos.sampling import centres, interpolated
 
@@ -50,7 +50,7 @@ def put_back(
     changed = [item for item in zip(parts, before, changes, strict=True) if item[2].any()]
     result = photo if in_place else photo.copy()
     if len(changed) == 1 and changed[0][0].is_whole(photo.size):
-        _paste(result, toned(*changed[0]), (0, 0, *photo.size))
+        _paste(result, changed[0][2], (0, 0, *photo.size))
         return result
     reduced = {step: photo.reduce(step) if step > 1 else photo for step in {cell_size(part) for part, *_ in changed}}
     layers = [Layer.of(*item, reduced[cell_size(item[0])], photo.size) for item in changed]

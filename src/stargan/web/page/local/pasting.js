@@ -1,5 +1,5 @@
 // Puts the changes that a model made to parts of a photo back into it: what `photos/` does in Python, where the reasons
-// for each step are. A part is {image, matrix, fade, keepsTone}; a layer is its change as a function of the photo's colours, with
+// for each step are. A part is {image, matrix, fade}; a layer is its change as a function of the photo's colours, with
 // twelve coefficients for each node: three slopes for each colour of the change, and its offsets.
 
 import { BILINEAR, HAMMING, clip, newPlanes, reduce, resizePlanes, toArray } from "./pixels.js";
@@ -8,13 +8,10 @@ import { bounds, invert, mirrored, samplePoints, scaleOf, transformPlanes } from
 const TILE = 256;
 const SMOOTHNESS = 256;
 const DETAIL = 768;
-const TONED = 9 / 127.5;
-const OTHERS = 0.01;
 const RADIUS = 1;
 const SMOOTH = 0.05;
 const TEXTURE = 0.03;
 const DRAWN = 400;
-const LUMA = [0.299, 0.587, 0.114];
 
 // Changes a copy of the photo. `before` and `after` hold an array (3, h, w) in [-1, 1] for each part.
 export function putBack(photo, before, after, parts) {
@@ -49,7 +46,6 @@ function common(one, other) {
 
 function makeLayer(part, before, change, reduced, photo) {
   const size = [part.image.width, part.image.height];
-  if (part.keepsTone) change = toned(before, change);
   const step = cellSize(part);
   const { planes, matrix } = coefficients(part, before, change, reduced.get(step), step);
   const spacing = Math.max(step, scaleOf(matrix));
@@ -57,25 +53,6 @@ function makeLayer(part, before, change, reduced, photo) {
   const [left, top, right, bottom] = bounds(part.matrix, size);
   const box = [clip(left, 0, photo.width), clip(top, 0, photo.height), clip(right, 0, photo.width), clip(bottom, 0, photo.height)];
   return { ...spread(planes, matrix, spacing, box), spacing, step, box };
-}
-
-// The change of an image; in its tone if it is of one tone.
-function toned(before, change) {
-  const size = before.length / 3;
-  const middle = LUMA.map((_, band) => before.subarray(band * size, (band + 1) * size).reduce((sum, value) => sum + value, 0) / size);
-  const around = before.map((value, at) => value - middle[Math.floor(at / size)]);
-  const light = lightness(around);
-  const power = light.reduce((sum, value) => sum + value * value, 0);
-  const slopes = LUMA.map((_, band) => light.reduce((sum, value, at) => sum + value * around[at + band * size], 0) / Math.max(power, 1e-9 * size));
-  const others = light.reduce((count, value, at) => count + slopes.some((slope, band) => Math.abs(around[at + band * size] - slope * value) > TONED), 0);
-  if (others > OTHERS * size) return change;
-  const lighter = lightness(change);
-  return change.map((_, at) => slopes[Math.floor(at / size)] * lighter[at % size]);
-}
-
-function lightness(array) {
-  const size = array.length / 3;
-  return Float32Array.from({ length: size }, (_, at) => LUMA.reduce((sum, weight, band) => sum + weight * array[at + band * size], 0));
 }
 
 // The coefficients as planes, and the matrix from their pixels to pixels of the photo.

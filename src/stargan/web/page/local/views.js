@@ -1,6 +1,6 @@
 // What a model sees of a photo: what `inference/views.py` does in Python, and `photos/windows.py`.
 //
-// A view is {photo, regions, images, values, estimates}; a region is {part: {image, matrix, fade, keepsTone}, face, number}.
+// A view is {photo, regions, images, values, estimates}; a region is {part: {image, matrix, fade}, face, number}.
 
 import { BICUBIC, BILINEAR, crop, resize, round, toArray } from "./pixels.js";
 import { align, cutByBorder, find, inProfile, sizeOf } from "./finding.js";
@@ -48,7 +48,7 @@ async function regionsOf(photo, { network, width, height }, networks, aligning) 
     return [{ part: central(photo, size, network.crop) }];
   }
   const points = network.face.map((point) => point.map((value, axis) => value * Math.min(...size) + size[axis] / 2));
-  return found.map((face, index) => ({ part: { ...align(photo, face, points, size), fade: [SOFT, SOFT, SOFT, SOFT], keepsTone: true }, face, number: index + 1 }));
+  return found.map((face, index) => ({ part: { ...align(photo, face, points, size), fade: [SOFT, SOFT, SOFT, SOFT] }, face, number: index + 1 }));
 }
 
 // The centre of a photo in which a face is cut and aligned already.
@@ -61,7 +61,7 @@ function central(photo, [width, height], cropping) {
   const box = [left, top, left + sides[0], top + sides[1]];
   const fade = [left, top, photo.width - box[2], photo.height - box[3]].map((rest) => (rest > 0 ? SOFT : WHOLE));
   const image = resize(crop(photo, box), [width, height], BILINEAR);
-  return { image, matrix: [sides[0] / width, 0, left, 0, sides[1] / height, top], fade, keepsTone: true };
+  return { image, matrix: [sides[0] / width, 0, left, 0, sides[1] / height, top], fade };
 }
 
 // Windows that cover a photo, for models that know of no places in it: {box, fade}.

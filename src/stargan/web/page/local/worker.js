@@ -4,6 +4,7 @@ import { decode, encode, PhotoError } from "./files.js";
 import { shows, steps, withKnown } from "./labels.js";
 import { Networks } from "./networks.js";
 import { putBack } from "./pasting.js";
+import { keepTone } from "./tone.js";
 import { cornersOf, described, look, windowOf } from "./views.js";
 import { clip, round } from "./pixels.js";
 import { scaleOf } from "./sampling.js";
@@ -124,7 +125,7 @@ async function edited(view, row, name, { target, strength, known }) {
     const made = await withNetworks(name, (networks) => networks.generate(image, condition));
     image = image.map((value, at) => clip(strength * made[at] + (1 - strength) * value, -1, 1));
   }
-  return image;
+  return network.face ? keepTone(view.images[row], image) : image;
 }
 
 const painted = ({ photo, images, regions }, results) => putBack(photo, images, results, regions.map(({ part }) => part));
