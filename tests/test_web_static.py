@@ -146,7 +146,7 @@ def test_models_that_are_not_about_faces(
 def test_transparent_photos_stay_so(drawings: Page, cartoons: stargan.Translator, two: Path, tmp_path: Path) -> None:
     photo = tmp_path / "cut out.png"
     image = Image.open(two).crop((0, 0, SIDE, SIDE)).convert("RGBA")
-    image.putalpha(Image.linear_gradient("L").resize(image.size).point(lambda level: 255 if level > 40 else 0))
+    image.putalpha(Image.linear_gradient("L").resize(image.size).point([0] * 40 + [200] * 40 + [255] * 176))
     image.save(photo)
     drop(drawings, photo)
     wait(drawings)
@@ -155,9 +155,12 @@ def test_transparent_photos_stay_so(drawings: Page, cartoons: stargan.Translator
         drawings.click("#download")
     with Image.open(downloading.value.path()) as kept:
         assert np.array_equal(np.asarray(kept.getchannel("A")), np.asarray(image.getchannel("A")))
-        opaque = np.asarray(kept.getchannel("A")) == 255
-        expected = np.asarray(cartoons.translate(photo, ["Black_Hair"]), int)
-        assert np.abs(np.asarray(kept.convert("RGB"), int) - expected)[opaque].mean() < NEAR
+        over_white = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image).convert("RGB")
+        change = np.asarray(cartoons.translate(photo, ["Black_Hair"]), int) - np.asarray(over_white, int)
+        expected = np.clip(np.asarray(image, int)[..., :3] + change, 0, 255)
+        wrong = np.abs(np.asarray(kept.convert("RGBA"), int)[..., :3] - expected)
+        assert wrong[np.asarray(image.getchannel("A")) == 255].mean() < NEAR
+        assert wrong[np.asarray(image.getchannel("A")) == 200].mean() < 1.5  # browsers round colours times opacity
 
 
 def test_nothing_leaves_the_browser(browser: Any, address: str, two: Path) -> None:

@@ -194,7 +194,18 @@ def test_transparency_is_kept(model: stargan.Translator, portrait: Image.Image, 
     )
     assert done.returncode == 0, done.stderr
     with Image.open(tmp_path / "out.png") as written:
-        assert written.getchannel("A").tobytes() == clear.getchannel("A").tobytes()
+        there, before = np.asarray(written, int), np.asarray(clear, int)
+    assert (there[..., 3] == before[..., 3]).all()
+    (face,) = model.look(clear).regions
+    low, high = face.part.corners.min(0).astype(int), face.part.corners.max(0).astype(int) + 1
+    around = np.ones(before.shape[:2], bool)
+    around[max(low[1], 0) : high[1], max(low[0], 0) : high[0]] = False
+    assert around.any()
+    assert (there == before)[around].all()
+    over_white = Image.alpha_composite(Image.new("RGBA", clear.size, "white"), clear).convert("RGB")
+    change = np.asarray(model.translate(clear, ["Black_Hair"], known=KNOWN), int) - np.asarray(over_white, int)
+    assert (there[..., :3] == np.clip(before[..., :3] + change, 0, 255)).all()
+    assert np.abs(change).max() > 20
 
 
 def test_a_photo_without_a_face_is_left_out(portrait: Image.Image, tmp_path: Path) -> None:

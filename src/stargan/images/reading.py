@@ -21,7 +21,7 @@ class Photo:
 
     Attributes:
         image: RGB, upright, alpha over white.
-        alpha: Mode L of the same size, for an image with transparency.
+        clear: RGBA, for an image with transparency; `image` is this over white.
         format: Pillow's name of the file's format, for example `JPEG`; empty for an array or a new image.
         exif: EXIF data without the orientation, which is applied to `image`; may be empty.
         icc_profile: The colour profile, of an RGB space; may be empty.
@@ -30,7 +30,7 @@ class Photo:
     """
 
     image: Image.Image
-    alpha: Image.Image | None = None
+    clear: Image.Image | None = None
     format: str = ""
     exif: bytes = b""
     icc_profile: bytes = b""
@@ -103,20 +103,20 @@ def _decoded(source: ImageSource, range: RangeChoice, *, whole: bool = False) ->
 
 
 def _photo(image: Image.Image, deep: DeepImage | None, range: RangeChoice, *, whole: bool) -> Photo:
-    alpha = Image.new("L", image.size) if whole and _transparent(image) else None
-    if deep is None and image.width * image.height <= _BAND and alpha is None:
+    clear = Image.new("RGBA", image.size) if whole and _transparent(image) else None
+    if deep is None and image.width * image.height <= _BAND and clear is None:
         rgb = _rgb(image)
     else:
         rgb = Image.new("RGB", image.size)
         for top, part in _parts(image, deep, range):
             rgb.paste(_rgb(part), (0, top))
-            if alpha is not None:
-                alpha.paste(part.convert("RGBA").getchannel("A"), (0, top))
+            if clear is not None:
+                clear.paste(part.convert("RGBA"), (0, top))
     exif = image.getexif()
     turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
     if turn is not None:
-        rgb, alpha = rgb.transpose(turn), alpha and alpha.transpose(turn)
-    return Photo(rgb, alpha, *_said(image, exif))
+        rgb, clear = rgb.transpose(turn), clear and clear.transpose(turn)
+    return Photo(rgb, clear, *_said(image, exif))
 
 
 def _parts(image: Image.Image, deep: DeepImage | None, range: RangeChoice) -> Iterator[tuple[int, Image.Image]]:

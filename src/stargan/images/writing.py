@@ -4,6 +4,7 @@ import zlib
 from pathlib import Path
 from typing import Any, BinaryIO
 
+import numpy as np
 from PIL import ExifTags, Image
 
 from stargan.errors import ImageError
@@ -19,6 +20,7 @@ _SETTINGS: dict[str, dict[str, Any]] = {
     "AVIF": {"quality": 90},
     "TIFF": {"compression": "tiff_adobe_deflate"},
 }
+_ROWS = 64  # that are computed at a time
 
 
 def kind(path: Path) -> str:
@@ -59,14 +61,24 @@ def write(image: Image.Image, file: Path | BinaryIO, format_name: str, like: Pho
         format_name = "PNG"
     settings = dict(_SETTINGS.get(format_name, {}))
     if like is not None:
-        if like.alpha is not None and format_name in ("PNG", "WEBP", "TIFF", "AVIF") and like.alpha.size == image.size:
-            image = image.copy()
-            image.putalpha(like.alpha)
+        if like.clear is not None and format_name in ("PNG", "WEBP", "TIFF", "AVIF") and like.clear.size == image.size:
+            image = _clear(image, like.image, like.clear)
         kept = {"exif": like.exif, "icc_profile": like.icc_profile, "dpi": like.dpi}
         settings |= {name: value for name, value in kept.items() if value}
         if format_name == "JPEG" and like.subsampling >= 0:
             settings["subsampling"] = like.subsampling
     image.save(file, format_name, **settings)
+
+
+def _clear(image: Image.Image, before: Image.Image, clear: Image.Image) -> Image.Image:
+    """`clear`, with the change from `before`, which is that over white, to `image`."""
+    result = clear.copy()
+    for top in range(0, image.height, _ROWS):
+        box = (0, top, image.width, min(top + _ROWS, image.height))
+        there, old, new = (np.asarray(each.crop(box), np.int16) for each in (clear, before, image))
+        colours = np.clip(there[..., :3] + new - old, 0, 255)
+        result.paste(Image.fromarray(np.dstack((colours, there[..., 3])).astype(np.uint8)), box)
+    return result
 
 
 def _can_write(format_name: str) -> bool:

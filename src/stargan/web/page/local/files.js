@@ -4,7 +4,6 @@ import { newImage } from "./pixels.js";
 
 const MOST = 50e6; // pixels
 const QUALITY = 0.95;
-const SMALLEST_ALPHA = 255;
 
 export class PhotoError extends Error {
   constructor(code, message) {
@@ -13,7 +12,8 @@ export class PhotoError extends Error {
   }
 }
 
-// A photo: an image, its `kind` (a MIME type), and `alpha` if it is transparent somewhere; colours are over white.
+// A photo: an image, its `kind` (a MIME type), and `clear`, its pixels as they were, if it is transparent somewhere; the
+// image is these over white.
 export async function decode(file) {
   let bitmap;
   try {
@@ -27,26 +27,25 @@ export async function decode(file) {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   const { data } = context.getImageData(0, 0, width, height);
-  return { width, height, data, alpha: overWhite(data), kind: file.type };
+  const transparent = data.some((value, at) => at % 4 === 3 && value < 255);
+  return { width, height, data: transparent ? overWhite(data) : data, clear: transparent ? data : null, kind: file.type };
 }
 
-function overWhite(data) {
-  let alpha = null;
-  for (let at = 3; at < data.length; at += 4) {
-    if (data[at] === SMALLEST_ALPHA) continue;
-    alpha ??= new Uint8ClampedArray(data.length / 4).fill(SMALLEST_ALPHA);
-    alpha[at >> 2] = data[at];
-    for (let band = at - 3; band < at; band++) data[band] = (data[band] * data[at]) / 255 + 255 - data[at];
-  }
-  return alpha;
+const overWhite = (clear) => clear.map((value, at) => (at % 4 === 3 ? value : (value * clear[at | 3]) / 255 + 255 - clear[at | 3]));
+
+// `clear`, with the change from that over white to `data`.
+function withTransparency(data, clear) {
+  const before = overWhite(clear);
+  return clear.map((value, at) => (at % 4 === 3 ? value : value + data[at] - before[at]));
 }
 
 // A file of the photo's kind, or a JPEG if `small`.
-export async function encode({ width, height, data, alpha, kind }, small = false) {
+export async function encode({ width, height, data, clear, kind }, small = false) {
   const type = small || kind === "image/jpeg" ? "image/jpeg" : kind === "image/webp" ? kind : "image/png";
   const pixels = newImage(width, height);
-  pixels.data.set(data);
-  for (let at = 3; at < data.length; at += 4) pixels.data[at] = alpha && type !== "image/jpeg" ? alpha[at >> 2] : 255;
+  const transparent = clear && type !== "image/jpeg";
+  pixels.data.set(transparent ? withTransparency(data, clear) : data);
+  for (let at = 3; at < data.length && !transparent; at += 4) pixels.data[at] = 255;
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d").putImageData(new ImageData(pixels.data, width, height), 0, 0);
   return canvas.convertToBlob({ type, quality: QUALITY });
