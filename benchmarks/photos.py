@@ -1,6 +1,7 @@
 """How a model does on whole photographs: faces found, changes found, identity, and the time of each stage.
 
-    python benchmarks/photos.py FOLDER --model celeba --data CELEBA [--sheet sheet.jpg] [--json figures.json]
+    python benchmarks/photos.py FOLDER --model celeba --data CELEBA [--json figures.json]
+    python benchmarks/photos.py FOLDER --sheet sheet.jpg [--changes Male Eyeglasses]
 
 Each photograph is translated as by `stargan translate`, to every single change. Then its faces are looked for again in
 the result. A classifier that took no part in training the model (that of `stargan evaluate`, trained on --data) says
@@ -34,7 +35,7 @@ from stargan.inference.steps import Step
 from stargan.inference.translator import Translator
 from stargan.inference.views import View
 
-SHEET = 320  # pixels, the side of a face on the sheet
+CELL = 320  # pixels, the side of an image on the sheet
 COLUMNS = 5
 HEAD = 2.0  # the side of what the sheet shows, in sides of the face
 
@@ -163,20 +164,24 @@ def sheet(model: Translator, paths: Sequence[Path], known: Sequence[str], words:
     """Each face of the photographs, and what the changes `words` (all if empty) make of it, cut out of whole photos."""
     cells: list[Image.Image] = []
     captions: list[str] = []
+    if unknown := sorted({*words} - {*requests.every_word(model.domains)}):
+        raise SystemExit(f"--changes {unknown[0]}: must be one of {', '.join(requests.every_word(model.domains))}")
     for path in paths:
         photo = images.decode(path)
+        if not (found := faces.find(photo)):
+            continue
         row = {"photo": photo, **dict(model.translate_all(photo, known=known))}
         row = {word: image for word, image in row.items() if word in ("photo", *words) or not words}
-        for face in faces.find(photo):
+        for face in found:
             left, top, right, bottom = face.box
             half = min(HEAD / 2 * max(right - left, bottom - top), *(side / 2 for side in photo.size))
             middle = ((left + right) / 2, (top + bottom) / 2)
             x, y = (min(max(at, half), side - half) for at, side in zip(middle, photo.size, strict=True))
             head = (x - half, y - half, x + half, y + half)
-            cells += [image.resize((SHEET, SHEET), Image.Resampling.LANCZOS, head) for image in row.values()]
+            cells += [image.resize((CELL, CELL), Image.Resampling.LANCZOS, head) for image in row.values()]
             captions += row
             while len(cells) % COLUMNS:
-                cells.append(Image.new("RGB", (SHEET, SHEET), "white"))
+                cells.append(Image.new("RGB", (CELL, CELL), "white"))
                 captions.append("")
     return images.grid(np.stack([np.asarray(image) for image in cells]), COLUMNS, captions=captions)
 

@@ -21,7 +21,7 @@ class Photo:
 
     Attributes:
         image: RGB, upright, alpha over white.
-        clear: RGBA, for an image with transparency; `image` is this over white.
+        rgba: The pixels as they are, for an image with transparency; `image` is this over white.
         format: Pillow's name of the file's format, for example `JPEG`; empty for an array or a new image.
         exif: EXIF data without the orientation, which is applied to `image`; may be empty.
         icc_profile: The colour profile, of an RGB space; may be empty.
@@ -30,7 +30,7 @@ class Photo:
     """
 
     image: Image.Image
-    clear: Image.Image | None = None
+    rgba: Image.Image | None = None
     format: str = ""
     exif: bytes = b""
     icc_profile: bytes = b""
@@ -103,20 +103,23 @@ def _decoded(source: ImageSource, range: RangeChoice, *, whole: bool = False) ->
 
 
 def _photo(image: Image.Image, deep: DeepImage | None, range: RangeChoice, *, whole: bool) -> Photo:
-    clear = Image.new("RGBA", image.size) if whole and _transparent(image) else None
-    if deep is None and image.width * image.height <= _BAND and clear is None:
+    rgba = Image.new("RGBA", image.size) if whole and _transparent(image) else None
+    if deep is None and image.width * image.height <= _BAND and rgba is None:
         rgb = _rgb(image)
     else:
         rgb = Image.new("RGB", image.size)
         for top, part in _parts(image, deep, range):
             rgb.paste(_rgb(part), (0, top))
-            if clear is not None:
-                clear.paste(part.convert("RGBA"), (0, top))
+            if rgba is not None:
+                rgba.paste(part.convert("RGBA"), (0, top))
+    if rgba is not None and rgba.getchannel("A").getextrema() == (255, 255):
+        rgba = None
     exif = image.getexif()
     turn = _TURNS.get(exif.get(ExifTags.Base.Orientation, 1))
     if turn is not None:
-        rgb, clear = rgb.transpose(turn), clear and clear.transpose(turn)
-    return Photo(rgb, clear, *_said(image, exif))
+        rgb = rgb.transpose(turn)  # one after the other, because of the memory
+        rgba = rgba and rgba.transpose(turn)
+    return Photo(rgb, rgba, *_said(image, exif))
 
 
 def _parts(image: Image.Image, deep: DeepImage | None, range: RangeChoice) -> Iterator[tuple[int, Image.Image]]:

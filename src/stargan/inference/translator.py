@@ -269,7 +269,7 @@ class Translator:
     # ---------------------------------------------------------------- arrays
 
     def edit(self, images: np.ndarray, translations: Sequence[Steps]) -> np.ndarray:
-        """Translates arrays by changes of any strength, one after the other; faces of one tone keep it.
+        """Translates arrays by changes of any strength, one after the other; black-and-white and sepia faces stay so.
 
         Args:
             images: (N, 3, H, W) float32 in [-1, 1].
@@ -285,8 +285,9 @@ class Translator:
             factor = np.array(strengths, np.float32)[:, None, None, None]
             made = self.generate(results[rows], np.stack(labels), np.stack(values))
             results[rows] = np.clip(factor * made + (1 - factor) * results[rows], -1, 1)
-        # Models that are not about faces may be there to give colours.
-        return tone.keep(images, results) if self.info.face_crop else results
+        if self.info.face_crop:  # a model for whole images may be meant to add colours
+            tone.keep(np.asarray(images, np.float32), results)
+        return results
 
     def generate(self, images: np.ndarray, labels: np.ndarray, source_values: np.ndarray | None = None) -> np.ndarray:
         """Translates arrays.

@@ -139,7 +139,7 @@ class View:
             matrix = region.part.matrix * scale[:, None]
             matrix[:, 2] -= corner * scale
             moved.append(replace(region, part=replace(region.part, matrix=matrix)))
-        return replace(self, photo=replace(self.photo, image=image, clear=None), regions=tuple(moved))
+        return replace(self, photo=replace(self.photo, image=image, rgba=None), regions=tuple(moved))
 
     def lines(self) -> list[str]:
         """What the model saw, in a line for the photo: `2 faces; face 1: Brown_Hair, Male=0 (0.97); face 2: ...`."""

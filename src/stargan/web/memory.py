@@ -12,7 +12,7 @@ from stargan.inference.views import View
 from stargan.web.limits import Limits
 from stargan.web.refusals import ApiError
 
-PIXEL_BYTES = 4  # of an RGB image in Pillow's memory
+PIXEL_BYTES = 4  # of an RGB or RGBA image in Pillow's memory
 
 
 @dataclass(eq=False)
@@ -39,7 +39,8 @@ class Kept:
     @property
     def bytes(self) -> int:
         """Memory that the photo takes, about."""
-        return self.photo.image.width * self.photo.image.height * PIXEL_BYTES
+        held = 1 if self.photo.rgba is None else 2
+        return held * self.photo.image.width * self.photo.image.height * PIXEL_BYTES
 
 
 class PhotoMemory:

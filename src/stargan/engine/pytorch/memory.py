@@ -67,7 +67,7 @@ def estimate(config: Config, domains: Domains, *, on_gpu: bool = False) -> dict[
     kept = 0.5 if config.gradient_checkpointing else 1.0  # measured
     g_update = part * (kept * (4 * (3.25 + config.blocks / 2) + 4) * own + 6 * planes)
     generate = generate_batch(pixels) * (6 * own + 2.5 * planes)
-    penalised = config.objective in PENALISED or config.lambda_cls_gp  # a penalty on gradients keeps more for its own
+    penalised = config.objective in PENALISED or config.lambda_cls_gp  # gradients of gradients need more
     d_update: float = at_once * ((5 if penalised else 3) * features + 10 * image)
     if config.discriminator == "projected":
         d_update = config.batch_size * (PROJECTED + 41 * image)

@@ -12,8 +12,8 @@ export class PhotoError extends Error {
   }
 }
 
-// A photo: an image, its `kind` (a MIME type), and `clear`, its pixels as they were, if it is transparent somewhere; the
-// image is these over white.
+// A photo: an image, its `kind` (a MIME type), and `rgba`, its pixels as the browser decodes them, if it is transparent
+// somewhere; the image is these over white.
 export async function decode(file) {
   let bitmap;
   try {
@@ -27,24 +27,29 @@ export async function decode(file) {
   context.drawImage(bitmap, 0, 0);
   bitmap.close();
   const { data } = context.getImageData(0, 0, width, height);
-  const transparent = data.some((value, at) => at % 4 === 3 && value < 255);
-  return { width, height, data: transparent ? overWhite(data) : data, clear: transparent ? data : null, kind: file.type };
+  const transparent = isTransparent(data);
+  return { width, height, data: transparent ? overWhite(data) : data, rgba: transparent ? data : null, kind: file.type };
 }
 
-const overWhite = (clear) => clear.map((value, at) => (at % 4 === 3 ? value : (value * clear[at | 3]) / 255 + 255 - clear[at | 3]));
+function isTransparent(data) {
+  for (let at = 3; at < data.length; at += 4) if (data[at] < 255) return true;
+  return false;
+}
 
-// `clear`, with the change from that over white to `data`.
-function withTransparency(data, clear) {
-  const before = overWhite(clear);
-  return clear.map((value, at) => (at % 4 === 3 ? value : value + data[at] - before[at]));
+const overWhite = (rgba) => rgba.map((value, at) => (at % 4 === 3 ? value : (value * rgba[at | 3]) / 255 + 255 - rgba[at | 3]));
+
+// The pixels of a photo, plus what changed from the photo over white to `data`.
+function withChange(rgba, data) {
+  const before = overWhite(rgba);
+  return rgba.map((value, at) => (at % 4 === 3 ? value : value + data[at] - before[at]));
 }
 
 // A file of the photo's kind, or a JPEG if `small`.
-export async function encode({ width, height, data, clear, kind }, small = false) {
+export async function encode({ width, height, data, rgba, kind }, small = false) {
   const type = small || kind === "image/jpeg" ? "image/jpeg" : kind === "image/webp" ? kind : "image/png";
   const pixels = newImage(width, height);
-  const transparent = clear && type !== "image/jpeg";
-  pixels.data.set(transparent ? withTransparency(data, clear) : data);
+  const transparent = rgba && type !== "image/jpeg";
+  pixels.data.set(transparent ? withChange(rgba, data) : data);
   for (let at = 3; at < data.length && !transparent; at += 4) pixels.data[at] = 255;
   const canvas = new OffscreenCanvas(width, height);
   canvas.getContext("2d").putImageData(new ImageData(pixels.data, width, height), 0, 0);
