@@ -48,13 +48,13 @@ class Curve:
     """
 
     def __init__(self, colours: np.ndarray) -> None:
-        light = _lightness(colours)
-        last, ordered = light.size - 1, np.sort(light)
+        own = _lightness(colours)
+        last, ordered = own.size - 1, np.sort(own)
         self.ends = float(ordered[int(EDGE * last)]), float(ordered[int((1 - EDGE) * last)])
-        light = np.clip(light, *self.ends)
+        light = np.clip(own, *self.ends)
         self.terms: list[tuple[float, float, np.ndarray]] = []  # two factors of the recurrence, and coefficients
         before, basis, size = np.zeros_like(light), np.ones_like(light), 0.0
-        shifted = colours + (light - _lightness(colours))  # the pixels beyond the ends as if they lay there
+        shifted = colours + (light - own)  # the pixels beyond the ends as if they lay there
         for _ in range(DEGREE + 1):
             power = float((basis * basis).sum())
             if power < 1e-9 * light.size:  # fewer kinds of lightness than terms
