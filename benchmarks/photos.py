@@ -183,6 +183,8 @@ def sheet(model: Translator, paths: Sequence[Path], known: Sequence[str], words:
             while len(cells) % COLUMNS:
                 cells.append(Image.new("RGB", (CELL, CELL), "white"))
                 captions.append("")
+    if not cells:
+        raise SystemExit("no face was found in any of the photographs")
     return images.grid(np.stack([np.asarray(image) for image in cells]), COLUMNS, captions=captions)
 
 

@@ -105,6 +105,7 @@ TRIALS: dict[str, Trial] = {
     "edit plain": Trial("no details at full size: cheaper updates", {"details": 0}, "edit"),
     "edit narrow": Trial("half the channels: cheaper updates, so more of them", {"width": 32}, "edit"),
     "edit short": Trial("one residual block instead of three", {"blocks": 1}, "edit"),
+    "edit small": Trial("both: half the channels and one block", {"width": 32, "blocks": 1}, "edit"),
     "edit batch16": Trial("batch 16: half as many updates", {"batch_size": 16}, "edit"),
     "edit rate2": Trial("twice the learning rate", {"lr": 8e-4}, "edit"),
     "edit fp32": Trial("fp32 instead of bf16", {"precision": "fp32"}, "edit"),
