@@ -29,6 +29,17 @@ def test_estimates_of_a_group_without_a_class_that_is_on() -> None:
     assert estimates(one(Group(("Black_Hair", "Blue_Eyes"))), np.zeros(2))[0].word == "none of Black_Hair/Blue_Eyes"
 
 
+def test_groups_that_do_not_matter() -> None:
+    """The paper's G takes the target labels: what a request determines; an edit generator: what it leaves alone."""
+    for words, determined, left_alone in (
+        (["blond hair"], {0}, {1, 2}),
+        (["no black hair"], set(), {1, 2}),
+        (["male", "young"], {1, 2}, {0}),
+    ):
+        assert requests.settled(celeba, words) == determined
+        assert requests.settled(celeba, words, edit=True) == left_alone
+
+
 def test_estimates_of_a_one_of_n_group() -> None:
     chances = np.full(8, 0.1)
     chances[4] = 0.3

@@ -15,9 +15,10 @@ import subprocess
 import sys
 import threading
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -53,6 +54,7 @@ SHORTER = {
     "import": ["--overwrite"],
 }
 """Options that are added to a command, so that it takes seconds."""
+SMALL = {"recipe": "modern", "image_size": 16, "width": 4, "blocks": 1, "d_layers": 2}
 CELEBA = ("Black_Hair", "Blond_Hair", "Brown_Hair", "Male", "Young")
 
 
@@ -211,12 +213,24 @@ def test_snippets_run(
     folder = tmp_path / "here"
     shutil.copytree(request.getfixturevalue("inputs"), folder)
     monkeypatch.chdir(folder)
+    monkeypatch.setattr(stargan, "train", _train(stargan.train))
     names = {"stargan": stargan, "model": stargan.load("celeba")}
     for block in found:
         if block.python:
             exec(compile("\n".join(block.lines), page.name, "exec"), names)
         for command in block.commands:
             _run(command)
+
+
+def _train(train: Callable[..., stargan.Run]) -> Callable[..., stargan.Run]:
+    """`stargan.train`, but with tiny networks and a few steps."""
+
+    def shorter(*arguments: Any, **options: Any) -> stargan.Run:
+        if "resume" in options:
+            return train(*arguments, **{**options, "steps": 4})
+        return train(*arguments, **{**options, **SMALL, "steps": 2})
+
+    return shorter
 
 
 def _run(command: str) -> None:

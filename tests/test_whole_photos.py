@@ -106,6 +106,16 @@ def test_faces_and_their_labels(model: stargan.Translator, two: Image.Image) -> 
     assert stargan.load("cartoons").faces(two) == []
 
 
+def test_what_matters_of_a_face(model: stargan.Translator, portrait: Image.Image) -> None:
+    """An edit generator takes only the change of labels, so the labels that a request leaves alone do not matter."""
+    woman, man, blond, brown = (
+        np.asarray(model.translate(portrait, {"Black_Hair": 1}, known=known))
+        for known in (["female", "young"], ["male", "old"], ["blond hair"], ["brown hair"])
+    )
+    assert np.array_equal(woman, man)
+    assert not np.array_equal(blond, brown)
+
+
 def test_black_and_white_stays_so(model: stargan.Translator, portrait: Image.Image) -> None:
     photo = portrait.convert("L")
     (face,) = model.faces(photo)

@@ -109,7 +109,8 @@ def run(options: Options) -> int:
     )
     plan = None
     if not options.faces:
-        plan = jobs.plan(model.domains, options.to, options.protocol, strength=options.strength)
+        edit = model.info.architecture.generator == "edit"
+        plan = jobs.plan(model.domains, options.to, options.protocol, strength=options.strength, edit=edit)
         warned = [line for words in options.to or [None] for line in model.warnings(words)]
         notes += [f"warning: {line}; `stargan card {options.model}` says more" for line in dict.fromkeys(warned)]
     jobs.check(found, plan.files if plan else [jobs.BOXES], output)

@@ -110,10 +110,16 @@ def fully_specified(domains: Domains, words: Request) -> bool:
     return len(settled(domains, words)) == len(domains.group_names)
 
 
-def settled(domains: Domains, words: Request) -> frozenset[int]:
-    """The groups that a request, see `parse`, determines whatever the image shows, by their indices."""
+def settled(domains: Domains, words: Request, *, edit: bool = False) -> frozenset[int]:
+    """The groups of which it does not matter what the image shows, by their indices.
+
+    Those that the request, see `parse`, determines; or, with `edit`, those that it leaves alone: an edit generator
+    takes the change from the image's labels to the requested ones.
+    """
     request = parse(domains, words)
     states = [[request.get(index) for index in columns] for _, columns, _ in domains.groups()]
+    if edit:
+        return frozenset(index for index, group in enumerate(states) if group.count(None) == len(group))
     return frozenset(index for index, group in enumerate(states) if 1 in group or None not in group)
 
 

@@ -108,7 +108,7 @@ class Plan:
         names: Every name that a translation may get in its file name.
         targets: From the (C,) values of an image to its translations by name.
         grid: Whether each image also gets a labelled grid of its translations.
-        settled: The groups of labels that all translations set, whatever the image shows.
+        settled: The groups of labels of which it does not matter to any translation what the image shows.
     """
 
     names: tuple[str, ...]
@@ -172,8 +172,16 @@ def plan(
     protocol_name: str | None = None,
     *,
     strength: float = 1.0,
+    edit: bool = False,
 ) -> Plan:
     """Plans the translations: to `targets`, to those of a protocol, or, without either, to every domain.
+
+    Args:
+        domains: The labels of the model.
+        targets: The requests.
+        protocol_name: The protocol.
+        strength: A factor for all changes.
+        edit: Whether the generator takes the change of labels, so that only those that change matter.
 
     Raises:
         DomainError: A target is not understood, or the domains lack one that the protocol needs.
@@ -190,7 +198,7 @@ def plan(
         return Plan(
             tuple(named),
             lambda values: {n: steps(domains, values, w, strength) for n, w in named.items()},
-            settled=frozenset.intersection(*(requests.settled(domains, words) for words in named.values())),
+            settled=frozenset.intersection(*(requests.settled(domains, words, edit=edit) for words in named.values())),
         )
     if protocol_name is not None:
         tasks = protocol(protocol_name, domains)
