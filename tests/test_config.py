@@ -241,7 +241,8 @@ def test_recipes_have_the_settings_of_the_paper() -> None:
         ((32, 32), None, "modern", 4),
         ((96, 96), None, "modern", 5),
         ((128, 64), None, "modern", 5),
-        ((512, 255), "stargan", "modern", 6),
+        ((512, 252), "stargan", "modern", 6),
+        ((512, 255), "stargan", "modern-256", 6),  # which becomes 512x256
         ((256, 256), None, "edit", 6),
         ((256, 260), None, "modern-256", 6),
         ((512, 600), None, "modern-512", 6),
@@ -253,6 +254,14 @@ def test_recipes_by_image_size(size: tuple[int, int], method: str | None, name: 
     assert config.recipe == name
     assert recipes.layers_for(config, fitting_layers(size)) == layers
     assert recipes.base("paper", None, size) == recipe("paper")
+
+
+def test_the_recipe_for_a_size_is_that_for_the_size_it_becomes() -> None:
+    """The command chooses it before and after it has changed the size."""
+    for size in ((63, 63), (62, 65), (127, 129), (1022, 1023)):
+        nearest = fitting_size(size, "stargan")
+        assert recipes.base(None, size=size) == recipes.base(None, size=nearest)
+    assert recipes.base(None, size=(63, 63)).recipe == "edit"
 
 
 def test_recipes_by_generator_and_number_of_data_sets() -> None:

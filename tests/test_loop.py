@@ -17,7 +17,7 @@ import pytest
 from conftest import PLACE, TINY, draw_folders, in_process, write_folders
 from PIL import Image
 
-from stargan import training
+from stargan import cli, training
 from stargan.config import Config
 from stargan.data import crops, face_sample
 from stargan.engine.pytorch.engine import PytorchEngine
@@ -174,6 +174,26 @@ def test_ctrl_c_writes_a_checkpoint_and_prints_how_to_resume(colours: Path, tmp_
     assert "Traceback" not in err
     info = safetensors_file.read(run_folder.checkpoints(run)[-1])[0]
     assert f"after step {info.steps}" in out
+
+
+def test_a_run_with_nothing_left_to_do_says_so(colours: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    training.train(tiny(colours, steps=2), run, say=lambda line: None)
+    assert "the run has had its 2 steps; a larger --steps goes on" in resume(run)[0]
+    assert not any("has had its" in line for line in resume(run, steps=3)[0])
+    assert "the run has had its time, --minutes 1e-06; a larger number goes on" in resume(run, steps=9, minutes=1e-6)[0]
+
+
+def test_a_run_stopped_in_its_warm_up_says_that_g_is_not_trained(
+    colours: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = tmp_path / "run"
+    options = ["--recipe", "edit", "--discriminator", "stargan", "--image-size", "64", "--width", "16", "--blocks", "1"]
+    command = ["train", "--data", str(colours), "--run", str(run), *options, "--batch-size", "2", "--warm-up", "2"]
+    assert cli.main([*command, "--steps", "2"]) == 0
+    assert "G is not trained yet: its training begins after 2 steps (--warm-up)" in capsys.readouterr().out
+    assert cli.main(["train", "--resume", str(run), "--steps", "3"]) == 0
+    assert "not trained" not in capsys.readouterr().out
 
 
 def test_nan_stops_and_keeps_the_last_good_checkpoint(

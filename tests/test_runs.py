@@ -160,10 +160,21 @@ def test_a_forecast_in_words() -> None:
     assert str(made(**edit | {"steps": 200})).endswith("; G is not trained in the first 200 steps (--warm-up)")
     assert "not trained" not in str(made(**edit | {"steps": 201}))
     assert "not trained" not in str(made(steps=1, minutes=0.01))
+    assert str(made(minutes=1.0)).startswith("1 minute is enough for about 30 of ")
     assert str(made(minutes=60.0)) == (
         "60 minutes are enough for about 1,800 of 200,000 steps on this machine, with about 1.0 GiB of memory; "
         "the learning rate follows the minutes; smaller networks learn more in it: --image-size 64 --width 32"
     )
+
+
+@pytest.mark.parametrize(
+    ("minutes", "steps", "seconds"), [(None, 1000, 20 + 900 * 6), (1.0, 107, 62), (0.25, 75, 15), (1000.0, 1000, 5420)]
+)
+def test_steps_of_the_warm_up_take_their_own_time(minutes: float | None, steps: int, seconds: int) -> None:
+    """A fifth of a second for each of 100, then six."""
+    settings = vars(recipe("edit")) | {"steps": 1000, "warm_up": 100, "minutes": minutes}
+    found = Forecast(Config(**settings), DOMAINS, {}, {}, 1.0, 5.0, 2**30, 0.2)
+    assert (found.steps, round(found.seconds)) == (steps, seconds)
 
 
 def test_a_slow_first_update_does_not_decide_a_forecast(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -195,7 +206,7 @@ def test_a_slow_first_update_does_not_decide_a_forecast(monkeypatch: pytest.Monk
 
 @pytest.mark.parametrize(
     ("name", "slow", "measured"),
-    [("paper", False, [1, 6, 1, 6]), ("paper", True, [1, 4, 1]), ("edit", True, [1, 4, 1, 4])],
+    [("paper", False, [1, 6, 1, 6]), ("paper", True, [1, 4, 1]), ("edit", True, [1, 4, 1, 4, 1, 4])],
 )
 def test_a_forecast_measures_parts_of_batches_that_take_long(
     name: str, slow: bool, measured: list[int], monkeypatch: pytest.MonkeyPatch

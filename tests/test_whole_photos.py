@@ -218,6 +218,20 @@ def test_transparency_is_kept(model: stargan.Translator, portrait: Image.Image, 
     assert np.abs(change).max() > 20
 
 
+@pytest.mark.parametrize(
+    ("model", "options", "why"),
+    [("celeba", ["--no-align"], "--no-align looks for none"), ("cartoons", [], "cartoons is not about faces")],
+)
+def test_faces_are_chosen_only_where_they_are_found(
+    model: str, options: list[str], why: str, portrait: Image.Image, tmp_path: Path
+) -> None:
+    portrait.save(tmp_path / "in.png")
+    words = ["--to", "Black_Hair", "--face", "1", *options]
+    done = in_process("translate", model, tmp_path / "in.png", tmp_path / "out.png", *words)
+    said = f"stargan: --face 1: chooses among faces, and {why}; leave it out\n"
+    assert (done.returncode, done.stderr) == (2, said)
+
+
 def test_a_photo_without_a_face_is_left_out(portrait: Image.Image, tmp_path: Path) -> None:
     portrait.save(tmp_path / "face.png")
     Image.new("RGB", (120, 90), "green").save(tmp_path / "meadow.png")

@@ -100,6 +100,9 @@ def run(options: Options) -> int:
     if output.file and len(found) > 1:
         raise ConfigError(f"{output.file}: {len(found)} images cannot go into one file; say --out FOLDER")
     model = load(options.model, runtime=options.runtime)
+    if options.face and not (options.align and model.info.face_crop):
+        why = "--no-align looks for none" if model.info.face_crop else f"{options.model} is not about faces"
+        raise ConfigError(f"--face {' '.join(options.face)}: chooses among faces, and {why}; leave it out")
     if options.known:
         requests.check_plain(model.domains, options.known)
     check_range(options.range)

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from stargan import old_names
-from stargan.config.architecture import EDIT_SIDES
+from stargan.config.architecture import EDIT_SIDES, fitting_size
 from stargan.config.training import Config
 from stargan.domains.names import suggest
 from stargan.domains.presets import CELEBA_ATTRIBUTES, CELEBA_HAIR
@@ -274,7 +274,10 @@ def base(
     if name is None:
         own = OF_METHOD.get(method or "stargan", DEFAULT)
         able = sets == 1 and generator in (None, "edit") and discriminator in (None, "projected")
-        return RECIPES[_for_data(size or Config.image_size, able, generator) if own == DEFAULT else own]
+        nearest = fitting_size(
+            size or Config.image_size, "stargan"
+        )  # an odd size near one of `EDIT_SIDES` becomes that
+        return RECIPES[_for_data(nearest, able, generator) if own == DEFAULT else own]
     found = recipe(name)
     if method in OF_METHOD and method != found.method:
         raise ConfigError(f"--recipe {name}: is for --method {found.method}; leave it out with --method {method}")

@@ -53,7 +53,7 @@ def from_raw(path: Path, raw: RawTable, attributes: Sequence[str] = (), bins: Bi
         notes=list(raw.notes),
     )  # fmt: skip
     if len(kept) < len(names):
-        columns.notes.append(f"left out: {counted(len(names) - len(kept), 'row')} that repeat another")
+        columns.notes.append(f"left out: {counted(len(names) - len(kept), 'row')}, repeating others")
     _add_labels(columns, cells, {**legends.beside(path, list(cells)), **raw.legends}, bins or {})
     return columns
 

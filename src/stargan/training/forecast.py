@@ -1,6 +1,7 @@
 """What a training will take: time and memory, measured with a few updates, and the sizes of its networks."""
 
 import gc
+import math
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -31,8 +32,9 @@ class Forecast:
         domains: The label layout.
         parameters: The number of parameters of each network, by name.
         macs: Multiply-adds of one image's forward pass through each network, by name.
-        d_seconds: Seconds for one update of D, measured on this machine.
-        g_seconds: Seconds for one update of G, measured on this machine.
+        warm_up_seconds: Seconds for one of the first `Config.warm_up` steps, measured on this machine; 0 without them.
+        d_seconds: Seconds for one update of D after them.
+        g_seconds: Seconds for one update of G.
         peak_memory: Peak memory in bytes: of the GPU if the run uses one, else of the process.
     """
 
@@ -43,21 +45,35 @@ class Forecast:
     d_seconds: float
     g_seconds: float
     peak_memory: int
+    warm_up_seconds: float = 0.0
 
     @property
-    def step_seconds(self) -> float:
-        """Seconds for one step: an update of D, and the share of one of G."""
-        return self.d_seconds + self.g_seconds / self.config.n_critic
+    def steps(self) -> int:
+        """The steps of the training: all, or as many as fit the minutes."""
+        first, limit = self._warm_up, 60 * (self.config.minutes or math.inf)
+        if limit < first * self.warm_up_seconds:
+            return round(limit / self.warm_up_seconds)
+        later = min((limit - first * self.warm_up_seconds) / self._step_seconds, self.config.steps - first)
+        return first + round(later)
 
     @property
     def seconds(self) -> float:
         """Seconds for the whole training, without data, samples and checkpoints."""
-        whole = self.config.steps * self.step_seconds
-        return min(whole, 60 * self.config.minutes) if self.config.minutes else whole
+        first = min(self._warm_up, self.steps)
+        return first * self.warm_up_seconds + (self.steps - first) * self._step_seconds
+
+    @property
+    def _warm_up(self) -> int:
+        return min(self.config.warm_up, self.config.steps)
+
+    @property
+    def _step_seconds(self) -> float:
+        """Seconds for a later step: an update of D, and the share of one of G."""
+        return self.d_seconds + self.g_seconds / self.config.n_critic
 
     def __str__(self) -> str:
         """The time and memory in words, and if it is long, how to make it shorter."""
-        config, steps = self.config, round(self.seconds / self.step_seconds)
+        config, steps = self.config, self.steps
         memory = f"about {self.peak_memory / 2**30:.1f} GiB of memory"
         if config.warm_up and steps <= config.warm_up:
             memory += f"; G is not trained in the first {config.warm_up} steps (--warm-up)"
@@ -68,12 +84,16 @@ class Forecast:
             more = f"smaller networks learn more in it: {less}" if large else "it needs more of them"
             few = f"; {more}" if steps < LITTLE else ""
             return (
-                f"{config.minutes:g} minutes are enough for about {steps:,} of {config.steps:,} steps on this machine, "
-                f"with {memory}; the learning rate follows the minutes{few}"
+                f"{_minutes(config.minutes or 0)} enough for about {steps:,} of {config.steps:,} steps on this "
+                f"machine, with {memory}; the learning rate follows the minutes{few}"
             )
         demo = " or --recipe demo" if config.method == "stargan" else ""
         hint = f"; --minutes 60{demo} for less" if self.seconds > LONG else ""
         return f"{config.steps:,} steps take {about(self.seconds)} on this machine, with {memory}{hint}"
+
+
+def _minutes(minutes: float) -> str:
+    return "1 minute is" if minutes == 1 else f"{minutes:g} minutes are"
 
 
 def forecast(config: Config, domains: Domains | None = None) -> Forecast:
@@ -89,21 +109,31 @@ def forecast(config: Config, domains: Domains | None = None) -> Forecast:
     domains = domains or _domains(config)
     # For a short training, no engine compiles its networks: on a GPU, that alone takes a minute.
     engine = engines.create(replace(config, steps=1, minutes=None), domains)
-    with Progress("measure", 2 * 2 * TIMES, "updates") as progress:
+    with Progress("measure", (3 if config.warm_up else 2) * 2 * TIMES, "updates") as progress:
+        warm_up = 0.0
+        if config.warm_up:
+            warm_up, _ = _cost(engine, engine.d_step, config, domains, 4 * config.accumulate, progress, first=0)
         d_seconds, d_memory = _cost(engine, engine.d_step, config, domains, 4 * config.accumulate, progress)
         few = 4 if config.generator == "edit" else 1
         g_seconds, g_memory = _cost(engine, engine.g_step, config, domains, few, progress)
     memory = max(d_memory, g_memory)
-    found = Forecast(config, domains, engine.num_parameters, engine.macs(), d_seconds, g_seconds, memory)
+    found = Forecast(config, domains, engine.num_parameters, engine.macs(), d_seconds, g_seconds, memory, warm_up)
     del engine
     gc.collect()  # before the training makes its own
     return found
 
 
 def _cost(
-    engine: Engine, update: Callable[..., None], config: Config, domains: Domains, few: int, progress: Progress
+    engine: Engine,
+    update: Callable[..., None],
+    config: Config,
+    domains: Domains,
+    few: int,
+    progress: Progress,
+    *,
+    first: int | None = None,
 ) -> tuple[float, int]:
-    """Returns the seconds of an update, and the peak memory with it.
+    """Returns the seconds of an update, and the peak memory with it; by default, after the steps of the warm-up.
 
     Where whole batches take too long, both follow from one image and from `few`: the time grows by the same
     amount with each further image, the memory with each in the same part of the batch. The weights take most of
@@ -115,7 +145,11 @@ def _cost(
         began, took = time.perf_counter(), []
         for step in range(TIMES):
             started = time.perf_counter()
-            how = {"step": config.warm_up + step, "lr": config.lr, "lambda_cls": config.lambda_cls}
+            how = {
+                "step": (config.warm_up if first is None else first) + step,
+                "lr": config.lr,
+                "lambda_cls": config.lambda_cls,
+            }
             update(images, labels, targets, 0, **how)
             engine.losses()  # waits for the device
             took.append(time.perf_counter() - started)

@@ -20,6 +20,7 @@ from stargan.errors import CheckpointError, ConfigError
 from stargan.faces import CELEBA, FaceCrop
 from stargan.model import locations, run_folder, safetensors_file
 from stargan.model.info import ModelInfo
+from stargan.progress import counted
 from stargan.training import checkpoint, data_sets, same_data
 from stargan.training.data_sets import DataSet, Say
 from stargan.training.forecast import forecast
@@ -139,6 +140,8 @@ def prepare(
     batches, g_batch = _batches(config, windows, data, domains, engine, own, folder, windows_folder)
     validation = Validation.of(config.architecture, domains, data)
     seconds = checkpoint.seconds(folder) if has_checkpoint else 0.0
+    if spent := _spent(config, step, seconds):
+        say(spent)
     figures = dict(description.quality)
     return PreparedRun(
         config, folder, engine, processes, batches, g_batch, validation, data_key, description, step, seconds, figures
@@ -146,6 +149,15 @@ def prepare(
 
 
 # ---------------------------------------------------------------- engine, data and description
+
+
+def _spent(config: Config, step: int, seconds: float) -> str:
+    """What to tell the user if a resumed run has nothing left to do; else empty."""
+    if step >= config.steps:
+        return f"the run has had its {counted(config.steps, 'step')}; a larger --steps goes on"
+    if config.minutes and seconds >= 60 * config.minutes:
+        return f"the run has had its time, --minutes {config.minutes:g}; a larger number goes on"
+    return ""
 
 
 def _engine(config: Config, domains: Domains, say: Say) -> Engine:
