@@ -184,8 +184,9 @@ def test_the_report_of_another_model_is_refused(carded: Path, run: Path, tmp_pat
     (model,) = report["models"].values()
     model["about"]["model"]["domains"][0]["name"] = "others"
     (tmp_path / "report.json").write_text(json.dumps(report))
-    with pytest.raises(ModelError, match=r"report.json: the report is about a model with other domains$"):
-        export(run, tmp_path / "m.onnx", report=tmp_path / "report.json")
+    for path in (tmp_path / "report.json", tmp_path):  # the file, or its folder
+        with pytest.raises(ModelError, match=r"report.json: the report is about a model with other domains$"):
+            export(run, tmp_path / "m.onnx", report=path)
     assert not (tmp_path / "m.onnx").exists()
 
 
@@ -194,7 +195,10 @@ def test_wrong_input_gets_one_line(run: Path, tmp_path: Path, capsys: pytest.Cap
     (tmp_path / "t.json").write_text("text")
     out = str(tmp_path / "m.onnx")
     for arguments, message in (
-        (["card", str(run)], "has no card; add one with `stargan export --report`"),
+        (
+            ["card", str(run)],
+            "has no card; measure the model with `stargan evaluate MODEL --data PATH --out REPORT`, and",
+        ),
         (["card", "/no/model"], "/no/model: no such model file"),
         (["export", str(run), out, "--report", "/no/report"], "/no/report: no such file"),
         (["export", str(run), out, "--report", str(tmp_path / "t.json")], "t.json: cannot be read as JSON"),

@@ -23,7 +23,10 @@ def run(options: Options) -> int:
     """Runs the command and returns its exit code."""
     info = describe(options.model)
     if info.card is None:
-        raise ModelError(f"{options.model}: has no card; add one with `stargan export --report`")
+        raise ModelError(
+            f"{options.model}: has no card; measure the model with `stargan evaluate MODEL --data PATH --out REPORT`, "
+            "and write it with `stargan export MODEL OUT.onnx --report REPORT`"
+        )
     print(markdown(options.model.stem, info, info.card), end="")
     return 0
 

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import tyro
 
-from stargan.cli.options import Command, Flag, Model, OptionalFile, OptionalFolder, Shared, Text, check_output, option
+from stargan.cli.options import Command, Flag, Model, OptionalFolder, Shared, Text, check_output, option
 from stargan.errors import ConfigError
 from stargan.interop import export, foreign
 from stargan.interop.form import SAVED_MODEL, Quantization
@@ -34,7 +34,7 @@ class Options(Shared):
         quantize: Store a .tflite file in fewer bits: weights as float16, weights as int8 (dynamic), or all numbers as
             int8. Or compute the convolutions of an .onnx file in int8.
         calibrate: Images, or folders of them, like those to translate, for --quantize int8; 100 or more are best.
-        report: The report.json of stargan evaluate about this model, for its card.
+        report: What stargan evaluate wrote about this model, report.json or its folder, for its card.
         licence: Licence of the training data.
         limits: What the model should not be used for; it is printed on the card.
         overwrite: Replace existing files.
@@ -47,7 +47,7 @@ class Options(Shared):
     plain: Flag = False
     quantize: Annotated[Quantization | None, option()] = None
     calibrate: Annotated[tuple[Path, ...], option("IMAGES...")] = ()
-    report: OptionalFile = None
+    report: Annotated[Path | None, option("FILE|FOLDER")] = None
     licence: Annotated[str | None, option("TEXT")] = None
     limits: Text = ""
     overwrite: Flag = False

@@ -25,14 +25,14 @@ from stargan.images import Range
 from stargan.inference.load import load
 from stargan.inference.translator import Translator
 from stargan.model import run_folder
-from stargan.model.card import MODEL
+from stargan.model.card import MODEL, REPORT
 from stargan.model.run_folder import Curve
 from stargan.progress import Callback, counted, reported_to
 from stargan.storage import write_bytes
 
 _LOGGER = logging.getLogger(__name__)
 
-JSON, HTML = "report.json", "report.html"
+JSON, HTML = REPORT, "report.html"
 TRAINING = "training_configuration"  # key, in a report, of a run's settings
 
 

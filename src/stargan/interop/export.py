@@ -10,7 +10,7 @@ from stargan.errors import ModelError
 from stargan.interop import onnx_arrays, onnx_int8, sample_requests, tensorflow_files
 from stargan.interop.form import OF_TENSORFLOW, ONNX, SAVED_MODEL, Form, Quantization, kind_of
 from stargan.model import locations, onnx_file, run_folder, safetensors_file
-from stargan.model.card import Card
+from stargan.model.card import REPORT, Card
 from stargan.model.info import ModelInfo
 from stargan.storage import read_text
 
@@ -42,7 +42,7 @@ def export(
         plain: Write the `.onnx` file without the changes that make large models faster on CPUs but slower elsewhere.
         quantize: How a `.tflite` file stores numbers, see `form.Form`; of an `.onnx` file only `int8`.
         calibrate: Images, or folders of them, for `quantize="int8"`.
-        report: The report.json that `stargan evaluate` wrote for this model, from which to make its card.
+        report: What `stargan evaluate` wrote for this model, report.json or its folder, from which to make its card.
         licence: Licence of the training data as text; None keeps that of the source.
         limits: What the model should not be used for, as text for its card.
 
@@ -117,6 +117,8 @@ def locate(source: Path) -> Path:
 
 def _card(report: Path, limits: str, info: ModelInfo) -> Card:
     """Makes the model card from a report."""
+    if report.is_dir():
+        report /= REPORT
     try:
         return Card.from_report(json.loads(read_text(report)), limits, info.domains)
     except FileNotFoundError as error:

@@ -21,6 +21,7 @@ CONDITIONS = ("data", "split", "images", "skip", "protocol", "classifiers", "see
 """How the figures were measured."""
 ALL = "all"
 MODEL = "model"  # key, in a report, of a model's `ModelInfo`
+REPORT = "report.json"  # in the folder that `stargan evaluate` writes
 HIGH_ERROR = 0.5  # users are warned about tasks that fail at least this often
 
 

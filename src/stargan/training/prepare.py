@@ -140,8 +140,7 @@ def prepare(
     batches, g_batch = _batches(config, windows, data, domains, engine, own, folder, windows_folder)
     validation = Validation.of(config.architecture, domains, data)
     seconds = checkpoint.seconds(folder) if has_checkpoint else 0.0
-    if spent := _spent(config, step, seconds):
-        say(spent)
+    _say_if_spent(config, step, seconds, say)
     figures = dict(description.quality)
     return PreparedRun(
         config, folder, engine, processes, batches, g_batch, validation, data_key, description, step, seconds, figures
@@ -151,13 +150,12 @@ def prepare(
 # ---------------------------------------------------------------- engine, data and description
 
 
-def _spent(config: Config, step: int, seconds: float) -> str:
-    """What to tell the user if a resumed run has nothing left to do; else empty."""
+def _say_if_spent(config: Config, step: int, seconds: float, say: Say) -> None:
+    """Tells the user if a resumed run has nothing left to do."""
     if step >= config.steps:
-        return f"the run has had its {counted(config.steps, 'step')}; a larger --steps goes on"
-    if config.minutes and seconds >= 60 * config.minutes:
-        return f"the run has had its time, --minutes {config.minutes:g}; a larger number goes on"
-    return ""
+        say(f"the run has had its {counted(config.steps, 'step')}; a larger --steps goes on")
+    elif config.minutes and seconds >= 60 * config.minutes:
+        say(f"the run has had its time, --minutes {config.minutes:g}; a larger number goes on")
 
 
 def _engine(config: Config, domains: Domains, say: Say) -> Engine:
