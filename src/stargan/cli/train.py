@@ -185,7 +185,7 @@ def _dry_run(config: Config) -> int:
 
 def tell(done: Run) -> int:
     """Prints how a run ended; returns the exit code."""
-    if done.step <= done.config.warm_up:
+    if done.config.warm_up and done.step <= done.config.warm_up:
         print(f"G is not trained yet: its training begins after {done.config.warm_up} steps (--warm-up)")
     if not done.finished:
         print(f"stopped after step {done.step}, with a checkpoint; continue with: stargan train --resume {done.folder}")

@@ -274,10 +274,8 @@ def base(
     if name is None:
         own = OF_METHOD.get(method or "stargan", DEFAULT)
         able = sets == 1 and generator in (None, "edit") and discriminator in (None, "projected")
-        nearest = fitting_size(
-            size or Config.image_size, "stargan"
-        )  # an odd size near one of `EDIT_SIDES` becomes that
-        return RECIPES[_for_data(nearest, able, generator) if own == DEFAULT else own]
+        becomes = fitting_size(size or Config.image_size, "stargan")  # 63 pixels become 64, for which there is `edit`
+        return RECIPES[_for_data(becomes, able, generator) if own == DEFAULT else own]
     found = recipe(name)
     if method in OF_METHOD and method != found.method:
         raise ConfigError(f"--recipe {name}: is for --method {found.method}; leave it out with --method {method}")
