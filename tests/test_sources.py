@@ -96,7 +96,7 @@ def test_summary(tmp_path: Path) -> None:
     text = summary.table(source, CachedImages(pixels, {3: "no such file"}))
     assert "faces (celeba): 10 images, 4 labels" in text
     assert "at most one of Black, Blond, Brown" in text
-    assert "unreadable: 003.png: no such file" in text
+    assert "unreadable: 003.png: no such file\nleft out: 1 unreadable image, which the counts include" in text
     blond = next(line for line in text.splitlines() if line.startswith("Blond"))
     assert blond.split()[-1] == "3"
     assert "unreadable" not in summary.table(source)

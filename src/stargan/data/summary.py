@@ -81,6 +81,7 @@ def _left_out(source: Source, cached: CachedImages) -> list[str]:
     bad = cached.unreadable
     lines = [f"unreadable: {source.files[row]}: {bad[row]}" for row in sorted(bad)[:NAMED]]
     lines += [f"and {len(bad) - NAMED} more unreadable files"] if len(bad) > NAMED else []
+    lines += [f"left out: {counted(len(bad), 'unreadable image')}, which the counts include"] if bad else []
     return lines + ([f"left out: {cached.without_faces(source)}"] if cached.faceless else [])
 
 
