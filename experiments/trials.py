@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import budget
+import edit_variants
 import numpy as np
 from options import Parser, above_zero, at_least_one, command
 
@@ -43,11 +44,13 @@ class Trial:
         hypothesis: The expected effect.
         changes: Changes of the recipe.
         recipe: The recipe to change; `official` is made small enough for a CPU first.
+        updates: Other updates for the recipe `edit`, one of `edit_variants.VARIANTS`.
     """
 
     hypothesis: str
     changes: Mapping[str, Any] = field(default_factory=lambda: BASE)
     recipe: str = "official"
+    updates: str = ""
 
 
 TRIALS: dict[str, Trial] = {
@@ -109,6 +112,9 @@ TRIALS: dict[str, Trial] = {
     "edit batch16": Trial("batch 16: half as many updates", {"batch_size": 16}, "edit"),
     "edit rate2": Trial("twice the learning rate", {"lr": 8e-4}, "edit"),
     "edit fp32": Trial("fp32 instead of bf16", {"precision": "fp32"}, "edit"),
+    "edit cycle": Trial("translations are translated back", {"lambda_rec": 2.0}, "edit", "cycle"),
+    "edit paired": Trial("relativistic pairs, R1 and R2", {}, "edit", "paired"),
+    "edit teacher": Trial("G learns from an EMA of D", {}, "edit", "teacher"),
 }
 SMALL = [name for name, trial in TRIALS.items() if trial.recipe == "official"]  # the others need 64 pixels
 METRICS = (
@@ -160,7 +166,8 @@ def main() -> int:
         for name in options.trials:
             trial, run = TRIALS[name], options.out / f"{name}-{seed}"
             print(f"{name}, seed {seed}: {trial.hypothesis}", flush=True)
-            budget.train(settings(trial, shared), options.seconds, run)
+            with edit_variants.used(trial.updates):
+                budget.train(settings(trial, shared), options.seconds, run)
     if options.train_only:
         return 0
     runs = [options.out / f"{name}-{seed}" for seed in options.seeds for name in options.trials]
