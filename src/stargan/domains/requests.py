@@ -111,7 +111,7 @@ def fully_specified(domains: Domains, words: Request) -> bool:
 
 
 def settled(domains: Domains, words: Request, *, edit: bool = False) -> frozenset[int]:
-    """The groups of which it does not matter what the image shows, by their indices.
+    """The groups whose labels in the image do not affect its translation, by their indices.
 
     Those that the request, see `parse`, determines; or, with `edit`, those that it leaves alone: an edit generator
     takes the change from the image's labels to the requested ones.

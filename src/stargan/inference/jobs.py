@@ -108,7 +108,7 @@ class Plan:
         names: Every name that a translation may get in its file name.
         targets: From the (C,) values of an image to its translations by name.
         grid: Whether each image also gets a labelled grid of its translations.
-        settled: The groups of labels of which it does not matter to any translation what the image shows.
+        settled: The groups whose labels in the image affect no translation.
     """
 
     names: tuple[str, ...]
@@ -181,7 +181,7 @@ def plan(
         targets: The requests.
         protocol_name: The protocol.
         strength: A factor for all changes.
-        edit: Whether the generator takes the change of labels, so that only those that change matter.
+        edit: Whether the model has an edit generator, for which only the labels that a request changes matter.
 
     Raises:
         DomainError: A target is not understood, or the domains lack one that the protocol needs.

@@ -32,10 +32,10 @@ class Forecast:
         domains: The label layout.
         parameters: The number of parameters of each network, by name.
         macs: Multiply-adds of one image's forward pass through each network, by name.
-        warm_up_seconds: Seconds for one of the first `Config.warm_up` steps, measured on this machine; 0 without them.
-        d_seconds: Seconds for one update of D after them.
-        g_seconds: Seconds for one update of G.
+        d_seconds: Seconds for one update of D after the warm-up, measured on this machine.
+        g_seconds: Seconds for one update of G, measured on this machine.
         peak_memory: Peak memory in bytes: of the GPU if the run uses one, else of the process.
+        warm_up_seconds: Seconds for one of the first `Config.warm_up` steps, measured on this machine; 0 without them.
     """
 
     config: Config
@@ -113,9 +113,12 @@ def forecast(config: Config, domains: Domains | None = None) -> Forecast:
         warm_up = 0.0
         if config.warm_up:
             warm_up, _ = _cost(engine, engine.d_step, config, domains, 4 * config.accumulate, progress, first=0)
-        d_seconds, d_memory = _cost(engine, engine.d_step, config, domains, 4 * config.accumulate, progress)
+        later = config.warm_up
+        d_seconds, d_memory = _cost(
+            engine, engine.d_step, config, domains, 4 * config.accumulate, progress, first=later
+        )
         few = 4 if config.generator == "edit" else 1
-        g_seconds, g_memory = _cost(engine, engine.g_step, config, domains, few, progress)
+        g_seconds, g_memory = _cost(engine, engine.g_step, config, domains, few, progress, first=later)
     memory = max(d_memory, g_memory)
     found = Forecast(config, domains, engine.num_parameters, engine.macs(), d_seconds, g_seconds, memory, warm_up)
     del engine
@@ -131,9 +134,9 @@ def _cost(
     few: int,
     progress: Progress,
     *,
-    first: int | None = None,
+    first: int,
 ) -> tuple[float, int]:
-    """Returns the seconds of an update, and the peak memory with it; by default, after the steps of the warm-up.
+    """Returns the seconds of an update, and the peak memory with it; `first` is the step to begin with.
 
     Where whole batches take too long, both follow from one image and from `few`: the time grows by the same
     amount with each further image, the memory with each in the same part of the batch. The weights take most of
@@ -145,11 +148,7 @@ def _cost(
         began, took = time.perf_counter(), []
         for step in range(TIMES):
             started = time.perf_counter()
-            how = {
-                "step": (config.warm_up if first is None else first) + step,
-                "lr": config.lr,
-                "lambda_cls": config.lambda_cls,
-            }
+            how = {"step": first + step, "lr": config.lr, "lambda_cls": config.lambda_cls}
             update(images, labels, targets, 0, **how)
             engine.losses()  # waits for the device
             took.append(time.perf_counter() - started)
